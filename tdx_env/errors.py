@@ -1,0 +1,41 @@
+"""The project's own errors: one class for each kind of mistake a user can make.
+
+Command lines print the message of a `TdxEnvError` alone and leave with exit code 2; a message says
+where the mistake is, what was given and what is allowed.
+"""
+
+
+class TdxEnvError(Exception):
+    """Base of every error that is the user's to mend."""
+
+
+class ScenarioError(TdxEnvError, ValueError):
+    """A scenario (or a setting of one) that is unknown, malformed or impossible."""
+
+
+class PolicyError(TdxEnvError, ValueError):
+    """A policy that is unknown, can't be loaded, or answered with something not allowed."""
+
+
+class ActionError(TdxEnvError, ValueError):
+    """An action outside the action space."""
+
+
+class BundleError(TdxEnvError, ValueError):
+    """A bundle of a learned agent that is damaged or not one of ours."""
+
+
+class OutputError(TdxEnvError, OSError):
+    """A place for results that exists already or can't be written."""
+
+
+class ConfigError(TdxEnvError, ValueError):
+    """A training configuration that is unknown, malformed or impossible."""
+
+
+class StatusError(TdxEnvError, ValueError):
+    """A text that is no TDX completion status."""
+
+
+class NotResetError(TdxEnvError, RuntimeError):
+    """`step` was called before `reset`, or after the episode had ended."""

@@ -1,0 +1,85 @@
+"""The one compile decorator: numba's ``njit`` with a cache that can't go stale.
+
+numba keys a cached function by its own file alone, so a constant or a callee changed in another
+file would leave stale code behind. Here the cache lives in a folder named after a digest of every
+source of the calling package, numba's version and the bounds-check setting.
+"""
+
+import functools
+import hashlib
+import os
+import tempfile
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+_PACKAGE = Path(__file__).resolve().parent
+_SOURCES = (_PACKAGE, _PACKAGE.parent / "agents")
+
+
+def _digest() -> str:
+    """Return a short digest of everything that compiled code depends on."""
+    digest = hashlib.sha256()
+    digest.update(f"{numba.__version__} {numba.config.BOUNDSCHECK}".encode())
+    for folder in _SOURCES:
+        for source in sorted(folder.rglob("*.py")):
+            digest.update(source.relative_to(folder.parent).as_posix().encode())
+            digest.update(source.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _candidates() -> list[Path]:
+    """Return the folders that may hold the cache, best first."""
+    named = os.environ.get("TDX_ENV_CACHE_DIR") or os.environ.get("NUMBA_CACHE_DIR")
+    if named:
+        return [Path(named)]
+    cache_home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return [Path(cache_home).expanduser() / "tdx-env", _PACKAGE / "__pycache__" / "numba"]
+
+
+@functools.cache
+def cache_folder() -> Path | None:
+    """Return the writable cache folder of exactly these sources, or None if there is none."""
+    for base in _candidates():
+        folder = base / _digest()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                return folder
+        except OSError:
+            continue
+    warnings.warn(
+        "no folder for compiled code can be written: the simulator is compiled anew in each "
+        "process (set TDX_ENV_CACHE_DIR to a writable folder)",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+    return None
+
+
+def compiled(function: _Function, *signature: Any, **options: Any) -> _Function:
+    """Compile a function with our cache; with a signature at once, else at the first call."""
+    folder = cache_folder()
+    before = numba.config.CACHE_DIR
+    try:
+        if folder is not None:
+            numba.config.CACHE_DIR = str(folder)
+        decorate = numba.njit(*signature, nogil=True, cache=folder is not None, **options)
+        return decorate(function)  # type: ignore[no-any-return]
+    finally:
+        numba.config.CACHE_DIR = before
+
+
+def kernel(function: _Function) -> _Function:
+    """Compile a function of the simulator when it is first called.
+
+    Kernels take integers and arrays, check nothing and raise nothing. With ``NUMBA_DISABLE_JIT=1``
+    the plain Python function is left as it is.
+    """
+    if numba.config.DISABLE_JIT:
+        return function
+    return compiled(function)

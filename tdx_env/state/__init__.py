@@ -1,0 +1,1 @@
+"""Record dtypes and enums of the simulated world: below everything else."""
