@@ -1,0 +1,212 @@
+"""Actors: vCPU threads and host tasks, what they are doing, and their records."""
+
+from enum import IntEnum
+
+import numpy as np
+
+NEVER = 1 << 62  # due time of an actor that waits for somebody else [cycles]
+MAX_GPAS = 32  # capacity of a vCPU's zero-step list
+
+
+class State(IntEnum):
+    """What an actor is doing; its ``due`` is when that ends (NEVER: somebody else ends it)."""
+
+    PARKED = 0  # a vCPU that never runs
+    COMPUTE = 1  # guest: thinking between two work items, or spinning for ever
+    TDCALL = 2  # guest: inside a TDCALL, before its try of the entry lock
+    HOLD = 3  # guest: inside a TDCALL that holds an entry lock
+    TDCALL_RETURN = 4  # guest: on the way back from a TDCALL
+    TOUCH = 5  # guest: reads or writes a mapped page
+    VE = 6  # guest: in its #VE handler, before ACCEPT
+    RETRY_WAIT = 7  # guest: waits before it repeats a busy TDCALL
+    TD_EXIT = 8  # module: leaving the guest
+    HOST_IRQ = 9  # host: interrupt handler
+    HALTED = 10  # host: the vCPU executed HLT
+    USER_EXIT = 11  # host: round trip to user space
+    RUN_LOOP = 12  # host: KVM's run loop before VP.ENTER
+    GATED = 13  # host: kept out of VP.ENTER, busy-looping
+    FAULT_SOFTWARE = 14  # host: fault path before mmu_lock
+    FAULT_LOCKED = 15  # host: fault path under mmu_lock, walking
+    UNWIND = 16  # host: fault path, giving up this pass
+    MMU_WAIT = 17  # host: queued on mmu_lock
+    MMU_GRANTED = 18  # host: mmu_lock was handed over
+    SEAMCALL_LOCK_WAIT = 19  # host: queued on the SEAMCALL lock
+    SEAMCALL = 20  # module: inside a SEAMCALL
+    SEAM_RETURN = 21  # module: a SEAMCALL failed and is on its way back
+    DECIDED = 22  # host: working out a decision
+    KICK_SEND = 23  # host: sending IPIs
+    KICK_WAIT = 24  # host: waiting until the last kicked vCPU has left the guest
+    ZAP_SOFTWARE = 25  # host: zap path before BLOCK
+    ZAP_CLEAR = 26  # host: clears a removed page
+    RESCHED = 27  # host: dropped mmu_lock and rescheduled
+    THINK = 28  # host task: between two work items
+    WAIT_TRIGGER = 29  # host task: until a vCPU has reached a work item
+    HOLD_BLOCKED = 30  # host task: keeps a page blocked
+    FINISHED = 31  # host task: all work done
+
+
+class Program(IntEnum):
+    """What a vCPU runs."""
+
+    PARKED = 0  # nothing: the TD is being built
+    COMPUTE = 1  # spins in the guest for ever (background)
+    IDLE = 2  # executes HLT, wakes by ticks (background)
+    TOUCH = 3  # touches pages, one a work item
+    ACCEPT = 4  # accepts pages, 4K or 2M, one a work item
+    CONVERT = 5  # asks for private to shared conversion, one chunk a work item
+    HAMMER = 6  # repeats a TDCALL on the entry the host works on (background, hostile)
+
+
+class Task(IntEnum):
+    """What a host task does."""
+
+    ZAP = 0  # removes chunks of pages
+    BLOCK_RESTORE = 1  # blocks a mapped page, waits, unblocks it
+    BUILD = 2  # adds and measures pages before the TD runs
+
+
+class Phase(IntEnum):
+    """Where in a work item a vCPU is."""
+
+    THINK = 0
+    INSTRUCTION = 1
+
+
+class Exit(IntEnum):
+    """Why a vCPU leaves the guest."""
+
+    TICK = 0  # timer or device interrupt
+    KICK = 1  # IPI
+    EPT_VIOLATION = 2
+    HLT = 3
+    MAP_GPA = 4
+    HOST_PRIORITY_TIMEOUT = 5
+
+
+class Path(IntEnum):
+    """The call chain that a decision belongs to."""
+
+    FAULT = 0
+    ZAP = 1
+    ENTER = 2
+    BUILD = 3
+
+
+class Purpose(IntEnum):
+    """What follows when mmu_lock was taken or a kick has ended."""
+
+    NONE = 0
+    FAULT = 1  # walk the mirror
+    ZAP = 2  # next page of the chunk
+    REISSUE = 3  # the same SEAMCALL again
+    BARRIER = 4  # drop mmu_lock at once, back to the run loop
+    BLOCK = 5  # issue RANGE.BLOCK
+    UNBLOCK = 6  # issue RANGE.UNBLOCK
+    REMOVE = 7  # after TRACK's unconditional kick
+    AUG = 8  # after the kick of a flagged fault
+
+
+class Kick(IntEnum):
+    """Which kick an IPI belongs to."""
+
+    NONE = 0
+    DECISION = 1
+    TRACK = 2
+
+
+class Spte(IntEnum):
+    """State of a mirror SPTE."""
+
+    ABSENT = 0
+    FROZEN = 1
+    PRESENT = 2
+
+
+class Purge(IntEnum):
+    """What a fault on a page finds in KVM's attributes."""
+
+    PRIVATE = 0
+    USER = 1  # a fault exits to user space, which only comes back (shared, or being worked on)
+
+
+ACTOR_FIELDS = [
+    ("since", np.int64),  # start of the activity that is not booked yet [cycles]
+    ("remaining", np.int64),  # compute or touch cycles left in this phase
+    ("started", np.int64),  # start of the current stretch of compute, touch or hold [cycles]
+    ("tick_at", np.int64),  # next timer interrupt [cycles]
+    ("device_at", np.int64),  # next device interrupt [cycles]
+    ("ipi_at", np.int64),  # arrival of the pending IPI, or NEVER [cycles]
+    ("kick_seq", np.int64),  # number of the first kick that waits for this vCPU, or 0
+    ("kick_number", np.int64),  # number of the own kick under way
+    ("kick_started", np.int64),  # [cycles]
+    ("call_started", np.int64),  # first issue of the current SEAMCALL [cycles]
+    ("issued", np.int64),  # this issue of it [cycles]
+    ("operation_started", np.int64),  # current fault or page zap, or NONE [cycles]
+    ("operation_id", np.int64),  # number of the operation
+    ("operation_cost", np.int64),  # waste booked on this actor since the operation began [cycles]
+    ("nonpreemptible_since", np.int64),  # preemption off since, or NONE [cycles]
+    ("busy_since", np.int64),  # issue of the last busy call not yet charged to a cell, or NONE
+    ("vcpu_epoch", np.int64),  # epoch sampled at the last VP.ENTER
+    ("hp_since", np.int64),  # first host-priority busy of a run [cycles]
+    ("entry_rip", np.int64),  # RIP at the last VP.ENTER
+    ("entry_remaining", np.int64),  # compute left at the last VP.ENTER
+    ("rip", np.int64),  # RIP, as a number of the place in the program
+    ("state", np.int32),  # a State
+    ("category", np.int32),  # Category the open activity is booked to
+    ("trip", np.int32),  # Category of the current exit and re-entry
+    ("group", np.int32),  # row of the guest or host group
+    ("member", np.int32),  # number within the group
+    ("item", np.int32),  # current work item
+    ("attempt", np.int32),  # draws taken within the work item
+    ("phase", np.int32),  # a Phase
+    ("exit", np.int32),  # an Exit
+    ("mode", np.int32),  # 1: IN_GUEST_MODE (as vcpu->mode), else OUTSIDE_GUEST_MODE
+    ("tick", np.int32),  # number of the next timer interrupt
+    ("device", np.int32),  # number of the next device interrupt
+    ("leaf", np.int32),  # Leaf of the current SEAMCALL or TDCALL
+    ("step", np.int32),  # next step of its program
+    ("entry", np.int32),  # its S-EPT entry, or NONE
+    ("outcome", np.int32),  # an Outcome
+    ("operand", np.int32),  # operand id of the status
+    ("held", np.int32),  # bit set of Locks the current call holds
+    ("issues", np.int32),  # issues of the current SEAMCALL, this one included
+    ("kicks", np.int32),  # kicks during the current SEAMCALL
+    ("busies", np.int32),  # busy replies during the current operation
+    ("path", np.int32),  # a Path
+    ("purpose", np.int32),  # a Purpose
+    ("action", np.int32),  # the last decision
+    ("fault_entry", np.int32),  # leaf entry of the fault being handled, or NONE
+    ("accept_fault", np.int32),  # 1: the fault came from ACCEPT or ATTR (a KVM-visible qualification)
+    ("synthetic", np.int32),  # 1: the fault is zero-step's synthetic exit
+    ("refault", np.int32),  # 1: an earlier pass over this fault did not resolve it
+    ("repeats", np.int32),  # unresolved faults in a row on this vCPU
+    ("walks", np.int32),  # walks repeated under mmu_lock in this pass
+    ("flagged", np.int32),  # 1: VP.ENTER was busy on the tree; the next fault kicks first
+    ("cursor", np.int32),  # next page of the chunk
+    ("cursor_end", np.int32),  # one past its last page
+    ("zapped", np.int32),  # pages zapped since mmu_lock was taken
+    ("has_mmu_lock", np.int32),  # 0 no, 1 read, 2 write
+    ("has_seamcall_lock", np.int32),
+    ("has_gate", np.int32),
+    ("kick_kind", np.int32),  # a Kick: what the own kick is booked to
+    ("ipi_kind", np.int32),  # a Kick: what the pending IPI is booked to
+    ("waiting", np.int32),  # kicked vCPUs that have not left the guest yet
+    ("zs_counter", np.int32),  # zero-step: exits counted
+    ("zs_listed", np.int32),  # zero-step: GPAs listed
+    ("hp_flagged", np.int32),  # guest's last TDCALL was refused by host priority
+    ("cell", np.int32),  # cell of the busy matrix to charge, or NONE
+    ("extends", np.int32),  # MR.EXTEND calls left for the page being built
+]
+ACTOR = np.dtype(ACTOR_FIELDS, align=True)
+
+ENTRY_FIELDS = [
+    ("word", np.int64),  # the lock bits of the 64-bit S-EPT entry (bits 11 and 52)
+    ("bepoch", np.int64),  # epoch of its last BLOCK
+    ("holder", np.int32),  # actor that holds or last held the entry lock
+    ("state", np.int16),  # an EntryState
+    ("counter", np.int16),  # 2M ACCEPT: 4K pages done
+    ("spte", np.int8),  # mirror SPTE, a Spte
+    ("purge", np.int8),  # a Purge
+    ("holder_leaf", np.int16),  # Leaf of the holder's call
+]
+ENTRY = np.dtype(ENTRY_FIELDS, align=True)

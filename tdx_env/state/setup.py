@@ -1,0 +1,106 @@
+"""A scenario as the kernel reads it: records of integers, ranges still undrawn."""
+
+from enum import IntEnum
+
+import numpy as np
+
+from tdx_env.state.costs import N_COSTS
+
+MAX_GROUPS = 4
+MAX_TASKS = 3
+MAX_AREAS = 4
+REST = -1  # group count: all vCPUs that no other group has
+N_BANDS = 10  # a cost range is cut into this many bands; splits use disjoint sets of them
+PAGES_PER_2M = 512
+
+
+class Initial(IntEnum):
+    """What an area's S-EPT entries and SPTEs are when the episode begins."""
+
+    EMPTY = 0  # no tables below the root: SEPT.ADD is needed first
+    FREE = 1  # tables exist, pages do not
+    PENDING_4K = 2
+    MAPPED_4K = 3
+    PENDING_2M = 4
+    MAPPED_2M = 5
+
+
+GROUP_FIELDS = [
+    ("program", np.int64),  # a Program
+    ("count_low", np.int64),  # vCPUs, or REST
+    ("count_high", np.int64),
+    ("items_low", np.int64),  # work items of each vCPU
+    ("items_high", np.int64),
+    ("think_low", np.int64),  # compute before each item [cycles]
+    ("think_high", np.int64),
+    ("area", np.int64),
+    ("stride", np.int64),  # pages (2M: regions) between members' first items
+    ("step", np.int64),  # between a member's items; 0: the group's size (interleaved)
+    ("level", np.int64),  # 0: 4K, 1: 2M
+    ("chunk", np.int64),  # CONVERT: pages in one item
+    ("same_rip", np.int64),  # 1: all items are one instruction (rep movs)
+    ("tick_low", np.int64),  # timer period [cycles], 0: none
+    ("tick_high", np.int64),
+    ("device_low", np.int64),  # mean gap of device interrupts [cycles], 0: none
+    ("device_high", np.int64),
+    ("leaf", np.int64),  # HAMMER: the TDCALL
+    ("is_shared_after", np.int64),  # CONVERT: pages are gone for good
+]
+GROUP = np.dtype(GROUP_FIELDS, align=True)
+
+TASK_FIELDS = [
+    ("kind", np.int64),  # a Task
+    ("count_low", np.int64),
+    ("count_high", np.int64),
+    ("items_low", np.int64),
+    ("items_high", np.int64),
+    ("think_low", np.int64),
+    ("think_high", np.int64),
+    ("area", np.int64),
+    ("stride", np.int64),
+    ("step", np.int64),
+    ("level", np.int64),
+    ("chunk", np.int64),  # pages (2M: regions) in one item
+    ("hold_low", np.int64),  # BLOCK_RESTORE: how long a page stays blocked [cycles]
+    ("hold_high", np.int64),
+    ("trigger_group", np.int64),  # wait for a vCPU of this group, or NONE
+    ("trigger_period", np.int64),  # item i waits until the vCPU has begun item i * period
+    ("trigger_lead", np.int64),  # and works on the page of that vCPU item plus lead
+    ("is_shared_after", np.int64),  # ZAP: faults on the pages exit to user space from now on
+]
+TASK = np.dtype(TASK_FIELDS, align=True)
+
+AREA_FIELDS = [
+    ("first_region", np.int64),
+    ("n_regions", np.int64),
+    ("initial", np.int64),  # an Initial
+]
+AREA = np.dtype(AREA_FIELDS, align=True)
+
+SETUP_FIELDS = [
+    ("n_vcpus_low", np.int64),
+    ("n_vcpus_high", np.int64),
+    ("n_groups", np.int64),
+    ("n_tasks", np.int64),
+    ("n_areas", np.int64),
+    ("page_shift", np.int64),  # a region has 1 << page_shift 4K entries in the model
+    ("clock_khz", np.int64),
+    ("sept_ve_disable", np.int64),
+    ("zero_step_threshold", np.int64),
+    ("zero_step_capacity", np.int64),
+    ("hp_timeout", np.int64),  # [cycles]
+    ("break_on_contention", np.int64),  # zap drops mmu_lock between pages if contended
+    ("guests_lock_free", np.int64),  # module: guests lock FREE entries
+    ("stall_cycles", np.int64),
+    ("time_cap", np.int64),  # [cycles]
+    ("preempt_limit", np.int64),  # [cycles]
+    ("yield_weight", np.int64),  # 0 or 1
+    ("reward_scale", np.int64),  # [cycles]
+    ("cost_bands", np.int64),  # bit set of allowed bands
+    ("cost_low", np.int64, (N_COSTS,)),
+    ("cost_high", np.int64, (N_COSTS,)),
+    ("groups", GROUP, (MAX_GROUPS,)),
+    ("tasks", TASK, (MAX_TASKS,)),
+    ("areas", AREA, (MAX_AREAS,)),
+]
+SETUP = np.dtype(SETUP_FIELDS, align=True)

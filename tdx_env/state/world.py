@@ -1,0 +1,133 @@
+"""The world: the scalars of a run and the arrays that are its whole state."""
+
+from enum import IntEnum
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+N_SIMULATED = 14  # leaves 0 to 13 are the ones the event loop executes
+N_CELL_LOCKS = 7  # locks 0 to 6 can be met there
+N_CELLS = N_SIMULATED * (N_SIMULATED + 1) * N_CELL_LOCKS
+OCTAVES = 44  # latency histogram: powers of two ...
+SUB_BINS = 16  # ... each cut into this many bins
+N_BINS = OCTAVES * SUB_BINS
+
+
+class End(IntEnum):
+    """How an episode ended."""
+
+    RUNNING = 0
+    FINISHED = 1
+    KILLED = 2
+    HUNG = 3
+    CAPPED = 4
+
+
+class Word(IntEnum):
+    """Lock words of the TD; index into the run's ``words``, ``holder`` and ``holder_leaf``."""
+
+    TDR = 0
+    OP_STATE = 1
+    TREE = 2
+    EPOCH = 3
+
+
+N_WORDS = len(Word)
+
+
+class Operation(IntEnum):
+    """Kinds of operations whose latency is kept."""
+
+    FAULT = 0
+    ZAP = 1
+
+
+RUN_FIELDS = [
+    ("seed", np.uint64),
+    ("now", np.int64),
+    ("end", np.int64),  # an End
+    ("decision_actor", np.int64),  # actor that waits for a decision, or NONE
+    ("n_events", np.int64),
+    ("n_decisions", np.int64),
+    ("n_seamcalls", np.int64),
+    ("n_busy", np.int64),
+    ("n_ipis", np.int64),
+    ("n_kicks", np.int64),
+    ("n_guest_busy", np.int64),
+    ("n_synthetic", np.int64),  # zero-step's synthetic exits
+    ("n_armed", np.int64),  # VP.ENTERs that took the tree lock
+    ("waste", np.int64),  # [cycles]
+    ("overhead", np.int64),  # [cycles]
+    ("preempt_penalty", np.int64),  # [cycles]
+    ("tail_cost", np.int64),  # n_cpus * (cap - now) of an episode that did not finish [cycles]
+    ("longest_stretch", np.int64),  # longest non-preemptible stretch [cycles]
+    ("n_vcpus", np.int64),
+    ("n_actors", np.int64),
+    ("work_total", np.int64),
+    ("work_done", np.int64),
+    ("last_progress", np.int64),  # [cycles]
+    ("guest_items", np.int64),  # finished foreground items of vCPUs
+    ("task_items", np.int64),  # finished items of host tasks
+    ("kill_actor", np.int64),
+    ("kill_leaf", np.int64),
+    ("kill_outcome", np.int64),
+    ("target", np.int64),  # entry the host works on (what a hostile guest hammers), or NONE
+    ("td_epoch", np.int64),
+    ("gate_count", np.int64),
+    ("n_in_guest", np.int64),  # vCPUs in IN_GUEST_MODE
+    ("kick_seq", np.int64),  # kicks begun
+    ("operation_seq", np.int64),  # operations begun
+    ("mmu_writer", np.int64),  # actor, or NONE
+    ("mmu_readers", np.int64),
+    ("mmu_head", np.int64),
+    ("mmu_length", np.int64),
+    ("seamcall_owner", np.int64),  # actor that holds the SEAMCALL lock, or NONE
+    ("seamcall_head", np.int64),
+    ("seamcall_length", np.int64),
+    ("n_kickers", np.int64),
+    ("fault_max", np.int64),  # [cycles]
+    ("zap_max", np.int64),  # [cycles]
+    ("n_operations", np.int64, (2,)),  # finished, for each Operation
+    ("refcount", np.int64, (2,)),  # vCPUs in the guest, by parity of their epoch
+    ("words", np.int64, (N_WORDS,)),
+    ("holder", np.int64, (N_WORDS,)),  # actor that took the word last
+    ("holder_leaf", np.int64, (N_WORDS,)),
+    ("try_cycles", np.int64, (3,)),  # average busy try: tree, entry, epoch [cycles]
+    ("tries", np.int64, (3,)),  # average issues to success [1/16]
+    ("kick_send_target", np.int64),  # average sending cost of one IPI [cycles]
+    ("kick_wait", np.int64),  # average wait after sending [cycles]
+    ("kick_target", np.int64),  # average exit to re-entry of a kicked vCPU [cycles]
+]
+RUN = np.dtype(RUN_FIELDS, align=True)
+
+Array = NDArray[np.int64]
+Records = NDArray[np.void]
+
+
+class World(NamedTuple):
+    """All state of one episode; a snapshot is a copy of these arrays."""
+
+    run: Records  # (1,) RUN
+    setup: Records  # (1,) SETUP: the scenario, ranges undrawn
+    discipline: Records  # (1,) DISCIPLINE
+    program: Records  # (N_LEAVES, MAX_STEPS) STEP
+    costs: Array  # (N_COSTS,) drawn for this episode [cycles]
+    delays: Array  # (N_LEAVES, n Delays) [cycles]
+    due: Array  # (n_actors,) time of the next event [cycles]
+    actors: Records  # (n_actors,) ACTOR
+    entries: Records  # (n_entries,) ENTRY
+    gpas: Array  # (n_vcpus, MAX_GPAS) zero-step lists
+    booked: Array  # (n_actors, N_CATEGORIES) [cycles]
+    mmu_queue: Array  # (n_actors, 2): actor, write
+    seamcall_queue: Array  # (n_actors,)
+    kickers: Array  # (n_actors,) actors whose kick is under way
+    group_drawn: Array  # (MAX_GROUPS, 5): count, items, tick, device, first vCPU
+    task_drawn: Array  # (MAX_TASKS, 3): count, items, first actor
+    cells: Array  # (N_CELLS, 2): busy replies, cycles lost
+    histogram: Array  # (2, N_BINS): latencies of faults and zaps
+    features: Array  # (N_FEATURES,)
+    mask: NDArray[np.int8]  # (N_ACTIONS,)
+    trace: Array  # (capacity, 4): time, actor, state, entry of each event; capacity may be 0
+    trace_length: Array  # (2,): events and decisions traced
+    decisions: Array  # (capacity, 8): time, actor, path, leaf, operand, entry, issues, action
