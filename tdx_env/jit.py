@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import numba
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+DECISION_SIGNATURE = numba.types.int64(numba.types.Array(numba.types.int64, 1, "C"))
 _PACKAGE = Path(__file__).resolve().parent
 _SOURCES = (_PACKAGE, _PACKAGE.parent / "agents")
 
@@ -72,6 +73,16 @@ def compiled(function: _Function, *signature: Any, **options: Any) -> _Function:
         return decorate(function)  # type: ignore[no-any-return]
     finally:
         numba.config.CACHE_DIR = before
+
+
+def decision(function: _Function) -> _Function:
+    """Compile a decision function: integer features in, an `Action` (or ASK) out.
+
+    All decision functions have one signature, so that the kernel that calls them compiles once.
+    """
+    if numba.config.DISABLE_JIT:
+        return function
+    return compiled(function, DECISION_SIGNATURE)
 
 
 def kernel(function: _Function) -> _Function:

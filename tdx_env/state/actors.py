@@ -139,7 +139,9 @@ ACTOR_FIELDS = [
     ("kick_seq", np.int64),  # number of the first kick that waits for this vCPU, or 0
     ("kick_number", np.int64),  # number of the own kick under way
     ("kick_started", np.int64),  # [cycles]
+    ("exit_started", np.int64),  # last TD exit [cycles]
     ("call_started", np.int64),  # first issue of the current SEAMCALL [cycles]
+    ("busy_cycles", np.int64),  # own cycles in busy issues of it
     ("issued", np.int64),  # this issue of it [cycles]
     ("operation_started", np.int64),  # current fault or page zap, or NONE [cycles]
     ("operation_id", np.int64),  # number of the operation
@@ -195,6 +197,9 @@ ACTOR_FIELDS = [
     ("zs_listed", np.int32),  # zero-step: GPAs listed
     ("hp_flagged", np.int32),  # guest's last TDCALL was refused by host priority
     ("cell", np.int32),  # cell of the busy matrix to charge, or NONE
+    ("sent", np.int32),  # IPIs of the own kick
+    ("forced_gate", np.int32),  # 1: the own gate is for this call, whatever gate_scope says
+    ("pending", np.int32),  # 1: the guest touched a PENDING page that KVM does not forgive
     ("extends", np.int32),  # MR.EXTEND calls left for the page being built
 ]
 ACTOR = np.dtype(ACTOR_FIELDS, align=True)
