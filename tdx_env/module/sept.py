@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tdx_env.jit import kernel
-from tdx_env.module.status import Operand
+from tdx_env.module.operands import Operand
 from tdx_env.state.calls import N_ENTRY_STATES, N_LEAVES, EntryState, Leaf, Outcome
 
 _S = EntryState
+_RCX, _SEPT_TREE = int(Operand.RCX), int(Operand.SEPT_TREE)
 
 ANY_BLOCKED = frozenset({_S.NL_BLOCKED, _S.BLOCKED, _S.PENDING_BLOCKED})
 GUEST_ACCESSIBLE = frozenset(
@@ -35,13 +36,11 @@ TRACKING_REQUIRED = frozenset(_S) - {
     _S.EXPORTED_BLOCKEDW,
     _S.PENDING_EXPORTED_BLOCKEDW,
 }
-LIVE_EXPORTABLE = frozenset(
+LIVE_EXPORTABLE = frozenset(  # never exported, or dirty since, and blocked for writing
     {
         _S.BLOCKEDW,
-        _S.EXPORTED_BLOCKEDW,
         _S.EXPORTED_DIRTY_BLOCKEDW,
         _S.PENDING_BLOCKEDW,
-        _S.PENDING_EXPORTED_BLOCKEDW,
         _S.PENDING_EXPORTED_DIRTY_BLOCKEDW,
     }
 )
@@ -91,7 +90,7 @@ def _unchanged(*states: EntryState) -> dict[EntryState, EntryState]:
     return {state: state for state in states}
 
 
-# State that a successful call makes of each state it accepts; a state that is not listed is refused.
+# State that a successful call makes of each state it accepts; it refuses the states not listed.
 # Calls without a row check no entry.
 TRANSITIONS: dict[Leaf, dict[EntryState, EntryState]] = {
     # MODEL: without the allow-existing flag, which KVM doesn't set; with it NL_MAPPED stays.
@@ -144,9 +143,7 @@ TRANSITIONS: dict[Leaf, dict[EntryState, EntryState]] = {
     Leaf.ATTR_RD: _unchanged(
         *(state for state in _LEAF_STATES if state not in {_S.BLOCKED, _S.PENDING_BLOCKED})
     ),
-    Leaf.ATTR_WR: _unchanged(
-        _S.MAPPED, _S.EXPORTED_DIRTY, _S.PENDING, _S.PENDING_EXPORTED_DIRTY
-    ),
+    Leaf.ATTR_WR: _unchanged(_S.MAPPED, _S.EXPORTED_DIRTY, _S.PENDING, _S.PENDING_EXPORTED_DIRTY),
     Leaf.EXPORT_BLOCKW: {
         _S.MAPPED: _S.BLOCKEDW,
         _S.PENDING: _S.PENDING_BLOCKEDW,
@@ -316,7 +313,7 @@ def check_operand(leaf: int, outcome: int) -> int:
         TDX module 1.5, tdh_mem_range_unblock.c.
     """
     if outcome == Outcome.TLB_TRACKING_NOT_DONE and leaf == Leaf.MEM_RANGE_UNBLOCK:
-        return int(Operand.SEPT_TREE)
+        return _SEPT_TREE
     if (
         outcome == Outcome.EPT_ENTRY_STATE_INCORRECT
         or outcome == Outcome.TLB_TRACKING_NOT_DONE
@@ -324,5 +321,5 @@ def check_operand(leaf: int, outcome: int) -> int:
         or outcome == Outcome.GPA_RANGE_ALREADY_BLOCKED
         or outcome == Outcome.EPT_WALK_FAILED
     ):
-        return int(Operand.RCX)
+        return _RCX
     return 0

@@ -1,0 +1,72 @@
+"""What a row of the table of calls is made of."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from tdx_env.module.operands import Operand
+from tdx_env.state.calls import NONE, Delay, Leaf, Lock, Mode, Op
+
+
+class Step(NamedTuple):
+    """One step of a call; the fields are those of the dtype `STEP`."""
+
+    op: Op
+    lock: int = NONE  # a Lock, or NONE
+    mode: Mode = Mode.SHARED
+    operand: int = 0
+    delay: Delay = Delay.NONE
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call into the module.
+
+    Attributes:
+        leaf: Its number in our tables.
+        name: Its full name.
+        source: File of the module that it is read from.
+        steps: What it does, in order, on its way to success.
+        is_guest: A TDCALL; host priority can refuse it.
+        stores_entry: Success publishes the S-EPT entry with a plain store, which erases a
+            host-priority mark set since the entry was locked.
+        holds_after_return: Locks that it keeps, shared, when it returns: until TD exit.
+        momentary: Locks that it holds for a handful of instructions only.
+        is_list: It works through a list; a busy entry is noted there and doesn't end the call.
+    """
+
+    leaf: Leaf
+    name: str
+    source: str
+    steps: tuple[Step, ...]
+    is_guest: bool = False
+    stores_entry: bool = False
+    holds_after_return: frozenset[Lock] = frozenset()
+    momentary: frozenset[Lock] = frozenset()
+    is_list: bool = False
+
+
+def take(lock: Lock, mode: Mode, operand: Operand, delay: Delay = Delay.NONE) -> Step:
+    """Return the step that tries a lock once."""
+    return Step(Op.ACQUIRE, lock, mode, int(operand), delay)
+
+
+def let_go(*locks: Lock, delay: Delay = Delay.NONE) -> tuple[Step, ...]:
+    """Return the steps that release locks in this order, the first one after a delay.
+
+    Their modes are filled in by `with_release_modes`.
+    """
+    first = Step(Op.RELEASE, locks[0], delay=delay)
+    return (first, *(Step(Op.RELEASE, lock) for lock in locks[1:]))
+
+
+def with_release_modes(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    """Return the steps with each release in the mode in which its lock was taken."""
+    modes: dict[int, Mode] = {}
+    filled = []
+    for step in steps:
+        if step.op in (Op.ACQUIRE, Op.ACQUIRE_IF_ARMED):
+            modes[step.lock] = step.mode
+        if step.op == Op.RELEASE:
+            step = step._replace(mode=modes[step.lock])
+        filled.append(step)
+    return tuple(filled)
