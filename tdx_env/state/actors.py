@@ -4,6 +4,8 @@ from enum import IntEnum
 
 import numpy as np
 
+from tdx_env.state.accounting import N_CATEGORIES
+
 NEVER = 1 << 62  # due time of an actor that waits for somebody else [cycles]
 MAX_GPAS = 32  # capacity of a vCPU's zero-step list
 
@@ -168,6 +170,7 @@ ACTOR_FIELDS = [
     ("leaf", np.int32),  # Leaf of the current SEAMCALL or TDCALL
     ("step", np.int32),  # next step of its program
     ("entry", np.int32),  # its S-EPT entry, or NONE
+    ("asked", np.int32),  # the entry that the guest's TDCALL asks for
     ("outcome", np.int32),  # an Outcome
     ("operand", np.int32),  # operand id of the status
     ("held", np.int32),  # bit set of Locks the current call holds
@@ -200,7 +203,17 @@ ACTOR_FIELDS = [
     ("sent", np.int32),  # IPIs of the own kick
     ("forced_gate", np.int32),  # 1: the own gate is for this call, whatever gate_scope says
     ("pending", np.int32),  # 1: the guest touched a PENDING page that KVM does not forgive
+    ("reenters", np.int32),  # 1: after this unwinding the guest faults again
+    ("counted", np.int32),  # 1: TLB tracking counts this vCPU as in the guest
+    ("flushes", np.int32),  # 1: this VP.ENTER flushes the TLB (new epoch)
     ("extends", np.int32),  # MR.EXTEND calls left for the page being built
+    ("queue_next", np.int32),  # next actor in the queue this one waits in, or NONE
+    ("queue_write", np.int32),  # 1: waits for mmu_lock for write
+    ("next_kicker", np.int32),  # next actor whose kick is under way, or NONE
+    ("items", np.int32),  # work items in all
+    ("program", np.int32),  # a Program, or NONE for a host task
+    ("booked", np.int64, (N_CATEGORIES,)),  # [cycles]
+    ("gpas", np.int64, (MAX_GPAS,)),  # zero-step list: leaf entries
 ]
 ACTOR = np.dtype(ACTOR_FIELDS, align=True)
 

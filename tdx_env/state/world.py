@@ -6,9 +6,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-N_SIMULATED = 14  # leaves 0 to 13 are the ones the event loop executes
-N_CELL_LOCKS = 7  # locks 0 to 6 can be met there
-N_CELLS = N_SIMULATED * (N_SIMULATED + 1) * N_CELL_LOCKS
+from tdx_env.state.calls import N_LEAVES, Delay, Lock
+from tdx_env.state.costs import N_COSTS
+from tdx_env.state.discipline import N_ACTIONS
+from tdx_env.state.features import N_FEATURES
+from tdx_env.state.setup import MAX_GROUPS, MAX_TASKS
+
+N_CALLS = 11  # leaves 0 to 10 are the SEAMCALLs that the event loop executes ...
+N_HOLDERS = 15  # ... leaves 0 to 13 those that can hold a lock, and one place for "nobody known"
+CELL_LOCKS = (Lock.TDR, Lock.OP_STATE, Lock.TREE, Lock.ENTRY, Lock.EPOCH)  # in cell order
+N_CELLS = N_CALLS * N_HOLDERS * len(CELL_LOCKS)
 OCTAVES = 44  # latency histogram: powers of two ...
 SUB_BINS = 16  # ... each cut into this many bins
 N_BINS = OCTAVES * SUB_BINS
@@ -80,12 +87,21 @@ RUN_FIELDS = [
     ("operation_seq", np.int64),  # operations begun
     ("mmu_writer", np.int64),  # actor, or NONE
     ("mmu_readers", np.int64),
-    ("mmu_head", np.int64),
-    ("mmu_length", np.int64),
+    ("mmu_first", np.int64),  # queue of mmu_lock: first and last actor, or NONE
+    ("mmu_last", np.int64),
     ("seamcall_owner", np.int64),  # actor that holds the SEAMCALL lock, or NONE
-    ("seamcall_head", np.int64),
-    ("seamcall_length", np.int64),
-    ("n_kickers", np.int64),
+    ("seamcall_first", np.int64),  # its queue
+    ("seamcall_last", np.int64),
+    ("first_kicker", np.int64),  # list of the kicks under way, or NONE
+    ("page_shift", np.int64),  # a region has 1 << page_shift 4K entries
+    ("first_pd", np.int64),  # index of the first level 1 entry ...
+    ("first_l2", np.int64),  # ... level 2 ...
+    ("first_l3", np.int64),  # ... and of the level 3 entry
+    ("is_building", np.int64),  # 1: the TD is not finalised, BLOCK and TRACK are not required
+    ("stall_cycles", np.int64),
+    ("time_cap", np.int64),  # [cycles]
+    ("was_masked", np.int64),  # 1: the last action given was masked
+    ("n_masked", np.int64),  # masked actions given in this episode
     ("fault_max", np.int64),  # [cycles]
     ("zap_max", np.int64),  # [cycles]
     ("n_operations", np.int64, (2,)),  # finished, for each Operation
@@ -98,6 +114,16 @@ RUN_FIELDS = [
     ("kick_send_target", np.int64),  # average sending cost of one IPI [cycles]
     ("kick_wait", np.int64),  # average wait after sending [cycles]
     ("kick_target", np.int64),  # average exit to re-entry of a kicked vCPU [cycles]
+    ("costs", np.int64, (N_COSTS,)),  # drawn for this episode [cycles]
+    ("delays", np.int64, (N_LEAVES, len(Delay))),  # [cycles]
+    ("group_drawn", np.int64, (MAX_GROUPS, 5)),  # count, items, tick, device gap, first vCPU
+    ("task_drawn", np.int64, (MAX_TASKS, 3)),  # count, items, first actor
+    ("features", np.int64, (N_FEATURES,)),
+    ("mask", np.int64, (N_ACTIONS,)),
+    ("cells", np.int64, (N_CELLS, 2)),  # busy replies, cycles lost
+    ("histogram", np.int32, (2, N_BINS)),  # latencies of each Operation
+    ("n_traced", np.int64),
+    ("n_decisions_traced", np.int64),
 ]
 RUN = np.dtype(RUN_FIELDS, align=True)
 
@@ -106,28 +132,17 @@ Records = NDArray[np.void]
 
 
 class World(NamedTuple):
-    """All state of one episode; a snapshot is a copy of these arrays."""
+    """All state of one episode; a snapshot is a copy of the first four arrays."""
 
     run: Records  # (1,) RUN
-    setup: Records  # (1,) SETUP: the scenario, ranges undrawn
-    discipline: Records  # (1,) DISCIPLINE
-    program: Records  # (N_LEAVES, MAX_STEPS) STEP
-    costs: Array  # (N_COSTS,) drawn for this episode [cycles]
-    delays: Array  # (N_LEAVES, n Delays) [cycles]
     due: Array  # (n_actors,) time of the next event [cycles]
     actors: Records  # (n_actors,) ACTOR
     entries: Records  # (n_entries,) ENTRY
-    gpas: Array  # (n_vcpus, MAX_GPAS) zero-step lists
-    booked: Array  # (n_actors, N_CATEGORIES) [cycles]
-    mmu_queue: Array  # (n_actors, 2): actor, write
-    seamcall_queue: Array  # (n_actors,)
-    kickers: Array  # (n_actors,) actors whose kick is under way
-    group_drawn: Array  # (MAX_GROUPS, 5): count, items, tick, device, first vCPU
-    task_drawn: Array  # (MAX_TASKS, 3): count, items, first actor
-    cells: Array  # (N_CELLS, 2): busy replies, cycles lost
-    histogram: Array  # (2, N_BINS): latencies of faults and zaps
-    features: Array  # (N_FEATURES,)
-    mask: NDArray[np.int8]  # (N_ACTIONS,)
+    setup: Records  # (1,) SETUP: the scenario, ranges undrawn
+    groups: Records  # (MAX_GROUPS,) GROUP
+    tasks: Records  # (MAX_TASKS,) TASK
+    areas: Records  # (MAX_AREAS,) AREA
+    discipline: Records  # (1,) DISCIPLINE
+    program: Records  # (N_LEAVES, MAX_STEPS) STEP
     trace: Array  # (capacity, 4): time, actor, state, entry of each event; capacity may be 0
-    trace_length: Array  # (2,): events and decisions traced
     decisions: Array  # (capacity, 8): time, actor, path, leaf, operand, entry, issues, action

@@ -1,0 +1,266 @@
+"""The event loop: the actor that is due next is moved one state on, until somebody must decide."""
+
+import numpy as np
+
+from tdx_env.guest.interrupts import pass_interrupts
+from tdx_env.guest.items import begin_item
+from tdx_env.guest.run import (
+    accept_in_handler,
+    return_to_guest,
+    stop_computing,
+    stop_touching,
+    try_again,
+)
+from tdx_env.guest.tdcalls import let_entry_go, try_entry
+from tdx_env.host.busy import act, call_again, decide, seamcall_returned
+from tdx_env.host.chains import after_kick, leave_guest, succeed, try_enter, with_mmu_lock
+from tdx_env.host.enter import enter_run_loop
+from tdx_env.host.fault import end_pass, look_up_page, walk
+from tdx_env.host.kick import note_kick_sent
+from tdx_env.host.mmu_lock import request_mmu
+from tdx_env.host.seamcalls import go_through_steps, issue
+from tdx_env.host.zap import (
+    begin_chunk,
+    begin_task_item,
+    block_page,
+    end_hold,
+    end_page,
+    is_vcpu,
+    pass_trigger,
+    request_for_zap,
+)
+from tdx_env.jit import kernel
+from tdx_env.state.accounting import Category
+from tdx_env.state.actors import NEVER, Exit, Kick, Purpose, State
+from tdx_env.state.booking import book, charge_cell, end_stretch
+from tdx_env.state.calls import NONE
+from tdx_env.state.discipline import ASK
+from tdx_env.state.world import End, World
+
+
+@kernel
+def next_actor(due: np.ndarray, n_actors: int) -> int:
+    """Return the actor with the smallest (due, number)."""
+    first = 0
+    earliest = due[0]
+    for actor in range(1, n_actors):
+        if due[actor] < earliest:
+            earliest = due[actor]
+            first = actor
+    return first
+
+
+@kernel
+def _serve_interrupt(world: World, vcpu: int) -> None:
+    """Handle HOST_IRQ: served, back to the guest."""
+    book(world, vcpu, world.actors[vcpu]["category"])
+    pass_interrupts(world, vcpu)
+    enter_run_loop(world, vcpu)
+
+
+@kernel
+def _wake_up(world: World, vcpu: int) -> None:
+    """Handle HALTED: an interrupt ends HLT."""
+    me = world.actors[vcpu]
+    book(world, vcpu, me["category"])
+    pass_interrupts(world, vcpu)
+    me["item"] += 1
+    begin_item(world, vcpu)
+    me["trip"] = Category.EXIT_ENTRY
+    enter_run_loop(world, vcpu)
+
+
+@kernel
+def _back_from_user(world: World, actor: int) -> None:
+    """Handle USER_EXIT: a conversion begins, a fault is tried again, a build call repeated."""
+    me = world.actors[actor]
+    book(world, actor, me["category"])
+    if not is_vcpu(me):
+        call_again(world, actor)
+    elif me["exit"] == Exit.MAP_GPA:
+        begin_chunk(world, actor)
+    else:
+        enter_run_loop(world, actor)
+
+
+@kernel
+def _sent(world: World, actor: int) -> None:
+    """Handle KICK_SEND: all IPIs are out; wait for those who have not left the guest."""
+    me = world.actors[actor]
+    book(world, actor, me["category"])
+    note_kick_sent(world, actor)
+    if me["waiting"] == 0:
+        after_kick(world, actor)
+        return
+    me["state"] = State.KICK_WAIT
+    if me["kick_kind"] == Kick.DECISION:
+        me["category"] = Category.KICK_WAIT
+    world.due[actor] = NEVER
+
+
+@kernel
+def _booked(world: World, actor: int) -> None:
+    """Book the activity that ends."""
+    book(world, actor, world.actors[actor]["category"])
+
+
+@kernel
+def _rescheduled(world: World, actor: int) -> None:
+    """Handle RESCHED: take mmu_lock again, behind those who wait."""
+    _booked(world, actor)
+    if world.actors[actor]["purpose"] == Purpose.ZAP:
+        request_for_zap(world, actor)
+    elif request_mmu(world, actor, 1, Purpose.REISSUE):
+        with_mmu_lock(world, actor)
+
+
+@kernel
+def _handle_guest(world: World, actor: int, state: int) -> None:
+    """Handle the end of what a vCPU does in the guest."""
+    if state == State.COMPUTE:
+        stop_computing(world, actor)
+    elif state == State.TDCALL:
+        try_entry(world, actor)
+    elif state == State.HOLD:
+        let_entry_go(world, actor)
+    elif state == State.TDCALL_RETURN:
+        return_to_guest(world, actor)
+    elif state == State.TOUCH:
+        stop_touching(world, actor)
+    elif state == State.VE:
+        accept_in_handler(world, actor)
+    elif state == State.RETRY_WAIT:
+        try_again(world, actor)
+
+
+@kernel
+def _handle_vcpu(world: World, actor: int, state: int) -> None:
+    """Handle the end of what a vCPU thread does in the host, call chains aside."""
+    if state == State.TD_EXIT:
+        leave_guest(world, actor)
+    elif state == State.HOST_IRQ:
+        _serve_interrupt(world, actor)
+    elif state == State.HALTED:
+        _wake_up(world, actor)
+    elif state == State.USER_EXIT:
+        _back_from_user(world, actor)
+    elif state == State.RUN_LOOP or state == State.GATED:
+        try_enter(world, actor)
+    elif state == State.FAULT_SOFTWARE:
+        look_up_page(world, actor)
+    elif state == State.FAULT_LOCKED:
+        _booked(world, actor)
+        walk(world, actor)
+    elif state == State.UNWIND:
+        end_pass(world, actor)
+
+
+@kernel
+def _handle_host(world: World, actor: int, state: int) -> None:
+    """Handle the end of a wait, a kick, a decision or a step of the zap path."""
+    if state == State.MMU_GRANTED:
+        _booked(world, actor)
+        with_mmu_lock(world, actor)
+    elif state == State.SEAMCALL_LOCK_WAIT:
+        _booked(world, actor)
+        issue(world, actor)
+    elif state == State.SEAM_RETURN:
+        seamcall_returned(world, actor)
+    elif state == State.DECIDED:
+        act(world, actor)
+    elif state == State.KICK_SEND:
+        _sent(world, actor)
+    elif state == State.KICK_WAIT:
+        _booked(world, actor)
+        after_kick(world, actor)
+    elif state == State.ZAP_SOFTWARE:
+        block_page(world, actor)
+    elif state == State.ZAP_CLEAR:
+        end_page(world, actor)
+    elif state == State.RESCHED:
+        _rescheduled(world, actor)
+    elif state == State.THINK:
+        begin_task_item(world, actor)
+    elif state == State.WAIT_TRIGGER:
+        pass_trigger(world, actor)
+    elif state == State.HOLD_BLOCKED:
+        end_hold(world, actor)
+
+
+@kernel
+def handle(world: World, actor: int) -> None:
+    """Move the actor that is due one state on."""
+    state = world.actors[actor]["state"]
+    if state == State.SEAMCALL:
+        if go_through_steps(world, actor):
+            succeed(world, actor)
+    elif state <= State.RETRY_WAIT:
+        _handle_guest(world, actor, state)
+    elif state <= State.UNWIND:
+        _handle_vcpu(world, actor, state)
+    else:
+        _handle_host(world, actor, state)
+
+
+@kernel
+def _trace_event(world: World, actor: int) -> None:
+    """Keep the event, if events are traced and there is room."""
+    run = world.run[0]
+    place = run["n_traced"]
+    if place >= world.trace.shape[0]:
+        return
+    row = world.trace[place]
+    row[0] = run["now"]
+    row[1] = actor
+    row[2] = world.actors[actor]["state"]
+    row[3] = world.actors[actor]["entry"]
+    run["n_traced"] += 1
+
+
+@kernel
+def finish(world: World) -> None:
+    """Close the books: every open activity, cell and stretch, and the cost of not finishing."""
+    run = world.run[0]
+    for actor in range(run["n_actors"]):
+        book(world, actor, world.actors[actor]["category"])
+        charge_cell(world, actor)
+        end_stretch(world, actor)
+    if run["end"] != End.FINISHED:
+        run["tail_cost"] = run["n_actors"] * max(0, run["time_cap"] - run["now"])
+
+
+@kernel
+def advance(world: World, policy: object) -> int:
+    """Run until a decision is left to the caller or the episode ends.
+
+    Args:
+        world: The episode.
+        policy: Decision function: integer features in, an Action or ASK out.
+
+    Returns:
+        The `End` of the episode: RUNNING if a decision is waited for.
+    """
+    run = world.run[0]
+    while run["end"] == End.RUNNING:
+        if run["decision_actor"] != NONE:
+            action = policy(run["features"])
+            if action == ASK:
+                return run["end"]
+            decide(world, action)
+        actor = next_actor(world.due, run["n_actors"])
+        stall = run["last_progress"] + run["stall_cycles"]
+        limit = min(stall, run["time_cap"])
+        if world.due[actor] > limit:
+            run["now"] = limit
+            run["end"] = End.HUNG if stall < run["time_cap"] else End.CAPPED
+            break
+        run["now"] = world.due[actor]
+        run["n_events"] += 1
+        _trace_event(world, actor)
+        handle(world, actor)
+        if run["end"] == End.RUNNING and run["work_done"] == run["work_total"]:
+            run["end"] = End.FINISHED
+    finish(world)
+    return run["end"]
+
+

@@ -1,0 +1,106 @@
+"""Leaving the guest: the module's zero-step filter, and the start of a TD exit."""
+
+from tdx_env.guest.items import entry_of_item
+from tdx_env.guest.walk import walk_end
+from tdx_env.jit import kernel
+from tdx_env.module.zero_step import after_vm_exit, log_ept_violation
+from tdx_env.state.accounting import Category
+from tdx_env.state.actors import Exit, Kick, Phase, Program, State
+from tdx_env.state.booking import begin_operation, book
+from tdx_env.state.calls import EntryState
+from tdx_env.state.costs import Cost
+from tdx_env.state.world import World
+
+
+@kernel
+def vm_exit_filter(world: World, actor: int) -> None:
+    """Do what the module does at every VM exit: progress since VP.ENTER clears zero-step."""
+    me = world.actors[actor]
+    moved = me["rip"] != me["entry_rip"] or (
+        me["phase"] == Phase.THINK and me["remaining"] != me["entry_remaining"]
+    )
+    counter, listed = after_vm_exit(me["zs_counter"], me["zs_listed"], moved)
+    me["zs_counter"] = counter
+    me["zs_listed"] = listed
+
+
+@kernel
+def fault_target(world: World, actor: int) -> int:
+    """Return the leaf entry that a fault of the vCPU's current instruction is about."""
+    me = world.actors[actor]
+    if me["program"] == Program.HAMMER:
+        return me["asked"]
+    entry = entry_of_item(world, actor)
+    if me["program"] == Program.TOUCH:
+        end = walk_end(world, entry)
+        if end == entry or end >= world.run[0]["first_l2"]:
+            return entry
+        # The walk ended on the PD entry: a 2M leaf is the page itself, an empty slot is not.
+        state = world.entries[end]["state"]
+        if state != EntryState.FREE and state != EntryState.NL_BLOCKED:
+            return end
+    return entry
+
+
+@kernel
+def _log(world: World, actor: int) -> None:
+    """Let zero-step log a hardware EPT violation."""
+    me = world.actors[actor]
+    setup = world.setup[0]
+    counter, listed = log_ept_violation(
+        me["zs_counter"],
+        me["zs_listed"],
+        me["gpas"],
+        me["fault_entry"],
+        setup["zero_step_threshold"],
+        setup["zero_step_capacity"],
+    )
+    me["zs_counter"] = counter
+    me["zs_listed"] = listed
+
+
+@kernel
+def _trip_of(world: World, actor: int, reason: int) -> int:
+    """Return the category that an exit and the re-entry after it are booked to."""
+    me = world.actors[actor]
+    if reason == Exit.KICK:
+        return Category.TRACK_KICK if me["ipi_kind"] == Kick.TRACK else Category.KICK_TARGET
+    if reason == Exit.EPT_VIOLATION and me["refault"]:
+        return Category.REFAULT
+    if reason == Exit.HOST_PRIORITY_TIMEOUT:
+        return Category.GUEST_PRIORITY_STALL
+    return Category.EXIT_ENTRY
+
+
+@kernel
+def begin_exit(world: World, actor: int, reason: int) -> None:
+    """Start a TD exit."""
+    run = world.run[0]
+    me = world.actors[actor]
+    trip = _trip_of(world, actor, reason)
+    if reason == Exit.EPT_VIOLATION and me["refault"]:
+        book(world, actor, Category.REFAULT)
+    else:
+        book(world, actor, me["category"])
+    vm_exit_filter(world, actor)
+    if reason == Exit.EPT_VIOLATION:
+        me["synthetic"] = 0
+        me["fault_entry"] = fault_target(world, actor)
+        begin_operation(world, actor)
+        if not me["accept_fault"]:
+            _log(world, actor)
+    me["exit"] = reason
+    me["exit_started"] = run["now"]
+    me["trip"] = trip
+    me["category"] = trip
+    me["state"] = State.TD_EXIT
+    world.due[actor] = run["now"] + run["costs"][Cost.TD_EXIT]
+
+
+@kernel
+def begin_interrupt_exit(world: World, actor: int) -> None:
+    """Start the TD exit of an IPI that has arrived, else of a tick or device interrupt."""
+    if world.actors[actor]["ipi_at"] <= world.run[0]["now"]:
+        begin_exit(world, actor, Exit.KICK)
+    else:
+        begin_exit(world, actor, Exit.TICK)

@@ -1,0 +1,40 @@
+"""Timer and device interrupts of a vCPU: when the next one comes, and passing over old ones."""
+
+import numpy as np
+
+from tdx_env.jit import kernel
+from tdx_env.state.draws import draw, uniform
+from tdx_env.state.streams import Draw
+from tdx_env.state.world import World
+
+
+@kernel
+def next_interrupt(me: np.void) -> int:
+    """Return the time of the vCPU's next tick or device interrupt [cycles], or NEVER."""
+    return min(me["tick_at"], me["device_at"])
+
+
+@kernel
+def next_event(me: np.void) -> int:
+    """Return the time at which the vCPU is next disturbed in the guest: interrupt or IPI."""
+    return min(min(me["tick_at"], me["device_at"]), me["ipi_at"])
+
+
+@kernel
+def device_gap(world: World, actor: int, number: int) -> int:
+    """Return the cycles before device interrupt ``number``."""
+    run = world.run[0]
+    gap = run["group_drawn"][world.actors[actor]["group"]][3]
+    return uniform(1, 2 * gap - 1, draw(run["seed"], Draw.DEVICE, actor, number, 0))
+
+
+@kernel
+def pass_interrupts(world: World, actor: int) -> None:
+    """Pass over every tick and device interrupt that is due."""
+    run = world.run[0]
+    me = world.actors[actor]
+    while me["tick_at"] <= run["now"]:
+        me["tick_at"] += run["group_drawn"][me["group"]][2]
+    while me["device_at"] <= run["now"]:
+        me["device"] += 1
+        me["device_at"] += device_gap(world, actor, np.int64(me["device"]))

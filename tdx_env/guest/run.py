@@ -1,0 +1,165 @@
+"""A vCPU in the guest: what it executes next, and the ends of what it does there."""
+
+from tdx_env.guest.exits import begin_exit, begin_interrupt_exit, vm_exit_filter
+from tdx_env.guest.interrupts import next_event
+from tdx_env.guest.items import (
+    RIP_OF_HANDLER,
+    entry_of_item,
+    finish_item,
+    rip_of_instruction,
+    think,
+)
+from tdx_env.guest.tdcalls import start_tdcall
+from tdx_env.guest.walk import walk_end
+from tdx_env.jit import kernel
+from tdx_env.module.sept import is_acceptable, is_guest_accessible
+from tdx_env.state.accounting import Category
+from tdx_env.state.actors import Exit, Phase, Program, State
+from tdx_env.state.booking import book
+from tdx_env.state.calls import NONE, Leaf, Outcome
+from tdx_env.state.costs import Cost
+from tdx_env.state.draws import jitter, own
+from tdx_env.state.streams import Draw
+from tdx_env.state.world import World
+
+
+@kernel
+def _run_until_disturbed(world: World, actor: int, state: int) -> None:
+    """Compute or touch for the cycles that remain, or until an interrupt comes."""
+    run = world.run[0]
+    me = world.actors[actor]
+    me["state"] = state
+    me["category"] = Category.GUEST_COMPUTE
+    me["started"] = run["now"]
+    world.due[actor] = min(run["now"] + me["remaining"], next_event(me))
+
+
+@kernel
+def _compute(world: World, actor: int) -> None:
+    """Think on."""
+    me = world.actors[actor]
+    me["rip"] = 2 * me["item"]
+    _run_until_disturbed(world, actor, State.COMPUTE)
+
+
+@kernel
+def _touch(world: World, actor: int) -> None:
+    """Access the item's page: copy it, take a #VE, or fault."""
+    run = world.run[0]
+    me = world.actors[actor]
+    end = walk_end(world, entry_of_item(world, actor))
+    state = world.entries[end]["state"]
+    if is_guest_accessible(state):
+        _run_until_disturbed(world, actor, State.TOUCH)
+        return
+    if is_acceptable(state) and not world.setup[0]["sept_ve_disable"]:
+        vm_exit_filter(world, actor)
+        me["state"] = State.VE
+        me["category"] = Category.GUEST_COMPUTE
+        world.due[actor] = run["now"] + run["costs"][Cost.VE]
+        return
+    me["pending"] = is_acceptable(state)
+    me["accept_fault"] = 0
+    begin_exit(world, actor, Exit.EPT_VIOLATION)
+
+
+@kernel
+def _hammer(world: World, actor: int) -> None:
+    """Issue the hostile TDCALL on whatever entry the host works on."""
+    run = world.run[0]
+    me = world.actors[actor]
+    if run["target"] != NONE:
+        start_tdcall(world, actor, world.groups[me["group"]]["leaf"], run["target"])
+        return
+    me["phase"] = Phase.THINK
+    me["remaining"] = max(1, think(world, actor))
+    _compute(world, actor)
+
+
+@kernel
+def continue_guest(world: World, actor: int) -> None:
+    """Execute what comes next in the guest, or leave it for an interrupt that is due."""
+    run = world.run[0]
+    me = world.actors[actor]
+    if next_event(me) <= run["now"]:
+        begin_interrupt_exit(world, actor)
+        return
+    if me["phase"] == Phase.THINK:
+        if me["remaining"] > 0:
+            _compute(world, actor)
+            return
+        me["phase"] = Phase.INSTRUCTION
+        me["remaining"] = run["costs"][Cost.TOUCH]
+    me["rip"] = rip_of_instruction(world, me)
+    if me["program"] == Program.ACCEPT:
+        start_tdcall(world, actor, Leaf.ACCEPT, entry_of_item(world, actor))
+    elif me["program"] == Program.TOUCH:
+        _touch(world, actor)
+    elif me["program"] == Program.HAMMER:
+        _hammer(world, actor)
+    elif me["program"] == Program.IDLE:
+        begin_exit(world, actor, Exit.HLT)
+    else:
+        begin_exit(world, actor, Exit.MAP_GPA)
+
+
+@kernel
+def stop_computing(world: World, actor: int) -> None:
+    """Handle COMPUTE: thought enough, or disturbed."""
+    me = world.actors[actor]
+    book(world, actor, me["category"])
+    me["remaining"] -= world.run[0]["now"] - me["started"]
+    continue_guest(world, actor)
+
+
+@kernel
+def stop_touching(world: World, actor: int) -> None:
+    """Handle TOUCH: copied all, or disturbed."""
+    me = world.actors[actor]
+    book(world, actor, me["category"])
+    me["remaining"] -= world.run[0]["now"] - me["started"]
+    if me["remaining"] > 0:
+        begin_interrupt_exit(world, actor)
+        return
+    finish_item(world, actor)
+    continue_guest(world, actor)
+
+
+@kernel
+def accept_in_handler(world: World, actor: int) -> None:
+    """Handle VE: the guest's #VE handler accepts the page that was touched."""
+    me = world.actors[actor]
+    book(world, actor, me["category"])
+    me["rip"] = RIP_OF_HANDLER
+    end = walk_end(world, entry_of_item(world, actor))
+    start_tdcall(world, actor, Leaf.ACCEPT, end)
+
+
+@kernel
+def return_to_guest(world: World, actor: int) -> None:
+    """Handle TDCALL_RETURN: the guest looks at the status of its TDCALL."""
+    run = world.run[0]
+    me = world.actors[actor]
+    book(world, actor, me["category"])
+    if me["program"] == Program.HAMMER:
+        me["phase"] = Phase.THINK
+        me["remaining"] = think(world, actor)
+        continue_guest(world, actor)
+        return
+    outcome = me["outcome"]
+    if outcome == Outcome.OPERAND_BUSY or outcome == Outcome.OPERAND_BUSY_HOST_PRIORITY:
+        # MODEL: the guest repeats the TDCALL; Linux would try a smaller page, then panic.
+        me["state"] = State.RETRY_WAIT
+        bits = own(run, world.actors, actor, Draw.JITTER)
+        world.due[actor] = run["now"] + jitter(run["costs"][Cost.GUEST_RETRY], bits)
+        return
+    if me["program"] == Program.ACCEPT:
+        finish_item(world, actor)
+    continue_guest(world, actor)
+
+
+@kernel
+def try_again(world: World, actor: int) -> None:
+    """Handle RETRY_WAIT: the guest repeats what was refused."""
+    book(world, actor, world.actors[actor]["category"])
+    continue_guest(world, actor)

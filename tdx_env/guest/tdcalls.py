@@ -1,0 +1,220 @@
+"""Guest TDCALLs that lock an S-EPT entry: ACCEPT and ATTR.RD/WR."""
+
+from tdx_env.guest.exits import begin_exit, begin_interrupt_exit, vm_exit_filter
+from tdx_env.guest.interrupts import next_event
+from tdx_env.guest.walk import level_of, walk_end
+from tdx_env.jit import kernel
+from tdx_env.module.host_priority import after_tdcall
+from tdx_env.module.locks import LockResult, entry_acquire_guest, entry_release
+from tdx_env.module.sept import is_acceptable, is_guest_accessible, next_state
+from tdx_env.state.accounting import Category
+from tdx_env.state.actors import Exit, State
+from tdx_env.state.calls import EntryState, Leaf, Outcome
+from tdx_env.state.costs import Cost
+from tdx_env.state.draws import jitter, own
+from tdx_env.state.setup import PAGES_PER_2M
+from tdx_env.state.streams import Draw
+from tdx_env.state.world import World
+
+_PAGES_SHIFT = PAGES_PER_2M.bit_length() - 1
+
+
+@kernel
+def start_tdcall(world: World, actor: int, leaf: int, entry: int) -> None:
+    """Start a TDCALL on the entry that the guest asks for."""
+    run = world.run[0]
+    me = world.actors[actor]
+    vm_exit_filter(world, actor)
+    me["leaf"] = leaf
+    me["entry"] = entry
+    me["asked"] = entry
+    me["category"] = Category.GUEST_ACCEPT
+    me["state"] = State.TDCALL
+    me["issued"] = run["now"]
+    bits = own(run, world.actors, actor, Draw.JITTER)
+    world.due[actor] = run["now"] + jitter(run["costs"][Cost.TDCALL] >> 1, bits)
+
+
+@kernel
+def _accept_step(world: World) -> int:
+    """Return the cycles that ACCEPT needs for one 4K page of a 2M page."""
+    return max(1, world.run[0]["costs"][Cost.ACCEPT_2M] >> _PAGES_SHIFT)
+
+
+@kernel
+def schedule_hold(world: World, actor: int) -> None:
+    """Set when a 2M ACCEPT lets go: at its end, or at the poll after an interrupt has come."""
+    me = world.actors[actor]
+    step = _accept_step(world)
+    left = PAGES_PER_2M - world.entries[me["entry"]]["counter"]
+    wait = next_event(me) - me["started"]
+    pages = max(1, (wait + step - 1) // step) if wait < left * step else left
+    world.due[actor] = me["started"] + min(left, pages) * step
+
+
+@kernel
+def is_long_accept(world: World, actor: int) -> bool:
+    """Say whether the vCPU initialises a 2M page, which an interrupt can stop between 4K pages."""
+    me = world.actors[actor]
+    return bool(
+        me["state"] == State.HOLD
+        and me["leaf"] == Leaf.ACCEPT
+        and me["outcome"] == Outcome.SUCCESS
+        and level_of(world.run[0], me["entry"]) == 1
+    )
+
+
+@kernel
+def _refused_walk(world: World, actor: int, end: int) -> int:
+    """Return how ACCEPT ends whose walk stopped above the level asked for: no lock is taken."""
+    state = world.entries[end]["state"]
+    if level_of(world.run[0], end) == 1 and is_guest_accessible(state):
+        return Outcome.PAGE_ALREADY_ACCEPTED
+    return Outcome.EPT_VIOLATION
+
+
+@kernel
+def _outcome_under_lock(leaf: int, state: int) -> int:
+    """Return how the TDCALL ends, given the state of the entry it has locked."""
+    if leaf == Leaf.ACCEPT:
+        if is_acceptable(state):
+            return Outcome.SUCCESS
+        if is_guest_accessible(state):
+            return Outcome.PAGE_ALREADY_ACCEPTED
+        if state == EntryState.NL_MAPPED or state == EntryState.NL_BLOCKED:
+            return Outcome.PAGE_SIZE_MISMATCH
+        return Outcome.EPT_VIOLATION
+    if (
+        state == EntryState.FREE
+        or state == EntryState.REMOVED
+        or state == EntryState.BLOCKED
+        or state == EntryState.PENDING_BLOCKED
+        or state == EntryState.NL_MAPPED
+        or state == EntryState.NL_BLOCKED
+    ):
+        return Outcome.EPT_VIOLATION
+    return Outcome.SUCCESS
+
+
+@kernel
+def _exit_with_violation(world: World, actor: int) -> None:
+    """Leave the guest with an EPT violation of type ACCEPT, which zero-step does not count."""
+    me = world.actors[actor]
+    me["accept_fault"] = 1
+    me["pending"] = 0
+    begin_exit(world, actor, Exit.EPT_VIOLATION)
+
+
+@kernel
+def tdcall_over(world: World, actor: int) -> None:
+    """Run the TDCALL epilogue: host-priority time-out, or back to the guest."""
+    run = world.run[0]
+    me = world.actors[actor]
+    flagged, since, exits = after_tdcall(
+        me["hp_flagged"] != 0,
+        me["hp_since"],
+        run["now"],
+        world.setup[0]["hp_timeout"],
+        me["outcome"],
+    )
+    me["hp_flagged"] = flagged
+    me["hp_since"] = since
+    if me["outcome"] == Outcome.OPERAND_BUSY:
+        me["category"] = Category.GUEST_BUSY
+    elif me["outcome"] == Outcome.OPERAND_BUSY_HOST_PRIORITY:
+        me["category"] = Category.GUEST_PRIORITY_STALL
+    if exits:
+        begin_exit(world, actor, Exit.HOST_PRIORITY_TIMEOUT)
+        return
+    me["state"] = State.TDCALL_RETURN
+    cost = run["costs"][Cost.TDCALL]
+    world.due[actor] = run["now"] + cost - (cost >> 1)
+
+
+@kernel
+def _hold(world: World, actor: int) -> None:
+    """Keep the entry that was just locked for as long as the TDCALL needs it."""
+    run = world.run[0]
+    me = world.actors[actor]
+    me["state"] = State.HOLD
+    me["started"] = run["now"]
+    me["outcome"] = _outcome_under_lock(me["leaf"], world.entries[me["entry"]]["state"])
+    if me["leaf"] != Leaf.ACCEPT or me["outcome"] != Outcome.SUCCESS:
+        world.due[actor] = run["now"] + run["costs"][Cost.ATTR_HOLD]
+    elif level_of(run, me["entry"]) == 1:
+        schedule_hold(world, actor)
+    else:
+        world.due[actor] = run["now"] + run["costs"][Cost.ACCEPT_4K]
+
+
+@kernel
+def try_entry(world: World, actor: int) -> None:
+    """Handle TDCALL: walk, then try the entry's lock as a guest."""
+    run = world.run[0]
+    me = world.actors[actor]
+    end = walk_end(world, me["asked"])
+    me["entry"] = end
+    if me["leaf"] == Leaf.ACCEPT and end != me["asked"]:
+        me["outcome"] = _refused_walk(world, actor, end)
+        if me["outcome"] == Outcome.EPT_VIOLATION:
+            _exit_with_violation(world, actor)
+        else:
+            tdcall_over(world, actor)
+        return
+    entry = world.entries[end]
+    if entry["state"] == EntryState.FREE and not world.setup[0]["guests_lock_free"]:
+        me["outcome"] = Outcome.EPT_VIOLATION
+        _exit_with_violation(world, actor)
+        return
+    word, result = entry_acquire_guest(entry["word"])
+    entry["word"] = word
+    if result == LockResult.SUCCESS:
+        entry["holder"] = actor
+        entry["holder_leaf"] = me["leaf"]
+        _hold(world, actor)
+        return
+    run["n_guest_busy"] += 1
+    me["outcome"] = Outcome.OPERAND_BUSY
+    if result == LockResult.BUSY_HOST_PRIORITY:
+        me["outcome"] = Outcome.OPERAND_BUSY_HOST_PRIORITY
+    tdcall_over(world, actor)
+
+
+@kernel
+def _commit_accept(world: World, actor: int) -> None:
+    """Store what ACCEPT did; the plain store and the unlock leave no host-priority mark.
+
+    Source: TDX module 1.5, src/td_dispatcher/vm_exits/tdg_mem_page_accept.c.
+    """
+    run = world.run[0]
+    me = world.actors[actor]
+    entry = world.entries[me["entry"]]
+    entry["word"] = 0
+    if level_of(run, me["entry"]) == 1:
+        pages = (run["now"] - me["started"]) // _accept_step(world)
+        if entry["counter"] + pages < PAGES_PER_2M:
+            entry["counter"] += pages
+            me["outcome"] = Outcome.INTERRUPTED
+            return
+    entry["counter"] = 0
+    entry["state"] = next_state(Leaf.ACCEPT, entry["state"])
+
+
+@kernel
+def let_entry_go(world: World, actor: int) -> None:
+    """Handle HOLD: release the entry and end the TDCALL."""
+    me = world.actors[actor]
+    if me["leaf"] == Leaf.ACCEPT and me["outcome"] == Outcome.SUCCESS:
+        _commit_accept(world, actor)
+    else:
+        entry = world.entries[me["entry"]]
+        word, _ = entry_release(entry["word"])
+        entry["word"] = word
+    if me["outcome"] == Outcome.EPT_VIOLATION:
+        _exit_with_violation(world, actor)
+    elif me["outcome"] == Outcome.INTERRUPTED:
+        me["hp_flagged"] = 0
+        begin_interrupt_exit(world, actor)
+    else:
+        tdcall_over(world, actor)
+

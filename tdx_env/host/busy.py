@@ -1,0 +1,282 @@
+"""A SEAMCALL came back: busy replies, decisions, exhaustion."""
+
+import numpy as np
+
+from tdx_env.guest.interrupts import next_interrupt
+from tdx_env.guest.walk import level_of
+from tdx_env.host.chains import (
+    OTHER,
+    after_synthetic_exit,
+    go_on,
+    kill,
+    operand_class,
+    reissue,
+    succeed,
+    yield_to_run_loop,
+)
+from tdx_env.host.fault import give_up
+from tdx_env.host.kick import begin_kick, leave_guest_mode, release_gate
+from tdx_env.host.mmu_lock import release_mmu, release_seamcall_lock, request_mmu
+from tdx_env.host.seamcalls import new_call
+from tdx_env.host.zap import is_vcpu
+from tdx_env.jit import kernel
+from tdx_env.state.accounting import Category
+from tdx_env.state.actors import Kick, Path, Purpose, State
+from tdx_env.state.booking import book
+from tdx_env.state.calls import NONE, Leaf, Outcome
+from tdx_env.state.costs import Cost
+from tdx_env.state.discipline import Action, EnterYield, Exhaustion, FaultYield
+from tdx_env.state.draws import own
+from tdx_env.state.features import EWMA_SHIFT, Feature
+from tdx_env.state.streams import Draw
+from tdx_env.state.world import World
+
+_SEPT_TREE = 146
+_LOTTERY_SHIFT = np.uint64(33)
+
+
+@kernel
+def seamcall_returned(world: World, actor: int) -> None:
+    """Handle SEAM_RETURN: the caller looks at the status of a call that failed."""
+    me = world.actors[actor]
+    book(world, actor, me["category"])
+    outcome = me["outcome"]
+    is_enter = me["leaf"] == Leaf.VP_ENTER
+    is_busy = outcome == Outcome.OPERAND_BUSY
+    if is_enter and not (is_busy and world.discipline[0]["enter_irqs_off"]):
+        leave_guest_mode(world, actor)
+    if is_busy:
+        _on_busy(world, actor)
+    elif is_enter and outcome == Outcome.EPT_VIOLATION:
+        after_synthetic_exit(world, actor)
+    elif outcome == Outcome.GPA_RANGE_ALREADY_BLOCKED:
+        succeed(world, actor)
+    else:
+        kill(world, actor, me["leaf"], outcome)
+
+
+@kernel
+def _on_busy(world: World, actor: int) -> None:
+    """Learn from a busy reply; ask for a decision, or run the discipline's exhaustion."""
+    run = world.run[0]
+    me = world.actors[actor]
+    rules = world.discipline[0]
+    cycles = run["now"] - me["issued"]
+    me["busies"] += 1
+    me["busy_cycles"] += cycles
+    column = operand_class(me["leaf"], me["operand"])
+    if column != OTHER:
+        run["try_cycles"][column] += (cycles - run["try_cycles"][column]) >> EWMA_SHIFT
+    if me["leaf"] == Leaf.VP_ENTER and me["operand"] == _SEPT_TREE:
+        me["flagged"] = 1
+    leaf = me["leaf"]
+    is_foreign = rules["tree_only"][leaf] and me["operand"] != _SEPT_TREE
+    if is_foreign or me["issues"] >= rules["max_issues"][leaf]:
+        _exhaust(world, actor)
+        return
+    run["n_decisions"] += 1
+    run["decision_actor"] = actor
+    _fill_mask(world, actor)
+    _fill_features(world, actor)
+
+
+@kernel
+def _fill_mask(world: World, actor: int) -> None:
+    """Note which actions are allowed."""
+    run = world.run[0]
+    path = world.actors[actor]["path"]
+    run["mask"][Action.RETRY] = 1
+    run["mask"][Action.KICK] = path != Path.BUILD
+    run["mask"][Action.YIELD] = path != Path.ZAP or world.discipline[0]["zap_yield"] != 0
+
+
+@kernel
+def _fill_features(world: World, actor: int) -> None:
+    """Note what the host can know at this decision."""
+    run = world.run[0]
+    me = world.actors[actor]
+    f = run["features"]
+    now = run["now"]
+    f[Feature.PATH] = me["path"]
+    f[Feature.LEAF] = me["leaf"]
+    f[Feature.OPERAND] = me["operand"]
+    f[Feature.LEVEL] = 0
+    f[Feature.ENTRY_STATE] = NONE
+    if me["entry"] != NONE:
+        f[Feature.LEVEL] = level_of(run, me["entry"])
+        f[Feature.ENTRY_STATE] = world.entries[me["entry"]]["state"]
+    f[Feature.ISSUES] = me["issues"]
+    f[Feature.KICKS] = me["kicks"]
+    f[Feature.TRY_CYCLES] = now - me["issued"]
+    f[Feature.BUSY_CYCLES] = me["busy_cycles"]
+    f[Feature.CALL_CYCLES] = now - me["call_started"]
+    f[Feature.OPERATION_CYCLES] = 0
+    if me["operation_started"] != NONE:
+        f[Feature.OPERATION_CYCLES] = now - me["operation_started"]
+    f[Feature.OPERATION_BUSIES] = me["busies"]
+    f[Feature.N_VCPUS] = run["n_vcpus"]
+    f[Feature.N_IN_GUEST] = run["n_in_guest"] - me["mode"]
+    f[Feature.GATES] = run["gate_count"]
+    f[Feature.MMU_CONTENDED] = me["has_mmu_lock"] != 0 and run["mmu_first"] != NONE
+    f[Feature.HAS_EVENTS] = is_vcpu(me) and next_interrupt(me) <= now
+    f[Feature.ACCEPT_FAULT] = me["accept_fault"]
+    f[Feature.REPEATS] = me["repeats"]
+    has_chunk = me["path"] == Path.ZAP or me["path"] == Path.BUILD
+    f[Feature.PAGES_LEFT] = me["cursor_end"] - me["cursor"] if has_chunk else 0
+    for column in range(3):
+        f[Feature.TRY_TREE + column] = run["try_cycles"][column]
+        f[Feature.TRIES_TREE + column] = run["tries"][column]
+    f[Feature.KICK_SEND_TARGET] = run["kick_send_target"]
+    f[Feature.KICK_WAIT] = run["kick_wait"]
+    f[Feature.KICK_TARGET] = run["kick_target"]
+    mask = run["mask"]
+    f[Feature.MASK] = mask[0] + 2 * mask[1] + 4 * mask[2]
+    f[Feature.LOTTERY] = np.int64(own(run, world.actors, actor, Draw.LOTTERY) >> _LOTTERY_SHIFT)
+
+
+@kernel
+def decide(world: World, action: int) -> None:
+    """Give the actor that waits for a decision its action; a masked one becomes RETRY."""
+    run = world.run[0]
+    actor = run["decision_actor"]
+    me = world.actors[actor]
+    run["decision_actor"] = NONE
+    run["was_masked"] = not run["mask"][action]
+    if run["was_masked"]:
+        run["n_masked"] += 1
+        action = np.int64(0)
+    me["action"] = action
+    me["state"] = State.DECIDED
+    me["category"] = Category.DECISION
+    world.due[actor] = run["now"] + world.discipline[0]["decision_cycles"]
+    _trace_decision(world, actor)
+
+
+@kernel
+def _trace_decision(world: World, actor: int) -> None:
+    """Keep the decision, if decisions are traced and there is room."""
+    run = world.run[0]
+    me = world.actors[actor]
+    place = run["n_decisions_traced"]
+    if place >= world.decisions.shape[0]:
+        return
+    row = world.decisions[place]
+    row[0] = run["now"]
+    row[1] = actor
+    row[2] = me["path"]
+    row[3] = me["leaf"]
+    row[4] = me["operand"]
+    row[5] = me["entry"]
+    row[6] = me["issues"]
+    row[7] = me["action"]
+    run["n_decisions_traced"] += 1
+
+
+@kernel
+def act(world: World, actor: int) -> None:
+    """Handle DECIDED: carry out the decision."""
+    me = world.actors[actor]
+    book(world, actor, me["category"])
+    if me["action"] == Action.RETRY:
+        reissue(world, actor)
+    elif me["action"] == Action.KICK:
+        _kick(world, actor, 0)
+    else:
+        _yield(world, actor)
+
+
+@kernel
+def _kick(world: World, actor: int, force_gate: int) -> None:
+    """Kick all vCPUs, then issue the call again."""
+    me = world.actors[actor]
+    if me["leaf"] == Leaf.VP_ENTER:
+        leave_guest_mode(world, actor)
+    me["kicks"] += 1
+    begin_kick(world, actor, Purpose.REISSUE, Kick.DECISION, force_gate)
+
+
+@kernel
+def _yield(world: World, actor: int) -> None:
+    """Give up for now and come back, in the way of the path."""
+    me = world.actors[actor]
+    rules = world.discipline[0]
+    if me["path"] == Path.FAULT:
+        give_up(world, actor, rules["fault_yield"] == FaultYield.REENTER)
+    elif me["path"] == Path.ZAP:
+        _yield_zap(world, actor)
+    elif me["path"] == Path.BUILD:
+        _return_to_user(world, actor)
+    else:
+        leave_guest_mode(world, actor)
+        me["leaf"] = NONE
+        if rules["enter_yield"] == EnterYield.FASTPATH:
+            yield_to_run_loop(world, actor)
+        elif request_mmu(world, actor, 1, Purpose.BARRIER):
+            release_mmu(world, actor)
+            yield_to_run_loop(world, actor)
+
+
+@kernel
+def _yield_zap(world: World, actor: int) -> None:
+    """Drop every lock in the middle of a zap and reschedule.
+
+    # MODEL: the SPTE stays FROZEN meanwhile; KVM as it is can't give up here.
+    """
+    run = world.run[0]
+    me = world.actors[actor]
+    release_gate(world, actor)
+    release_seamcall_lock(world, actor)
+    release_mmu(world, actor)
+    me["state"] = State.RESCHED
+    me["purpose"] = Purpose.REISSUE
+    me["category"] = Category.YIELD
+    world.due[actor] = run["now"] + run["costs"][Cost.RESCHED]
+
+
+@kernel
+def _return_to_user(world: World, actor: int) -> None:
+    """Return -EAGAIN to user space, which calls again."""
+    run = world.run[0]
+    me = world.actors[actor]
+    me["state"] = State.USER_EXIT
+    me["category"] = Category.YIELD
+    world.due[actor] = run["now"] + run["costs"][Cost.USER_EXIT]
+
+
+@kernel
+def call_again(world: World, actor: int) -> None:
+    """User space calls again: the SEAMCALL is a new one."""
+    me = world.actors[actor]
+    new_call(world, actor, me["leaf"], me["entry"])
+
+
+@kernel
+def _exhaust(world: World, actor: int) -> None:
+    """The call was busy as often as the discipline allows."""
+    me = world.actors[actor]
+    what = world.discipline[0]["on_exhaustion"][me["leaf"]]
+    is_fault = me["path"] == Path.FAULT
+    if what == Exhaustion.KILL:
+        kill(world, actor, me["leaf"], Outcome.OPERAND_BUSY)
+    elif what == Exhaustion.GATED_KICK:
+        _kick(world, actor, 1)
+    elif what == Exhaustion.SWALLOW:
+        _swallow(world, actor)
+    elif not is_fault:
+        _yield(world, actor)
+    else:
+        give_up(world, actor, what != Exhaustion.LOCAL_RETRY)
+
+
+@kernel
+def _swallow(world: World, actor: int) -> None:
+    """The caller ignores that the call failed.
+
+    Source: canonical/tdx issues 100 and 213: RANGE.BLOCK came back busy, its caller went on.
+    """
+    release_seamcall_lock(world, actor)
+    if world.actors[actor]["kicks"] > 0:
+        release_gate(world, actor)
+    go_on(world, actor)
+
+

@@ -1,0 +1,158 @@
+"""Kick and gate: interrupt the vCPUs that are in the guest, and keep vCPUs out of it.
+
+Source: Linux virt/kvm/kvm_main.c, kvm_make_all_cpus_request with KVM_REQ_OUTSIDE_GUEST_MODE;
+arch/x86/kvm/vmx/tdx.c, wait_for_sept_zap (6.16).
+"""
+
+from tdx_env.guest.tdcalls import is_long_accept, schedule_hold
+from tdx_env.jit import kernel
+from tdx_env.state.accounting import Category
+from tdx_env.state.actors import NEVER, Kick, State
+from tdx_env.state.booking import begin_stretch, end_stretch
+from tdx_env.state.calls import NONE
+from tdx_env.state.costs import Cost
+from tdx_env.state.discipline import GateScope
+from tdx_env.state.draws import own, uniform
+from tdx_env.state.features import EWMA_SHIFT
+from tdx_env.state.streams import Draw
+from tdx_env.state.world import World
+
+
+@kernel
+def close_gate(world: World, actor: int) -> None:
+    """Take the actor's share of the gate, unless it has it."""
+    me = world.actors[actor]
+    if not me["has_gate"]:
+        me["has_gate"] = 1
+        world.run[0]["gate_count"] += 1
+
+
+@kernel
+def release_gate(world: World, actor: int) -> None:
+    """Drop the actor's share of the gate; the last one lets the vCPUs through."""
+    run = world.run[0]
+    me = world.actors[actor]
+    me["forced_gate"] = 0
+    if not me["has_gate"]:
+        return
+    me["has_gate"] = 0
+    run["gate_count"] -= 1
+    if run["gate_count"] > 0:
+        return
+    for vcpu in range(run["n_vcpus"]):
+        if world.actors[vcpu]["state"] == State.GATED and world.due[vcpu] == NEVER:
+            bits = own(run, world.actors, vcpu, Draw.GATE)
+            poll = max(1, run["costs"][Cost.GATE_POLL])
+            world.due[vcpu] = run["now"] + uniform(1, poll, bits)
+
+
+@kernel
+def _interrupt(world: World, vcpu: int, arrival: int, kind: int) -> None:
+    """Let an IPI arrive at a vCPU in guest mode."""
+    target = world.actors[vcpu]
+    target["ipi_at"] = arrival
+    target["ipi_kind"] = kind
+    if target["state"] == State.COMPUTE or target["state"] == State.TOUCH:
+        world.due[vcpu] = min(world.due[vcpu], arrival)
+    elif is_long_accept(world, vcpu):
+        schedule_hold(world, vcpu)
+
+
+@kernel
+def _send_to_all(world: World, actor: int, kind: int) -> None:
+    """Send an IPI to every other vCPU in guest mode that has none pending."""
+    run = world.run[0]
+    me = world.actors[actor]
+    me["waiting"] = 0
+    me["sent"] = 0
+    for vcpu in range(run["n_vcpus"]):
+        target = world.actors[vcpu]
+        if vcpu == actor or not target["mode"]:
+            continue
+        me["waiting"] += 1
+        if target["kick_seq"]:
+            continue
+        me["sent"] += 1
+        target["kick_seq"] = me["kick_number"]
+        delay = run["costs"][Cost.KICK_FIXED] + me["sent"] * run["costs"][Cost.KICK_TARGET]
+        _interrupt(world, vcpu, run["now"] + delay, kind)
+    run["n_ipis"] += me["sent"]
+
+
+@kernel
+def begin_kick(world: World, actor: int, purpose: int, kind: int, force_gate: int) -> None:
+    """Start to interrupt all vCPUs; what follows when they have left is the purpose."""
+    run = world.run[0]
+    me = world.actors[actor]
+    if kind == Kick.DECISION:
+        run["n_kicks"] += 1
+        if force_gate or world.discipline[0]["gate_scope"] != GateScope.NOTHING:
+            close_gate(world, actor)
+            me["forced_gate"] = force_gate
+    run["kick_seq"] += 1
+    me["kick_number"] = run["kick_seq"]
+    me["next_kicker"] = run["first_kicker"]
+    run["first_kicker"] = actor
+    me["purpose"] = purpose
+    me["kick_kind"] = kind
+    me["kick_started"] = run["now"]
+    begin_stretch(world, actor)
+    _send_to_all(world, actor, kind)
+    me["state"] = State.KICK_SEND
+    me["category"] = Category.TRACK_KICK if kind == Kick.TRACK else Category.IPI_SEND
+    sending = run["costs"][Cost.KICK_FIXED] + me["sent"] * run["costs"][Cost.KICK_TARGET]
+    world.due[actor] = run["now"] + sending
+
+
+@kernel
+def note_kick_sent(world: World, actor: int) -> None:
+    """Learn what one IPI costs the sender."""
+    run = world.run[0]
+    me = world.actors[actor]
+    if me["kick_kind"] == Kick.DECISION and me["sent"] > 0:
+        each = (run["now"] - me["kick_started"]) // me["sent"]
+        run["kick_send_target"] += (each - run["kick_send_target"]) >> EWMA_SHIFT
+    me["kick_started"] = run["now"]
+
+
+@kernel
+def note_kick_over(world: World, actor: int) -> None:
+    """Learn how long the kicked vCPUs take, and take the kick off the list."""
+    run = world.run[0]
+    me = world.actors[actor]
+    if me["kick_kind"] == Kick.DECISION:
+        wait = run["now"] - me["kick_started"]
+        run["kick_wait"] += (wait - run["kick_wait"]) >> EWMA_SHIFT
+    if run["first_kicker"] == actor:
+        run["first_kicker"] = me["next_kicker"]
+    else:
+        before = run["first_kicker"]
+        while world.actors[before]["next_kicker"] != actor:
+            before = world.actors[before]["next_kicker"]
+        world.actors[before]["next_kicker"] = me["next_kicker"]
+    me["next_kicker"] = NONE
+    if not me["has_mmu_lock"]:
+        end_stretch(world, actor)
+
+
+@kernel
+def leave_guest_mode(world: World, vcpu: int) -> None:
+    """Set the vCPU's mode to OUTSIDE_GUEST_MODE and answer the kicks that wait for it."""
+    run = world.run[0]
+    me = world.actors[vcpu]
+    if not me["mode"]:
+        return
+    me["mode"] = 0
+    run["n_in_guest"] -= 1
+    if not me["kick_seq"]:
+        return
+    kicker = run["first_kicker"]
+    while kicker != NONE:
+        sender = world.actors[kicker]
+        if sender["kick_number"] >= me["kick_seq"] and kicker != vcpu:
+            sender["waiting"] -= 1
+            if sender["waiting"] == 0 and sender["state"] == State.KICK_WAIT:
+                world.due[kicker] = run["now"]
+        kicker = sender["next_kicker"]
+    me["kick_seq"] = 0
+    me["ipi_at"] = NEVER

@@ -1,0 +1,94 @@
+"""Booking: every cycle of every CPU to one category; operations, latencies, stretches."""
+
+from tdx_env.jit import kernel
+from tdx_env.state.accounting import IS_OVERHEAD, IS_WASTE, Category
+from tdx_env.state.calls import NONE
+from tdx_env.state.world import N_BINS, SUB_BINS, Operation
+
+_SUB_BITS = SUB_BINS.bit_length() - 1
+
+
+@kernel
+def book(world, actor, category):
+    """Book the actor's open cycles to a category; the next activity begins now."""
+    run = world.run[0]
+    me = world.actors[actor]
+    cycles = run["now"] - me["since"]
+    me["since"] = run["now"]
+    me["booked"][category] += cycles
+    if IS_OVERHEAD[category]:
+        if category == Category.YIELD:
+            cycles *= world.setup[0]["yield_weight"]
+        run["overhead"] += cycles
+        if IS_WASTE[category]:
+            run["waste"] += cycles
+            me["operation_cost"] += cycles
+
+
+@kernel
+def latency_bin(cycles):
+    """Return the histogram bin of a latency: powers of two, each cut into SUB_BINS."""
+    octave = 0
+    while (cycles >> octave) >= 2 * SUB_BINS:
+        octave += 1
+    return min(octave * SUB_BINS + (cycles >> octave), N_BINS - 1)
+
+
+@kernel
+def begin_operation(world, actor):
+    """Begin a fault or a page zap, unless one is open already."""
+    run = world.run[0]
+    me = world.actors[actor]
+    if me["operation_started"] != NONE:
+        return
+    run["operation_seq"] += 1
+    me["operation_id"] = run["operation_seq"]
+    me["operation_started"] = run["now"]
+    me["operation_cost"] = 0
+    me["busies"] = 0
+
+
+@kernel
+def end_operation(world, actor, kind):
+    """End the actor's operation and keep its latency."""
+    run = world.run[0]
+    me = world.actors[actor]
+    cycles = run["now"] - me["operation_started"]
+    me["operation_started"] = NONE
+    run["histogram"][kind][latency_bin(cycles)] += 1
+    run["n_operations"][kind] += 1
+    if kind == Operation.FAULT:
+        run["fault_max"] = max(run["fault_max"], cycles)
+    else:
+        run["zap_max"] = max(run["zap_max"], cycles)
+
+
+@kernel
+def begin_stretch(world, actor):
+    """Preemption goes off, unless it is off already."""
+    me = world.actors[actor]
+    if me["nonpreemptible_since"] == NONE:
+        me["nonpreemptible_since"] = world.run[0]["now"]
+
+
+@kernel
+def end_stretch(world, actor):
+    """Preemption is on again: keep the stretch and charge what is beyond the limit."""
+    run = world.run[0]
+    me = world.actors[actor]
+    if me["nonpreemptible_since"] == NONE:
+        return
+    cycles = run["now"] - me["nonpreemptible_since"]
+    me["nonpreemptible_since"] = NONE
+    run["longest_stretch"] = max(run["longest_stretch"], cycles)
+    run["preempt_penalty"] += max(0, cycles - world.setup[0]["preempt_limit"])
+
+
+@kernel
+def charge_cell(world, actor):
+    """Charge the cycles since the last busy issue to its cell of the busy matrix."""
+    run = world.run[0]
+    me = world.actors[actor]
+    if me["cell"] != NONE:
+        run["cells"][me["cell"]][1] += run["now"] - me["busy_since"]
+        me["cell"] = NONE
