@@ -100,6 +100,7 @@ RUN_FIELDS = [
     ("is_building", np.int64),  # 1: the TD is not finalised, BLOCK and TRACK are not required
     ("stall_cycles", np.int64),
     ("time_cap", np.int64),  # [cycles]
+    ("scenario", np.int64),  # row of the setups
     ("was_masked", np.int64),  # 1: the last action given was masked
     ("n_masked", np.int64),  # masked actions given in this episode
     ("fault_max", np.int64),  # [cycles]
@@ -132,7 +133,11 @@ Records = NDArray[np.void]
 
 
 class World(NamedTuple):
-    """All state of one episode; a snapshot is a copy of the first four arrays."""
+    """All state of one episode; a snapshot is a copy of the first four arrays.
+
+    A batch of episodes has the same arrays with one more axis in front: episodes for the first four,
+    trace and decisions, scenarios for setup to areas.
+    """
 
     run: Records  # (1,) RUN
     due: Array  # (n_actors,) time of the next event [cycles]

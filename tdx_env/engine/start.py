@@ -1,0 +1,362 @@
+"""The start of an episode: costs and sizes are drawn, memory laid out, actors set going."""
+
+import numpy as np
+
+from tdx_env.guest.interrupts import device_gap
+from tdx_env.guest.items import begin_item, is_foreground
+from tdx_env.host.zap import start_task_item
+from tdx_env.jit import kernel
+from tdx_env.state.accounting import Category
+from tdx_env.state.actors import NEVER, Program, Spte, State, Task
+from tdx_env.state.calls import MAX_STEPS, N_LEAVES, NONE, Delay, EntryState, Leaf, Op
+from tdx_env.state.costs import N_COSTS, Cost
+from tdx_env.state.draws import draw, uniform
+from tdx_env.state.features import TRIES_UNIT
+from tdx_env.state.setup import N_BANDS, REST, Initial
+from tdx_env.state.streams import Draw
+from tdx_env.state.world import World
+
+_FINE_BITS = 20
+_TASK_SIZES = 100
+_SIZES_EACH = 10
+_FIRST_ENTRY_SPREAD = 20_000  # vCPUs set out within this many cycles
+_FIRST_TRY_CYCLES = 5_000  # averages before the first measurement: middles of the stated ranges
+_FIRST_KICK_SEND = 2_250
+_FIRST_KICK_WAIT = 5_000
+_FIRST_KICK_TARGET = 10_500
+
+
+@kernel
+def _draw_cost(world: World, cost: int) -> int:
+    """Draw one cost from the allowed bands of its range [cycles]."""
+    setup = world.setup[0]
+    bits = draw(world.run[0]["seed"], Draw.COST, 0, cost, 0)
+    bands = setup["cost_bands"]
+    n_allowed = 0
+    for band in range(N_BANDS):
+        n_allowed += (bands >> band) & 1
+    wanted = uniform(0, n_allowed - 1, bits)
+    chosen = 0
+    for band in range(N_BANDS):
+        if (bands >> band) & 1:
+            if wanted == 0:
+                chosen = band
+            wanted -= 1
+    low = setup["cost_low"][cost]
+    span = setup["cost_high"][cost] - low
+    fine = (chosen << _FINE_BITS) | np.int64(bits & np.uint64((1 << _FINE_BITS) - 1))
+    return low + span * fine // (N_BANDS << _FINE_BITS)
+
+
+@kernel
+def _cost_of(leaf: int) -> int:
+    """Return the Cost of a whole successful call, or NONE."""
+    if leaf == Leaf.MEM_SEPT_ADD:
+        return Cost.SEPT_ADD
+    if leaf == Leaf.MEM_PAGE_ADD:
+        return Cost.PAGE_ADD
+    if leaf == Leaf.MEM_PAGE_AUG:
+        return Cost.PAGE_AUG
+    if leaf == Leaf.MEM_PAGE_REMOVE:
+        return Cost.PAGE_REMOVE
+    if leaf == Leaf.MEM_RANGE_BLOCK:
+        return Cost.RANGE_BLOCK
+    if leaf == Leaf.MEM_RANGE_UNBLOCK:
+        return Cost.RANGE_UNBLOCK
+    if leaf == Leaf.MEM_TRACK:
+        return Cost.TRACK
+    if leaf == Leaf.VP_ENTER:
+        return Cost.VP_ENTER
+    if leaf == Leaf.MEM_PAGE_DEMOTE:
+        return Cost.DEMOTE
+    if leaf == Leaf.PHYMEM_PAGE_WBINVD:
+        return Cost.WBINVD
+    if leaf == Leaf.MR_EXTEND:
+        return Cost.MR_EXTEND
+    return NONE
+
+
+@kernel
+def _set_delays(world: World) -> None:
+    """Work out the delays between the steps of every call from the drawn costs."""
+    run = world.run[0]
+    costs = run["costs"]
+    for leaf in range(N_LEAVES):
+        delays = run["delays"][leaf]
+        delays[Delay.NONE] = 0
+        delays[Delay.TO_TDR] = costs[Cost.BARE] // 2 + costs[Cost.TO_TDR]
+        delays[Delay.TO_TREE] = costs[Cost.TO_TREE]
+        delays[Delay.TO_ENTRY] = costs[Cost.TO_ENTRY]
+        delays[Delay.TO_EPOCH] = costs[Cost.TO_EPOCH]
+        delays[Delay.EPOCH_HOLD] = costs[Cost.EPOCH_HOLD]
+        delays[Delay.ARMED_WALK] = costs[Cost.ARMED_WALK]
+        delays[Delay.LEAVE] = costs[Cost.BARE] - costs[Cost.BARE] // 2
+        delays[Delay.BODY] = 0
+        total = _cost_of(leaf)
+        if total == NONE:
+            continue
+        others = 0
+        for step in range(MAX_STEPS):
+            row = world.program[leaf, step]
+            if row["delay"] != Delay.BODY and row["delay"] != Delay.ARMED_WALK:
+                others += delays[row["delay"]]
+            if row["op"] == Op.RETURN:
+                break
+        delays[Delay.BODY] = max(0, costs[total] - others)
+
+
+@kernel
+def _draw_size(world: World, number: int, low: int, high: int) -> int:
+    """Draw one size of the episode."""
+    return uniform(low, high, draw(world.run[0]["seed"], Draw.SIZE, 0, number, 0))
+
+
+@kernel
+def _draw_groups(world: World) -> None:
+    """Draw the guest groups' sizes and give them their vCPUs."""
+    run = world.run[0]
+    setup = world.setup[0]
+    drawn = run["group_drawn"]
+    counted = 0
+    for group in range(setup["n_groups"]):
+        row = world.groups[group]
+        first = _SIZES_EACH * group
+        drawn[group][0] = REST
+        if row["count_low"] != REST:
+            drawn[group][0] = _draw_size(world, first + 1, row["count_low"], row["count_high"])
+            counted += drawn[group][0]
+        drawn[group][1] = _draw_size(world, first + 2, row["items_low"], row["items_high"])
+        drawn[group][2] = _draw_size(world, first + 3, row["tick_low"], row["tick_high"])
+        drawn[group][3] = _draw_size(world, first + 4, row["device_low"], row["device_high"])
+    left = run["n_vcpus"]
+    for group in range(setup["n_groups"]):
+        if drawn[group][0] == REST:
+            drawn[group][0] = max(0, run["n_vcpus"] - counted)
+        drawn[group][0] = min(left, drawn[group][0])
+        drawn[group][4] = run["n_vcpus"] - left
+        left -= drawn[group][0]
+
+
+@kernel
+def _draw_tasks(world: World) -> None:
+    """Draw the host tasks' sizes and number them."""
+    run = world.run[0]
+    actor = run["n_vcpus"]
+    for task in range(world.setup[0]["n_tasks"]):
+        row = world.tasks[task]
+        first = _TASK_SIZES + _SIZES_EACH * task
+        drawn = run["task_drawn"][task]
+        drawn[0] = _draw_size(world, first + 1, row["count_low"], row["count_high"])
+        drawn[1] = _draw_size(world, first + 2, row["items_low"], row["items_high"])
+        drawn[2] = actor
+        actor += drawn[0]
+        if row["kind"] == Task.BUILD:
+            run["is_building"] = 1
+    run["n_actors"] = actor
+
+
+@kernel
+def _set_entry(world: World, entry: int, state: int, spte: int) -> None:
+    """Give one S-EPT entry its first state."""
+    row = world.entries[entry]
+    row["word"] = 0
+    row["bepoch"] = 0
+    row["holder"] = NONE
+    row["holder_leaf"] = NONE
+    row["state"] = state
+    row["counter"] = 0
+    row["spte"] = spte
+    row["purge"] = 0
+
+
+@kernel
+def _set_region(world: World, region: int, initial: int) -> None:
+    """Give a 2M region's entries their first state."""
+    run = world.run[0]
+    pd_state, page_state = EntryState.NL_MAPPED, EntryState.FREE
+    if initial == Initial.EMPTY:
+        pd_state = EntryState.FREE
+    elif initial == Initial.PENDING_4K:
+        page_state = EntryState.PENDING
+    elif initial == Initial.MAPPED_4K:
+        page_state = EntryState.MAPPED
+    elif initial == Initial.PENDING_2M:
+        pd_state = EntryState.PENDING
+    elif initial == Initial.MAPPED_2M:
+        pd_state = EntryState.MAPPED
+    pd_spte = Spte.ABSENT if pd_state == EntryState.FREE else Spte.PRESENT
+    page_spte = Spte.ABSENT if page_state == EntryState.FREE else Spte.PRESENT
+    _set_entry(world, run["first_pd"] + region, pd_state, pd_spte)
+    first = region << run["page_shift"]
+    for entry in range(first, first + (1 << run["page_shift"])):
+        _set_entry(world, entry, page_state, page_spte)
+
+
+@kernel
+def _lay_out_memory(world: World) -> None:
+    """Give every S-EPT entry its first state."""
+    run = world.run[0]
+    setup = world.setup[0]
+    n_regions = 0
+    has_tables = False
+    for area in range(setup["n_areas"]):
+        n_regions += world.areas[area]["n_regions"]
+        has_tables = has_tables or world.areas[area]["initial"] != Initial.EMPTY
+    run["page_shift"] = setup["page_shift"]
+    run["first_pd"] = n_regions << setup["page_shift"]
+    run["first_l2"] = run["first_pd"] + n_regions
+    run["first_l3"] = run["first_l2"] + ((n_regions + 511) >> 9)
+    for area in range(setup["n_areas"]):
+        row = world.areas[area]
+        for region in range(row["first_region"], row["first_region"] + row["n_regions"]):
+            _set_region(world, region, row["initial"])
+    state, spte = EntryState.FREE, Spte.ABSENT
+    if has_tables:
+        state, spte = EntryState.NL_MAPPED, Spte.PRESENT
+    for entry in range(run["first_l2"], run["first_l3"] + 1):
+        _set_entry(world, entry, state, spte)
+
+
+@kernel
+def _clear_actor(world: World, actor: int) -> None:
+    """Give an actor's record its first values; all else in it is zero."""
+    me = world.actors[actor]
+    me["tick_at"] = NEVER
+    me["device_at"] = NEVER
+    me["ipi_at"] = NEVER
+    me["operation_started"] = NONE
+    me["nonpreemptible_since"] = NONE
+    me["busy_since"] = NONE
+    me["vcpu_epoch"] = 1
+    me["leaf"] = NONE
+    me["entry"] = NONE
+    me["asked"] = NONE
+    me["fault_entry"] = NONE
+    me["cell"] = NONE
+    me["queue_next"] = NONE
+    me["next_kicker"] = NONE
+    me["program"] = NONE
+    world.due[actor] = NEVER
+
+
+@kernel
+def _start_interrupts(world: World, vcpu: int) -> None:
+    """Set when the vCPU's first tick and device interrupt come."""
+    run = world.run[0]
+    me = world.actors[vcpu]
+    drawn = run["group_drawn"][me["group"]]
+    if drawn[2] > 0:
+        me["tick_at"] = uniform(0, drawn[2] - 1, draw(run["seed"], Draw.PHASE, vcpu, 0, 0))
+    if drawn[3] > 0:
+        me["device_at"] = device_gap(world, vcpu, 0)
+
+
+@kernel
+def _start_vcpu(world: World, vcpu: int) -> None:
+    """Set a vCPU going."""
+    run = world.run[0]
+    me = world.actors[vcpu]
+    _start_interrupts(world, vcpu)
+    begin_item(world, vcpu)
+    me["trip"] = Category.EXIT_ENTRY
+    if me["program"] == Program.PARKED:
+        me["state"] = State.PARKED
+        me["category"] = Category.IDLE
+    elif me["program"] == Program.IDLE:
+        me["state"] = State.HALTED
+        me["category"] = Category.IDLE
+        world.due[vcpu] = min(me["tick_at"], me["device_at"])
+    else:
+        me["state"] = State.RUN_LOOP
+        me["category"] = Category.EXIT_ENTRY
+        bits = draw(run["seed"], Draw.PHASE, vcpu, 1, 0)
+        world.due[vcpu] = uniform(0, _FIRST_ENTRY_SPREAD, bits)
+
+
+@kernel
+def _start_vcpus(world: World) -> None:
+    """Set all vCPUs going, group by group."""
+    run = world.run[0]
+    for group in range(world.setup[0]["n_groups"]):
+        drawn = run["group_drawn"][group]
+        program = world.groups[group]["program"]
+        for member in range(drawn[0]):
+            vcpu = drawn[4] + member
+            me = world.actors[vcpu]
+            me["group"] = group
+            me["member"] = member
+            me["program"] = program
+            me["items"] = drawn[1]
+            if is_foreground(program):
+                run["work_total"] += drawn[1]
+            _start_vcpu(world, vcpu)
+
+
+@kernel
+def _start_tasks(world: World) -> None:
+    """Set all host tasks going."""
+    run = world.run[0]
+    for task in range(world.setup[0]["n_tasks"]):
+        drawn = run["task_drawn"][task]
+        for member in range(drawn[0]):
+            me = world.actors[drawn[2] + member]
+            me["group"] = task
+            me["member"] = member
+            me["items"] = drawn[1]
+            run["work_total"] += drawn[1]
+            start_task_item(world, drawn[2] + member)
+
+
+@kernel
+def _set_scalars(world: World) -> None:
+    """Give the run's scalars their first values; all else is zero."""
+    run = world.run[0]
+    setup = world.setup[0]
+    run["decision_actor"] = NONE
+    run["kill_actor"] = NONE
+    run["kill_leaf"] = NONE
+    run["target"] = NONE
+    run["td_epoch"] = 1
+    run["mmu_writer"] = NONE
+    run["mmu_first"] = NONE
+    run["mmu_last"] = NONE
+    run["seamcall_owner"] = NONE
+    run["seamcall_first"] = NONE
+    run["seamcall_last"] = NONE
+    run["first_kicker"] = NONE
+    run["stall_cycles"] = setup["stall_cycles"]
+    run["time_cap"] = setup["time_cap"]
+    run["kick_send_target"] = _FIRST_KICK_SEND
+    run["kick_wait"] = _FIRST_KICK_WAIT
+    run["kick_target"] = _FIRST_KICK_TARGET
+    for column in range(3):
+        run["try_cycles"][column] = _FIRST_TRY_CYCLES
+        run["tries"][column] = 2 * TRIES_UNIT
+    for word in range(len(run["holder"])):
+        run["holder"][word] = NONE
+        run["holder_leaf"][word] = NONE
+
+
+@kernel
+def start(world: World, seed: np.uint64) -> None:
+    """Start an episode in arrays that are all zero.
+
+    Args:
+        world: The episode; run, due, actors and entries are zero.
+        seed: What every draw is keyed by.
+    """
+    run = world.run[0]
+    setup = world.setup[0]
+    run["seed"] = seed
+    _set_scalars(world)
+    for cost in range(N_COSTS):
+        run["costs"][cost] = _draw_cost(world, cost)
+    _set_delays(world)
+    run["n_vcpus"] = _draw_size(world, 0, setup["n_vcpus_low"], setup["n_vcpus_high"])
+    _draw_groups(world)
+    _draw_tasks(world)
+    _lay_out_memory(world)
+    for actor in range(len(world.actors)):
+        _clear_actor(world, actor)
+    _start_vcpus(world)
+    _start_tasks(world)
