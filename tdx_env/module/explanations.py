@@ -1,0 +1,121 @@
+"""What statuses, classes, locks and exit reasons mean, in words.
+
+Source: TDX module 1.5, the files that return them.
+"""
+
+from tdx_env.module.status_codes import Status, StatusClass
+from tdx_env.state.calls import Lock
+
+LOCK_NAMES: dict[Lock, str] = {
+    Lock.TDVPR: "the vCPU (TDVPR)",
+    Lock.TDR: "the TD (TDR)",
+    Lock.OP_STATE: "the TD's OP_STATE",
+    Lock.TREE: "the S-EPT tree",
+    Lock.ENTRY: "the S-EPT entry",
+    Lock.PAGE: "the page's PAMT entry",
+    Lock.EPOCH: "the TLB epoch",
+    Lock.NEW_PAGE: "the second page's PAMT entry",
+    Lock.CHILDREN: "one of the 512 child entries",
+    Lock.MIG: "the migration lock",
+    Lock.MIGSC: "the migration stream",
+}
+
+EXIT_REASONS: dict[int, str] = {
+    0: "0",
+    1: "1 (external interrupt)",
+    12: "12 (HLT)",
+    48: "48 (EPT violation)",
+    77: "77 (TDCALL)",
+}
+
+CLASS_MEANINGS: dict[StatusClass, str] = {
+    StatusClass.GENERAL: "General result of a call or of the TD's run.",
+    StatusClass.OPERAND: "An operand is not what the call allows.",
+    StatusClass.BUSY: "Something is in use just now; the call may be repeated.",
+    StatusClass.PAGE_METADATA: "A page's type, size or owner is not what the call needs.",
+    StatusClass.DEPENDENT_PAGES: "Other pages still depend on this one.",
+    StatusClass.SYSTEM_STATE: "The module or this processor is not in the state for the call.",
+    StatusClass.TD_STATE: "The TD is not in the state for the call.",
+    StatusClass.VCPU_STATE: "The vCPU is not in the state for the call.",
+    StatusClass.KEYS: "A key or key id is not in the state for the call.",
+    StatusClass.PLATFORM: "The platform is not configured as the module needs it.",
+    StatusClass.MEMORY_REGIONS: "A description of memory regions is not accepted.",
+    StatusClass.SECURE_EPT: "The S-EPT entry is not in the state for the call.",
+    StatusClass.METADATA_FIELDS: "A metadata field can't be read or written so.",
+    StatusClass.SERVICE_TD: "A service TD is not bound as the call needs it.",
+    StatusClass.MIGRATION: "The migration session is not in the state for the call.",
+    StatusClass.ATTESTATION: "A report can't be made or verified.",
+    StatusClass.TD_PARTITIONING: "Result of running a VM inside the TD.",
+    StatusClass.LINUX: "Not the module's: the SEAMCALL itself failed, and Linux made this status.",
+}
+
+MEANINGS: dict[Status, str] = {
+    Status.SUCCESS: "The call succeeded. Of VP.ENTER: the TD exited, for the reason in bits 31:0.",
+    Status.INTERRUPTED_RESUMABLE: (
+        "A pending interrupt stopped the call between two steps; the same call goes on."
+    ),
+    Status.INTERRUPTED_RESTARTABLE: (
+        "A pending interrupt stopped the call and nothing was changed; the same call starts again."
+    ),
+    Status.OPERAND_INVALID: "The operand named in bits 31:0 is not allowed.",
+    Status.OPERAND_ADDR_RANGE_ERROR: "The physical address lies in no initialised memory region.",
+    Status.OPERAND_BUSY: (
+        "A lock that the call needs is held by another call or by the guest. The module never "
+        "waits: the caller may repeat the call. A guest sees the same status when host priority "
+        "turns it away."
+    ),
+    Status.PREVIOUS_TLB_EPOCH_BUSY: (
+        "TRACK: a vCPU that entered in the previous epoch is still in the guest. It must leave "
+        "(kick the vCPUs) before the epoch can advance."
+    ),
+    Status.SYS_BUSY: "Another call holds the module's global lock.",
+    Status.RND_NO_ENTROPY: "The processor had no random number; the call may be repeated.",
+    Status.OPERAND_BUSY_HOST_PRIORITY: (
+        "Inside the module only: a guest is turned away because a host call was refused before. "
+        "The guest sees OPERAND_BUSY; outside it appears only through a service TD's exit."
+    ),
+    Status.HOST_PRIORITY_BUSY_TIMEOUT: (
+        "TD exit: the guest was turned away for longer than the host-priority timeout. The host "
+        "should repeat the call that it gave up, which clears the mark."
+    ),
+    Status.CROSS_TD_TRAP: "TD exit: a service TD's call met a busy lock of its target TD.",
+    Status.PAGE_METADATA_INCORRECT: "The page's type or size is not what the call needs.",
+    Status.TD_ASSOCIATED_PAGES_EXIST: "The TD's root page must be reclaimed last.",
+    Status.SYS_NOT_READY: "The module is not initialised.",
+    Status.SYS_SHUTDOWN: "The module was shut down.",
+    Status.TD_FATAL: "The TD met a fatal error and can only be torn down.",
+    Status.LIFECYCLE_STATE_INCORRECT: "The TD's life cycle doesn't allow the call.",
+    Status.OP_STATE_INCORRECT: "The TD's OP_STATE doesn't allow the call.",
+    Status.VCPU_STATE_INCORRECT: "The vCPU is running already, or not initialised.",
+    Status.VCPU_ASSOCIATED: "The vCPU is associated with another processor: flush it there first.",
+    Status.VCPU_NOT_ASSOCIATED: "The vCPU is not associated with this processor.",
+    Status.TSC_ROLLBACK: "The TSC went backwards since the vCPU's last exit.",
+    Status.TD_KEYS_NOT_CONFIGURED: "The TD's key is not configured on every package.",
+    Status.FLUSHVP_NOT_DONE: "A vCPU of the TD is still associated with a processor.",
+    Status.EPT_WALK_FAILED: (
+        "The S-EPT walk ended above the level asked for: a table is missing or blocked."
+    ),
+    Status.EPT_ENTRY_NOT_PRESENT: "The S-EPT walk ended above the page.",
+    Status.GPA_RANGE_NOT_BLOCKED: "The entry must be blocked (RANGE.BLOCK) before this call.",
+    Status.GPA_RANGE_ALREADY_BLOCKED: "The entry was blocked already; no error.",
+    Status.TLB_TRACKING_NOT_DONE: (
+        "The entry is blocked, but a vCPU that entered before may still use it: TRACK, then let "
+        "every vCPU leave the guest once. A repeat makes sense although the status counts as "
+        "non-recoverable. RANGE.UNBLOCK reports it with SEPT_TREE."
+    ),
+    Status.EPT_INVALID_PROMOTE_CONDITIONS: (
+        "PROMOTE: the 512 child entries don't make one large page."
+    ),
+    Status.PAGE_ALREADY_ACCEPTED: "ACCEPT: the page is mapped at this level; no error.",
+    Status.PAGE_SIZE_MISMATCH: "The guest asked for a large page, but smaller ones are mapped.",
+    Status.EPT_ENTRY_STATE_INCORRECT: "The S-EPT entry's state doesn't allow the call.",
+    Status.EPT_PAGE_NOT_FREE: "SEPT.REMOVE: the table still has entries that are not FREE.",
+    Status.NON_RECOVERABLE_VCPU: "The vCPU can't be entered again.",
+    Status.NON_RECOVERABLE_TD: "The TD can't be entered again.",
+    Status.NON_RECOVERABLE_TD_NON_ACCESSIBLE: (
+        "The TD can't be entered again, and its memory is not accessible."
+    ),
+    Status.NON_RECOVERABLE_TD_WRONG_APIC_MODE: (
+        "The TD can't be entered again: the local APIC was disabled during single-stepping."
+    ),
+}

@@ -1,0 +1,261 @@
+"""Completion statuses in words: encoding, decoding, and what an operand id may mean."""
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+
+from tdx_env.errors import ScenarioError, StatusError
+from tdx_env.module.explanations import CLASS_MEANINGS, EXIT_REASONS, LOCK_NAMES, MEANINGS
+from tdx_env.module.names import find_leaf, short_name
+from tdx_env.module.operands import Operand
+from tdx_env.module.seamcalls import calls
+from tdx_env.module.status_codes import (
+    CLASS_MASK,
+    CLASS_SHIFT,
+    DETAILS_MASK,
+    ERROR,
+    EXIT_REASON_EPT_VIOLATION,
+    FATAL,
+    HOST_RECOVERABILITY_HINT,
+    NON_RECOVERABLE,
+    RESERVED_ABOVE_CLASS,
+    LinuxStatus,
+    Status,
+    StatusClass,
+)
+from tdx_env.state.calls import Leaf, Lock, Op, Outcome
+
+_MAX_STATUS = (1 << 64) - 1
+_LOG_LINE = re.compile(
+    r"(?:SEAMCALL\s+\(?(?P<call>[\w./]+)\)?\s+)?failed:?\s+(?P<status>\S+)", re.I
+)
+
+OUTCOME_STATUS: dict[Outcome, Status] = {
+    Outcome.SUCCESS: Status.SUCCESS,
+    Outcome.OPERAND_BUSY: Status.OPERAND_BUSY,
+    Outcome.OPERAND_BUSY_HOST_PRIORITY: Status.OPERAND_BUSY_HOST_PRIORITY,
+    Outcome.PREVIOUS_TLB_EPOCH_BUSY: Status.PREVIOUS_TLB_EPOCH_BUSY,
+    Outcome.GPA_RANGE_NOT_BLOCKED: Status.GPA_RANGE_NOT_BLOCKED,
+    Outcome.GPA_RANGE_ALREADY_BLOCKED: Status.GPA_RANGE_ALREADY_BLOCKED,
+    Outcome.TLB_TRACKING_NOT_DONE: Status.TLB_TRACKING_NOT_DONE,
+    Outcome.EPT_ENTRY_STATE_INCORRECT: Status.EPT_ENTRY_STATE_INCORRECT,
+    Outcome.EPT_WALK_FAILED: Status.EPT_WALK_FAILED,
+    Outcome.PAGE_ALREADY_ACCEPTED: Status.PAGE_ALREADY_ACCEPTED,
+    Outcome.PAGE_SIZE_MISMATCH: Status.PAGE_SIZE_MISMATCH,
+    Outcome.EPT_VIOLATION: Status.SUCCESS,  # of VP.ENTER, with the exit reason in the low bits
+    Outcome.HOST_PRIORITY_BUSY_TIMEOUT: Status.HOST_PRIORITY_BUSY_TIMEOUT,
+    Outcome.INTERRUPTED: Status.INTERRUPTED_RESTARTABLE,
+    Outcome.OP_STATE_INCORRECT: Status.OP_STATE_INCORRECT,
+}
+
+_STATUSES = frozenset(int(status) for status in Status)
+_LINUX_STATUSES = frozenset(int(status) for status in LinuxStatus)
+_CLASSES = frozenset(int(status_class) for status_class in StatusClass)
+
+# The low bits of these are no operand id.
+_LEVEL_STATUSES = frozenset({Status.PAGE_ALREADY_ACCEPTED, Status.PAGE_SIZE_MISMATCH})
+_BUSY_STATUSES = frozenset({Status.OPERAND_BUSY, Status.OPERAND_BUSY_HOST_PRIORITY})
+_EXIT_STATUSES = frozenset(
+    {
+        Status.SUCCESS,
+        Status.NON_RECOVERABLE_VCPU,
+        Status.NON_RECOVERABLE_TD,
+        Status.NON_RECOVERABLE_TD_NON_ACCESSIBLE,
+        Status.NON_RECOVERABLE_TD_WRONG_APIC_MODE,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A completion status taken apart.
+
+    Attributes:
+        value: The 64-bit status.
+        name: The module's name of it, or None if it is not known.
+        operand: Bits 31:0: an operand id, or a level or exit reason where the status has those.
+        operand_name: Name of the operand id, level or exit reason; None if there is none.
+        meanings: What the operand may stand for; more than one if it depends on the call.
+        is_error: Bit 63.
+        is_non_recoverable: Bit 62.
+        is_fatal: Bit 61.
+        has_host_recoverability_hint: Bit 60.
+        status_class: Bits 47:40, or None if the class is not known.
+        explanation: What it means, in words.
+    """
+
+    value: int
+    name: str | None
+    operand: int
+    operand_name: str | None
+    meanings: tuple[str, ...]
+    is_error: bool
+    is_non_recoverable: bool
+    is_fatal: bool
+    has_host_recoverability_hint: bool
+    status_class: StatusClass | None
+    explanation: str
+
+    def __str__(self) -> str:
+        """Return it as log lines have it: number, name and operand."""
+        name = self.name or "unknown status"
+        operand = f" | {self.operand_name}" if self.operand_name else ""
+        return f"0x{self.value:016X} {name}{operand}"
+
+
+def encode(status: Status, operand: int = 0) -> int:
+    """Return a status with an operand id, a level or an exit reason in its low bits.
+
+    Raises:
+        StatusError: The operand doesn't fit into 32 bits.
+    """
+    if not 0 <= operand <= DETAILS_MASK:
+        raise StatusError(f"operand = {operand}, must be from 0 to 0x{DETAILS_MASK:X}")
+    return int(status) + int(operand)
+
+
+def encode_outcome(outcome: Outcome, operand: int = 0) -> int:
+    """Return the module's status for an outcome of the simulator."""
+    if outcome == Outcome.EPT_VIOLATION:
+        return encode(Status.SUCCESS, EXIT_REASON_EPT_VIOLATION)
+    return encode(OUTCOME_STATUS[outcome], operand)
+
+
+def busy_locks(operand: int, leaf: Leaf | None = None) -> dict[Lock, list[str]]:
+    """Return which locks a busy status with this operand id can speak of, and in which calls.
+
+    Args:
+        operand: An operand id.
+        leaf: The call that returned it; None for any.
+    """
+    by_lock: dict[Lock, list[str]] = defaultdict(list)
+    for call in calls().values():
+        if leaf is not None and call.leaf != leaf:
+            continue
+        for step in call.steps:
+            if step.op in (Op.ACQUIRE, Op.ACQUIRE_IF_ARMED) and step.operand == operand:
+                by_lock[Lock(step.lock)].append(short_name(call.leaf))
+    return dict(sorted(by_lock.items()))
+
+
+def _to_value(text: str) -> int:
+    """Return the number that a text writes in hex or decimal.
+
+    Raises:
+        StatusError: It writes none.
+    """
+    digits = text.strip().strip(".,;").replace("`", "")
+    try:
+        if re.fullmatch(r"[0-9A-Fa-f]{8}_?[0-9A-Fa-f]{8}", digits):
+            return int(digits.replace("_", ""), 16)
+        return int(digits, 0)
+    except ValueError:
+        raise StatusError(
+            f"status {text!r} is not understood, must be a 64-bit number as 0x8000020000000092, "
+            "a name as TDX_OPERAND_BUSY|SEPT_TREE, or a kernel log line with one"
+        ) from None
+
+
+def _by_name(text: str) -> int | None:
+    """Return the status that a text names as NAME or NAME|OPERAND, or None."""
+    name, _, operand = (part.strip().upper() for part in text.partition("|"))
+    status = Status.__members__.get(name.removeprefix("TDX_"))
+    if status is None:
+        return None
+    if not operand:
+        return int(status)
+    if operand in Operand.__members__:
+        return encode(status, Operand[operand])
+    return encode(status, _to_value(operand))
+
+
+def _read(text: str) -> tuple[int, Leaf | None]:
+    """Return the status in a text, and the call if it is a log line that names it."""
+    named = _by_name(text)
+    if named is not None:
+        return named, None
+    line = _LOG_LINE.search(text)
+    if line is None:
+        return _to_value(text), None
+    try:
+        return _to_value(line["status"]), find_leaf(line["call"] or "")
+    except ScenarioError:  # an older kernel logs the call's number
+        return _to_value(line["status"]), None
+
+
+def _operand_name(status: int, details: int) -> str | None:
+    """Return the name of what the low bits hold."""
+    if status in _LEVEL_STATUSES:
+        return f"level {details}"
+    if status in _EXIT_STATUSES:
+        return f"exit reason {EXIT_REASONS.get(details, details)}" if details else None
+    if status >> CLASS_SHIFT & CLASS_MASK == StatusClass.LINUX:
+        return None
+    if status in _BUSY_STATUSES or details:
+        names = {int(operand): operand.name for operand in Operand}
+        return names.get(details, f"operand id {details}")
+    return None
+
+
+def _status_class(value: int) -> StatusClass | None:
+    """Return the class of a status, or None if there is none of that number."""
+    number = value >> CLASS_SHIFT & (CLASS_MASK | RESERVED_ABOVE_CLASS)
+    return StatusClass(number) if number in _CLASSES else None
+
+
+def _explanation(base: int, locks: dict[Lock, list[str]]) -> str:
+    """Return what a status means, in words."""
+    status_class = _status_class(base)
+    text = "Neither the status nor its class is known."
+    if status_class is not None:
+        text = CLASS_MEANINGS[status_class]
+    if base in _STATUSES:
+        text = MEANINGS.get(Status(base), text)
+    names = [LOCK_NAMES[lock] for lock in locks]
+    if len(names) == 1:
+        return f"{text} Here it is {names[0]}."
+    if names:
+        return f"{text} Which one depends on the call: {', '.join(names)}."
+    return text
+
+
+def _name(value: int, base: int) -> str | None:
+    """Return the name of a status, the module's or Linux's, or None."""
+    if value in _LINUX_STATUSES:
+        return f"TDX_{LinuxStatus(value).name}"
+    if base in _STATUSES:
+        return f"TDX_{Status(base).name}"
+    return None
+
+
+def decode(status: str | int) -> Decoded:
+    """Take a completion status apart.
+
+    Args:
+        status: A 64-bit number, or a text: such a number in hex or decimal, a name as
+            ``TDX_OPERAND_BUSY|SEPT_TREE``, or a line of the kernel log that has one.
+
+    Raises:
+        StatusError: It is none of these.
+    """
+    value, leaf = _read(status) if isinstance(status, str) else (int(status), None)
+    if not 0 <= value <= _MAX_STATUS:
+        raise StatusError(f"status {status!r} is out of range, must be from 0 to 0x{_MAX_STATUS:X}")
+    details = value & DETAILS_MASK
+    base = value - details
+    if base not in _STATUSES:
+        base &= ~HOST_RECOVERABILITY_HINT  # VP.ENTER can add the hint to the guest's status
+    locks = busy_locks(details, leaf) if base in _BUSY_STATUSES else {}
+    return Decoded(
+        value=value,
+        name=_name(value, base),
+        operand=details,
+        operand_name=_operand_name(base, details),
+        meanings=tuple(f"{LOCK_NAMES[lock]} in {', '.join(locks[lock])}" for lock in locks),
+        is_error=bool(value & ERROR),
+        is_non_recoverable=bool(value & NON_RECOVERABLE),
+        is_fatal=bool(value & FATAL),
+        has_host_recoverability_hint=bool(value & HOST_RECOVERABILITY_HINT),
+        status_class=_status_class(value),
+        explanation=_explanation(base, locks),
+    )
