@@ -19,6 +19,7 @@ from tdx_env.module.seamcalls import program as steps_of
 from tdx_env.state.actors import ACTOR, ENTRY
 from tdx_env.state.calls import NONE
 from tdx_env.state.discipline import ASK
+from tdx_env.state.features import N_FEATURES
 from tdx_env.state.world import RUN, End, World
 
 Decide = Callable[[NDArray[np.int64]], int]
@@ -45,6 +46,7 @@ def _pick(worlds: World, index: int) -> World:
         worlds.due[index],
         worlds.actors[index],
         worlds.entries[index],
+        worlds.features[index],
         worlds.setup[scenario],
         worlds.groups[scenario],
         worlds.tasks[scenario],
@@ -137,6 +139,7 @@ class Batch:
             due=np.zeros((n_worlds, n_actors), np.int64),
             actors=np.zeros((n_worlds, n_actors), ACTOR),
             entries=np.zeros((n_worlds, _n_entries(setups)), ENTRY),
+            features=np.zeros((n_worlds, N_FEATURES), np.int64),
             setup=np.ascontiguousarray(setups).reshape(-1, 1),
             groups=_rows(setups, "groups"),
             tasks=_rows(setups, "tasks"),
@@ -168,7 +171,7 @@ class Batch:
     @property
     def features(self) -> NDArray[np.int64]:
         """Integer features of the decisions waited for, shape (n_worlds, N_FEATURES); a view."""
-        return self._run["features"]
+        return self.worlds.features
 
     @property
     def masks(self) -> NDArray[np.int64]:
@@ -191,7 +194,7 @@ class Batch:
         if which is None:
             which = np.ones(self.n_worlds, np.bool_)
         everything = bool(which.all())
-        for array in self.worlds[:4]:
+        for array in self.worlds[:5]:
             array[... if everything else which] = np.zeros((), array.dtype)
         if scenarios is not None:
             self._run["scenario"][which] = np.asarray(scenarios)[which]
@@ -224,7 +227,7 @@ class Batch:
     def world(self, index: int) -> World:
         """Return one world; its arrays are views."""
         scenario = int(self._run["scenario"][index])
-        per_world = {"run", "due", "actors", "entries", "trace", "decisions"}
+        per_world = {"run", "due", "actors", "entries", "features", "trace", "decisions"}
         per_scenario = {"setup", "groups", "tasks", "areas"}
         return World(
             *(
@@ -237,9 +240,9 @@ class Batch:
 
     def snapshot(self) -> list[NDArray[Any]]:
         """Return a copy of the state of all worlds, for `restore`."""
-        return [array.copy() for array in self.worlds[:4]]
+        return [array.copy() for array in self.worlds[:5]]
 
     def restore(self, snapshot: Sequence[NDArray[Any]]) -> None:
         """Put the state of a snapshot back; the worlds go on as they did from there."""
-        for array, kept in zip(self.worlds[:4], snapshot, strict=True):
+        for array, kept in zip(self.worlds[:5], snapshot, strict=True):
             array[...] = kept

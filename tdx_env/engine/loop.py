@@ -243,7 +243,7 @@ def advance(world: World, policy: object) -> int:
     run = world.run[0]
     while run["end"] == End.RUNNING:
         if run["decision_actor"] != NONE:
-            action = policy(run["features"])
+            action = policy(world.features)
             if action == ASK:
                 return run["end"]
             decide(world, action)

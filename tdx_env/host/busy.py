@@ -95,7 +95,7 @@ def _fill_features(world: World, actor: int) -> None:
     """Note what the host can know at this decision."""
     run = world.run[0]
     me = world.actors[actor]
-    f = run["features"]
+    f = world.features
     now = run["now"]
     f[Feature.PATH] = me["path"]
     f[Feature.LEAF] = me["leaf"]

@@ -226,7 +226,9 @@ def leave_guest(world: World, vcpu: int) -> None:
     reason = me["exit"]
     if reason == Exit.TICK or reason == Exit.KICK:
         me["state"] = State.HOST_IRQ
-        me["category"] = me["trip"] if reason == Exit.KICK else Category.HOST_IRQ
+        me["category"] = Category.HOST_IRQ
+        if reason == Exit.KICK:
+            me["category"] = me["trip"]
         world.due[vcpu] = run["now"] + run["costs"][Cost.IRQ_HANDLER]
     elif reason == Exit.EPT_VIOLATION:
         if me["pending"] and not me["accept_fault"]:

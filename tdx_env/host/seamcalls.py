@@ -64,7 +64,9 @@ def issue(world: World, actor: int) -> None:
     me["held"] = 0
     me["step"] = 0
     me["state"] = State.SEAMCALL
-    me["category"] = me["trip"] if me["leaf"] == Leaf.VP_ENTER else Category.SEAMCALL
+    me["category"] = Category.SEAMCALL
+    if me["leaf"] == Leaf.VP_ENTER:
+        me["category"] = me["trip"]
     bits = own(run, world.actors, actor, Draw.JITTER)
     world.due[actor] = run["now"] + jitter(run["delays"][me["leaf"]][Delay.TO_TDR], bits)
 

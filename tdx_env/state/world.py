@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from tdx_env.state.calls import N_LEAVES, Delay, Lock
 from tdx_env.state.costs import N_COSTS
 from tdx_env.state.discipline import N_ACTIONS
-from tdx_env.state.features import N_FEATURES
 from tdx_env.state.setup import MAX_GROUPS, MAX_TASKS
 
 N_CALLS = 11  # leaves 0 to 10 are the SEAMCALLs that the event loop executes ...
@@ -119,7 +118,6 @@ RUN_FIELDS = [
     ("delays", np.int64, (N_LEAVES, len(Delay))),  # [cycles]
     ("group_drawn", np.int64, (MAX_GROUPS, 5)),  # count, items, tick, device gap, first vCPU
     ("task_drawn", np.int64, (MAX_TASKS, 3)),  # count, items, first actor
-    ("features", np.int64, (N_FEATURES,)),
     ("mask", np.int64, (N_ACTIONS,)),
     ("cells", np.int64, (N_CELLS, 2)),  # busy replies, cycles lost
     ("histogram", np.int32, (2, N_BINS)),  # latencies of each Operation
@@ -133,9 +131,9 @@ Records = NDArray[np.void]
 
 
 class World(NamedTuple):
-    """All state of one episode; a snapshot is a copy of the first four arrays.
+    """All state of one episode; a snapshot is a copy of the first five arrays.
 
-    A batch of episodes has the same arrays with one more axis in front: episodes for the first four,
+    A batch of episodes has the same arrays with one more axis in front: episodes for the first five,
     trace and decisions, scenarios for setup to areas.
     """
 
@@ -143,6 +141,7 @@ class World(NamedTuple):
     due: Array  # (n_actors,) time of the next event [cycles]
     actors: Records  # (n_actors,) ACTOR
     entries: Records  # (n_entries,) ENTRY
+    features: Array  # (N_FEATURES,) of the decision that is waited for
     setup: Records  # (1,) SETUP: the scenario, ranges undrawn
     groups: Records  # (MAX_GROUPS,) GROUP
     tasks: Records  # (MAX_TASKS,) TASK
