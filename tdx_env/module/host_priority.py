@@ -4,6 +4,7 @@ The state is kept for each vCPU: a flag, and when the flag was set. It belongs t
 page.
 """
 
+from tdx_env.errors import ScenarioError
 from tdx_env.jit import kernel
 from tdx_env.state.calls import Outcome
 
@@ -11,6 +12,34 @@ from tdx_env.state.calls import Outcome
 DEFAULT_TIMEOUT_US = 1_000_000
 MIN_TIMEOUT_US = 10_000
 MAX_TIMEOUT_US = 100_000_000
+
+_WRITTEN_TICKS_MASK = 0xFFFF_FFFF
+
+
+def timeout_cycles(timeout_us: int | None, tsc_mhz: int) -> int:
+    """Return HP_LOCK_TIMEOUT in cycles, as the module ends up with it.
+
+    A value that the host writes is cut to 32 bits of cycles; the default is not.
+
+    Args:
+        timeout_us: What the host writes [µs], or None if it leaves the default.
+        tsc_mhz: The TSC's frequency [MHz].
+
+    Raises:
+        ScenarioError: The module would refuse the value.
+
+    Source:
+        TDX module 1.5, src/common/metadata_handlers/metadata_td.c,
+        check_hp_lock_timeout_and_translate_to_tsc.
+    """
+    if timeout_us is None:
+        return DEFAULT_TIMEOUT_US * tsc_mhz
+    if not MIN_TIMEOUT_US <= timeout_us <= MAX_TIMEOUT_US:
+        raise ScenarioError(
+            f"host-priority timeout = {timeout_us} µs, "
+            f"must be from {MIN_TIMEOUT_US} to {MAX_TIMEOUT_US}"
+        )
+    return timeout_us * tsc_mhz & _WRITTEN_TICKS_MASK
 
 
 @kernel

@@ -11,7 +11,10 @@ a list stands for one entry of it.
 Source: TDX module 1.5, the file named in each row.
 """
 
+import functools
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -327,14 +330,15 @@ def _of_version(call: Call, version: ModuleVersion) -> Call:
     return replace(call, steps=with_release_modes(steps))
 
 
-def calls(version: str = DEFAULT_VERSION) -> dict[Leaf, Call]:
+@functools.cache
+def calls(version: str = DEFAULT_VERSION) -> Mapping[Leaf, Call]:
     """Return the table: a row for each leaf, in the order of `Leaf`.
 
     Raises:
         ScenarioError: There is no such version.
     """
     module = module_version(version)
-    return {call.leaf: _of_version(call, module) for call in _ROWS_BY_LEAF}
+    return MappingProxyType({call.leaf: _of_version(call, module) for call in _ROWS_BY_LEAF})
 
 
 def program(version: str = DEFAULT_VERSION) -> NDArray[np.void]:

@@ -1,0 +1,99 @@
+"""Commands about the TDX module alone: ``decode`` a status, show ``conflicts`` between calls."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from tdx_env.module.conflicts import Conflict
+from tdx_env.module.matrix import Cell, cell, cells_json, matrix_json, matrix_text
+from tdx_env.module.parties import PARTIES, Party, find_party, party_name
+from tdx_env.module.seamcalls import DEFAULT_VERSION, MODULE_VERSIONS, module_version
+from tdx_env.module.status import Decoded, decode
+
+_KNOWN_VERSIONS = ", ".join(MODULE_VERSIONS)
+
+
+def _print(text: str) -> None:
+    """Print a text as it is."""
+    Console().print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _flags(status: Decoded) -> str:
+    """Return the flags of a status in words."""
+    flags = {
+        "error": status.is_error,
+        "non-recoverable": status.is_non_recoverable,
+        "fatal": status.is_fatal,
+        "host recoverability hint": status.has_host_recoverability_hint,
+    }
+    return ", ".join(name for name, is_set in flags.items() if is_set) or "none"
+
+
+def decode_command(
+    status: Annotated[
+        str, typer.Argument(help="A number, TDX_OPERAND_BUSY|SEPT_TREE, or a kernel log line.")
+    ],
+) -> None:
+    """Say what a completion status of the TDX module means."""
+    decoded = decode(status)
+    table = Table.grid(padding=(0, 2))
+    table.add_row("Status", f"0x{decoded.value:016X}")
+    table.add_row("Name", decoded.name or "unknown")
+    if decoded.operand_name:
+        table.add_row("Operand", f"{decoded.operand_name} (0x{decoded.operand:X})")
+    if decoded.status_class is not None:
+        table.add_row("Class", decoded.status_class.name)
+    table.add_row("Flags", _flags(decoded))
+    table.add_row("Meaning", decoded.explanation)
+    for number, meaning in enumerate(decoded.meanings):
+        table.add_row("" if number else "Lock", meaning)
+    Console(highlight=False, markup=False).print(table)
+
+
+def _cells(first: Party, second: Party | None, version: str) -> list[Cell]:
+    """Return the cells of a pair in both orders, or of one party with all."""
+    others = PARTIES if second is None else (second,)
+    cells = [cell(first, other, version) for other in others]
+    if first is second:
+        return cells
+    return cells + [cell(other, first, version) for other in others if other is not first]
+
+
+def _lines(found: Cell) -> list[str]:
+    """Return what there is to say about a cell."""
+    everywhere = set(found.different_entries)
+    only_same = [one for one in found.same_entry if one not in everywhere]
+    lines = [str(one) for one in found.different_entries]
+    lines += [f"About the same S-EPT entry: {one}" for one in only_same]
+    return lines or [f"{party_name(found.second)} meets {party_name(found.first)}: no conflict"]
+
+
+def _has_conflicts(found: Cell) -> bool:
+    """Say whether a cell has any."""
+    conflicts: tuple[Conflict, ...] = found.different_entries + found.same_entry
+    return bool(conflicts)
+
+
+def conflicts_command(
+    a: Annotated[str | None, typer.Argument(help="A call as PAGE.AUG; all if left out.")] = None,
+    b: Annotated[str | None, typer.Argument(help="Another; all if left out.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    version: Annotated[
+        str, typer.Option("--module-version", help=f"One of: {_KNOWN_VERSIONS}.")
+    ] = DEFAULT_VERSION,
+) -> None:
+    """Show which calls into the TDX module get in each other's way, and on which lock."""
+    module_version(version)
+    if a is None:
+        _print(matrix_json(version) if as_json else matrix_text(version))
+        return
+    cells = _cells(find_party(a), None if b is None else find_party(b), version)
+    if as_json:
+        _print(cells_json(cells, version))
+        return
+    if b is None:
+        cells = [found for found in cells if _has_conflicts(found)]
+    lines = [line for found in cells for line in _lines(found)]
+    _print("\n".join(lines) or f"{party_name(find_party(a))} conflicts with nothing")
