@@ -5,7 +5,6 @@ The single and the vector environment, evaluation and tests all go through a `Ba
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numba
 import numpy as np
@@ -18,9 +17,23 @@ from tdx_env.jit import DECISION_SIGNATURE, compiled, decision, kernel
 from tdx_env.module.seamcalls import program as steps_of
 from tdx_env.state.actors import ACTOR, ENTRY
 from tdx_env.state.calls import NONE
-from tdx_env.state.discipline import ASK
+from tdx_env.state.discipline import ASK, DISCIPLINE
 from tdx_env.state.features import N_FEATURES
-from tdx_env.state.world import RUN, End, World
+from tdx_env.state.setup import SETUP
+from tdx_env.state.world import ACTORS, DECISIONS, ENTRIES, PROGRAM, RUN, TRACE, End, World
+
+_ALIGNMENT = 64  # a cache line
+_LAYOUTS = (
+    (RUN, "A"),
+    (ACTORS, "A"),
+    (ENTRIES, "A"),
+    (SETUP, "C"),
+    (DISCIPLINE, "C"),
+    (PROGRAM, "C"),
+    (TRACE, "A"),
+    (DECISIONS, "A"),
+)
+_CAPACITIES = ("capacity", "trace_capacity", "decision_capacity")
 
 Decide = Callable[[NDArray[np.int64]], int]
 
@@ -36,33 +49,32 @@ def _ask() -> Decide:
     return decision(leave_open)
 
 
-@kernel
-def _pick(worlds: World, index: int) -> World:
+def _world_of(worlds: World, index: int) -> World:
     """Return one world of a batch."""
     run = worlds.run[index]
-    scenario = run[0]["scenario"]
     return World(
         run,
-        worlds.due[index],
         worlds.actors[index],
         worlds.entries[index],
-        worlds.features[index],
-        worlds.setup[scenario],
-        worlds.groups[scenario],
-        worlds.tasks[scenario],
-        worlds.areas[scenario],
-        worlds.discipline,
-        worlds.program,
+        worlds.setup[run["scenario"]],
+        worlds.discipline[0],
+        worlds.program[0],
         worlds.trace[index],
         worlds.decisions[index],
     )
 
 
-def _advance_many(worlds: World, which: NDArray[np.bool_], policy: Decide) -> None:
+# Compiled code can't return records, so this one is pasted into its callers.
+_pick = _world_of if numba.config.DISABLE_JIT else numba.njit(inline="always")(_world_of)
+
+
+def _advance_many(
+    worlds: World, which: NDArray[np.bool_], features: NDArray[np.int64], policy: Decide
+) -> None:
     """Run the chosen worlds until each asks or ends."""
     for index in range(len(which)):
         if which[index]:
-            advance(_pick(worlds, index), policy)
+            advance(_pick(worlds, index), features[index], policy)
 
 
 @kernel
@@ -82,18 +94,18 @@ def _decide_many(worlds: World, which: NDArray[np.bool_], actions: NDArray[np.in
 
 
 @functools.cache
-def _compiled_advance(worlds_type: Any) -> Callable[..., None]:
+def _compiled_advance() -> Callable[..., None]:
     """Compile the event loop for any decision function of the one signature."""
-    if worlds_type is None:
+    if numba.config.DISABLE_JIT:
         return _advance_many
-    which = numba.types.Array(numba.types.boolean, 1, "C")
-    policy = numba.types.FunctionType(DECISION_SIGNATURE)
-    return compiled(_advance_many, numba.types.void(worlds_type, which, policy))
-
-
-def _rows(setups: NDArray[np.void], name: str) -> NDArray[np.void]:
-    """Return one table of all setups as an array of its own."""
-    return np.ascontiguousarray(setups[name])
+    types = numba.types
+    worlds = types.NamedTuple(
+        [types.Array(numba.from_dtype(dtype), 1, layout) for dtype, layout in _LAYOUTS], World
+    )
+    which = types.Array(types.boolean, 1, "C")
+    features = types.Array(types.int64, 2, "C")
+    policy = types.FunctionType(DECISION_SIGNATURE)
+    return compiled(_advance_many, types.void(worlds, which, features, policy))
 
 
 def _n_entries(setups: NDArray[np.void]) -> int:
@@ -111,8 +123,26 @@ def _n_actors(setups: NDArray[np.void]) -> int:
     return max(int(s["n_vcpus_high"]) + n for s, n in zip(setups, tasks, strict=True))
 
 
+class _Block:
+    """Records in one stretch of memory, each only as long as it is used.
+
+    Args:
+        dtype: The record; its last field has more room than is used.
+        n_used: Bytes of a record that are used.
+        n_records: Records.
+    """
+
+    def __init__(self, dtype: np.dtype[np.void], n_used: int, n_records: int) -> None:
+        stride = (n_used // _ALIGNMENT + 1) * _ALIGNMENT
+        # The last record needs its declared room; memory that is never touched is never used. One
+        # record more than asked for, so that numba sees a strided array even where one is asked for.
+        memory = np.zeros(stride * n_records + dtype.itemsize, np.uint8)
+        self.bytes = memory[: stride * n_records].reshape(n_records, stride)
+        self.records = np.ndarray((n_records + 1,), dtype, memory, 0, (stride,))
+
+
 class Batch:
-    """Episodes side by side in flat arrays.
+    """Episodes side by side in flat memory.
 
     Args:
         setups: Scenarios, dtype SETUP, shape (n_scenarios,).
@@ -132,51 +162,48 @@ class Batch:
         n_decisions_traced: int = 0,
         version: str = "1.5",
     ) -> None:
-        n_actors = _n_actors(setups)
         self.n_worlds = n_worlds
+        self._capacities = (_n_actors(setups), n_events_traced, n_decisions_traced)
+        rows = ACTORS.fields["row"][1]  # type: ignore[index]
+        run = _Block(RUN, RUN.itemsize, n_worlds)
+        actors = _Block(ACTORS, rows + self._capacities[0] * ACTOR.itemsize, n_worlds)
+        entries = _Block(ENTRIES, _n_entries(setups) * ENTRY.itemsize, n_worlds)
+        self._state = (run.bytes, actors.bytes, entries.bytes)
+        program = np.zeros(1, PROGRAM)
+        program["steps"][0] = steps_of(version)
         self.worlds = World(
-            run=np.zeros((n_worlds, 1), RUN),
-            due=np.zeros((n_worlds, n_actors), np.int64),
-            actors=np.zeros((n_worlds, n_actors), ACTOR),
-            entries=np.zeros((n_worlds, _n_entries(setups)), ENTRY),
-            features=np.zeros((n_worlds, N_FEATURES), np.int64),
-            setup=np.ascontiguousarray(setups).reshape(-1, 1),
-            groups=_rows(setups, "groups"),
-            tasks=_rows(setups, "tasks"),
-            areas=_rows(setups, "areas"),
+            run=run.records,
+            actors=actors.records,
+            entries=entries.records,
+            setup=np.ascontiguousarray(setups),
             discipline=np.ascontiguousarray(discipline),
-            program=steps_of(version),
-            trace=np.zeros((n_worlds, n_events_traced, 4), np.int64),
-            decisions=np.zeros((n_worlds, n_decisions_traced, 8), np.int64),
+            program=program,
+            trace=_Block(TRACE, n_events_traced * 32, n_worlds).records,
+            decisions=_Block(DECISIONS, n_decisions_traced * 64, n_worlds).records,
         )
-        self._run = self.worlds.run[:, 0]
-        is_compiled = not numba.config.DISABLE_JIT
-        self._advance = _compiled_advance(numba.typeof(self.worlds) if is_compiled else None)
-
-    @property
-    def run(self) -> NDArray[np.void]:
-        """The scalars of every world, dtype RUN, shape (n_worlds,)."""
-        return self._run
+        self.run: NDArray[np.void] = self.worlds.run[:n_worlds]
+        self._features = np.zeros((n_worlds, N_FEATURES), np.int64)
+        self._advance = _compiled_advance()
 
     @property
     def waiting(self) -> NDArray[np.bool_]:
         """Which worlds wait for a decision, shape (n_worlds,)."""
-        return self._run["decision_actor"] != NONE
+        return self.run["decision_actor"] != NONE
 
     @property
     def ended(self) -> NDArray[np.bool_]:
         """Which episodes have ended, shape (n_worlds,)."""
-        return self._run["end"] != End.RUNNING
+        return self.run["end"] != End.RUNNING
 
     @property
     def features(self) -> NDArray[np.int64]:
         """Integer features of the decisions waited for, shape (n_worlds, N_FEATURES); a view."""
-        return self.worlds.features
+        return self.run["features"]
 
     @property
     def masks(self) -> NDArray[np.int64]:
         """Allowed actions of the decisions waited for, shape (n_worlds, N_ACTIONS); a view."""
-        return self._run["mask"]
+        return self.run["mask"]
 
     def reset(
         self,
@@ -193,11 +220,12 @@ class Batch:
         """
         if which is None:
             which = np.ones(self.n_worlds, np.bool_)
-        everything = bool(which.all())
-        for array in self.worlds[:5]:
-            array[... if everything else which] = np.zeros((), array.dtype)
+        for memory in self._state:
+            memory[which] = 0
         if scenarios is not None:
-            self._run["scenario"][which] = np.asarray(scenarios)[which]
+            self.run["scenario"][which] = np.asarray(scenarios)[which]
+        for name, capacity in zip(_CAPACITIES, self._capacities, strict=True):
+            self.run[name][which] = capacity
         _start_many(self.worlds, which, np.asarray(seeds).astype(np.uint64))
 
     def advance(self, policy: Decide | None = None) -> None:
@@ -207,9 +235,10 @@ class Batch:
             policy: A compiled decision function that takes all decisions; default: none does.
         """
         if policy is None:
-            self._advance(self.worlds, ~(self.waiting | self.ended), _ask())
+            which = ~(self.waiting | self.ended)
+            self._advance(self.worlds, which, self._features, _ask())
         else:
-            self._advance(self.worlds, ~self.ended, policy)
+            self._advance(self.worlds, ~self.ended, self._features, policy)
 
     def apply(self, actions: NDArray[np.integer] | Sequence[int]) -> NDArray[np.bool_]:
         """Give the waiting worlds their actions; a masked action is executed as RETRY.
@@ -222,27 +251,17 @@ class Batch:
         """
         waiting = self.waiting
         _decide_many(self.worlds, waiting, np.ascontiguousarray(actions, dtype=np.int64))
-        return waiting & (self._run["was_masked"] != 0)
+        return waiting & (self.run["was_masked"] != 0)
 
     def world(self, index: int) -> World:
-        """Return one world; its arrays are views."""
-        scenario = int(self._run["scenario"][index])
-        per_world = {"run", "due", "actors", "entries", "features", "trace", "decisions"}
-        per_scenario = {"setup", "groups", "tasks", "areas"}
-        return World(
-            *(
-                array[index if name in per_world else scenario]
-                if name in per_world | per_scenario
-                else array
-                for name, array in zip(World._fields, self.worlds, strict=True)
-            )
-        )
+        """Return one world; its records are views."""
+        return _world_of(self.worlds, index)
 
-    def snapshot(self) -> list[NDArray[Any]]:
+    def snapshot(self) -> list[NDArray[np.uint8]]:
         """Return a copy of the state of all worlds, for `restore`."""
-        return [array.copy() for array in self.worlds[:5]]
+        return [memory.copy() for memory in self._state]
 
-    def restore(self, snapshot: Sequence[NDArray[Any]]) -> None:
+    def restore(self, snapshot: Sequence[NDArray[np.uint8]]) -> None:
         """Put the state of a snapshot back; the worlds go on as they did from there."""
-        for array, kept in zip(self.worlds[:5], snapshot, strict=True):
-            array[...] = kept
+        for memory, kept in zip(self._state, snapshot, strict=True):
+            memory[...] = kept

@@ -1,6 +1,7 @@
 """The event loop: the actor that is due next is moved one state on, until somebody must decide."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tdx_env.guest.interrupts import pass_interrupts
 from tdx_env.guest.items import begin_item
@@ -53,7 +54,7 @@ def next_actor(due: np.ndarray, n_actors: int) -> int:
 @kernel
 def _serve_interrupt(world: World, vcpu: int) -> None:
     """Handle HOST_IRQ: served, back to the guest."""
-    book(world, vcpu, world.actors[vcpu]["category"])
+    book(world, vcpu, world.actors["row"][vcpu]["category"])
     pass_interrupts(world, vcpu)
     enter_run_loop(world, vcpu)
 
@@ -61,7 +62,7 @@ def _serve_interrupt(world: World, vcpu: int) -> None:
 @kernel
 def _wake_up(world: World, vcpu: int) -> None:
     """Handle HALTED: an interrupt ends HLT."""
-    me = world.actors[vcpu]
+    me = world.actors["row"][vcpu]
     book(world, vcpu, me["category"])
     pass_interrupts(world, vcpu)
     me["item"] += 1
@@ -73,7 +74,7 @@ def _wake_up(world: World, vcpu: int) -> None:
 @kernel
 def _back_from_user(world: World, actor: int) -> None:
     """Handle USER_EXIT: a conversion begins, a fault is tried again, a build call repeated."""
-    me = world.actors[actor]
+    me = world.actors["row"][actor]
     book(world, actor, me["category"])
     if not is_vcpu(me):
         call_again(world, actor)
@@ -86,7 +87,7 @@ def _back_from_user(world: World, actor: int) -> None:
 @kernel
 def _sent(world: World, actor: int) -> None:
     """Handle KICK_SEND: all IPIs are out; wait for those who have not left the guest."""
-    me = world.actors[actor]
+    me = world.actors["row"][actor]
     book(world, actor, me["category"])
     note_kick_sent(world, actor)
     if me["waiting"] == 0:
@@ -95,20 +96,20 @@ def _sent(world: World, actor: int) -> None:
     me["state"] = State.KICK_WAIT
     if me["kick_kind"] == Kick.DECISION:
         me["category"] = Category.KICK_WAIT
-    world.due[actor] = NEVER
+    world.actors["due"][actor] = NEVER
 
 
 @kernel
 def _booked(world: World, actor: int) -> None:
     """Book the activity that ends."""
-    book(world, actor, world.actors[actor]["category"])
+    book(world, actor, world.actors["row"][actor]["category"])
 
 
 @kernel
 def _rescheduled(world: World, actor: int) -> None:
     """Handle RESCHED: take mmu_lock again, behind those who wait."""
     _booked(world, actor)
-    if world.actors[actor]["purpose"] == Purpose.ZAP:
+    if world.actors["row"][actor]["purpose"] == Purpose.ZAP:
         request_for_zap(world, actor)
     elif request_mmu(world, actor, 1, Purpose.REISSUE):
         with_mmu_lock(world, actor)
@@ -190,7 +191,7 @@ def _handle_host(world: World, actor: int, state: int) -> None:
 @kernel
 def handle(world: World, actor: int) -> None:
     """Move the actor that is due one state on."""
-    state = world.actors[actor]["state"]
+    state = world.actors["row"][actor]["state"]
     if state == State.SEAMCALL:
         if go_through_steps(world, actor):
             succeed(world, actor)
@@ -205,24 +206,24 @@ def handle(world: World, actor: int) -> None:
 @kernel
 def _trace_event(world: World, actor: int) -> None:
     """Keep the event, if events are traced and there is room."""
-    run = world.run[0]
+    run = world.run
     place = run["n_traced"]
-    if place >= world.trace.shape[0]:
+    if place >= run["trace_capacity"]:
         return
-    row = world.trace[place]
+    row = world.trace["event"][place]
     row[0] = run["now"]
     row[1] = actor
-    row[2] = world.actors[actor]["state"]
-    row[3] = world.actors[actor]["entry"]
+    row[2] = world.actors["row"][actor]["state"]
+    row[3] = world.actors["row"][actor]["entry"]
     run["n_traced"] += 1
 
 
 @kernel
 def finish(world: World) -> None:
     """Close the books: every open activity, cell and stretch, and the cost of not finishing."""
-    run = world.run[0]
+    run = world.run
     for actor in range(run["n_actors"]):
-        book(world, actor, world.actors[actor]["category"])
+        book(world, actor, world.actors["row"][actor]["category"])
         charge_cell(world, actor)
         end_stretch(world, actor)
     if run["end"] != End.FINISHED:
@@ -230,31 +231,33 @@ def finish(world: World) -> None:
 
 
 @kernel
-def advance(world: World, policy: object) -> int:
+def advance(world: World, features: NDArray[np.int64], policy: object) -> int:
     """Run until a decision is left to the caller or the episode ends.
 
     Args:
         world: The episode.
+        features: Filled with the features of each decision, shape (N_FEATURES,).
         policy: Decision function: integer features in, an Action or ASK out.
 
     Returns:
         The `End` of the episode: RUNNING if a decision is waited for.
     """
-    run = world.run[0]
+    run = world.run
     while run["end"] == End.RUNNING:
         if run["decision_actor"] != NONE:
-            action = policy(world.features)
+            features[:] = run["features"]
+            action = policy(features)
             if action == ASK:
                 return run["end"]
             decide(world, action)
-        actor = next_actor(world.due, run["n_actors"])
+        actor = next_actor(world.actors["due"], run["n_actors"])
         stall = run["last_progress"] + run["stall_cycles"]
         limit = min(stall, run["time_cap"])
-        if world.due[actor] > limit:
+        if world.actors["due"][actor] > limit:
             run["now"] = limit
             run["end"] = End.HUNG if stall < run["time_cap"] else End.CAPPED
             break
-        run["now"] = world.due[actor]
+        run["now"] = world.actors["due"][actor]
         run["n_events"] += 1
         _trace_event(world, actor)
         handle(world, actor)

@@ -29,8 +29,8 @@ _FIRST_KICK_TARGET = 10_500
 @kernel
 def _draw_cost(world: World, cost: int) -> int:
     """Draw one cost from the allowed bands of its range [cycles]."""
-    setup = world.setup[0]
-    bits = draw(world.run[0]["seed"], Draw.COST, 0, cost, 0)
+    setup = world.setup
+    bits = draw(world.run["seed"], Draw.COST, 0, cost, 0)
     bands = setup["cost_bands"]
     n_allowed = 0
     for band in range(N_BANDS):
@@ -79,7 +79,7 @@ def _cost_of(leaf: int) -> int:
 @kernel
 def _set_delays(world: World) -> None:
     """Work out the delays between the steps of every call from the drawn costs."""
-    run = world.run[0]
+    run = world.run
     costs = run["costs"]
     for leaf in range(N_LEAVES):
         delays = run["delays"][leaf]
@@ -97,7 +97,7 @@ def _set_delays(world: World) -> None:
             continue
         others = 0
         for step in range(MAX_STEPS):
-            row = world.program[leaf, step]
+            row = world.program["steps"][leaf, step]
             if row["delay"] != Delay.BODY and row["delay"] != Delay.ARMED_WALK:
                 others += delays[row["delay"]]
             if row["op"] == Op.RETURN:
@@ -108,18 +108,18 @@ def _set_delays(world: World) -> None:
 @kernel
 def _draw_size(world: World, number: int, low: int, high: int) -> int:
     """Draw one size of the episode."""
-    return uniform(low, high, draw(world.run[0]["seed"], Draw.SIZE, 0, number, 0))
+    return uniform(low, high, draw(world.run["seed"], Draw.SIZE, 0, number, 0))
 
 
 @kernel
 def _draw_groups(world: World) -> None:
     """Draw the guest groups' sizes and give them their vCPUs."""
-    run = world.run[0]
-    setup = world.setup[0]
+    run = world.run
+    setup = world.setup
     drawn = run["group_drawn"]
     counted = 0
     for group in range(setup["n_groups"]):
-        row = world.groups[group]
+        row = world.setup["groups"][group]
         first = _SIZES_EACH * group
         drawn[group][0] = REST
         if row["count_low"] != REST:
@@ -140,10 +140,10 @@ def _draw_groups(world: World) -> None:
 @kernel
 def _draw_tasks(world: World) -> None:
     """Draw the host tasks' sizes and number them."""
-    run = world.run[0]
+    run = world.run
     actor = run["n_vcpus"]
-    for task in range(world.setup[0]["n_tasks"]):
-        row = world.tasks[task]
+    for task in range(world.setup["n_tasks"]):
+        row = world.setup["tasks"][task]
         first = _TASK_SIZES + _SIZES_EACH * task
         drawn = run["task_drawn"][task]
         drawn[0] = _draw_size(world, first + 1, row["count_low"], row["count_high"])
@@ -158,7 +158,7 @@ def _draw_tasks(world: World) -> None:
 @kernel
 def _set_entry(world: World, entry: int, state: int, spte: int) -> None:
     """Give one S-EPT entry its first state."""
-    row = world.entries[entry]
+    row = world.entries["row"][entry]
     row["word"] = 0
     row["bepoch"] = 0
     row["holder"] = NONE
@@ -172,7 +172,7 @@ def _set_entry(world: World, entry: int, state: int, spte: int) -> None:
 @kernel
 def _set_region(world: World, region: int, initial: int) -> None:
     """Give a 2M region's entries their first state."""
-    run = world.run[0]
+    run = world.run
     pd_state, page_state = EntryState.NL_MAPPED, EntryState.FREE
     if initial == Initial.EMPTY:
         pd_state = EntryState.FREE
@@ -195,19 +195,19 @@ def _set_region(world: World, region: int, initial: int) -> None:
 @kernel
 def _lay_out_memory(world: World) -> None:
     """Give every S-EPT entry its first state."""
-    run = world.run[0]
-    setup = world.setup[0]
+    run = world.run
+    setup = world.setup
     n_regions = 0
     has_tables = False
     for area in range(setup["n_areas"]):
-        n_regions += world.areas[area]["n_regions"]
-        has_tables = has_tables or world.areas[area]["initial"] != Initial.EMPTY
+        n_regions += world.setup["areas"][area]["n_regions"]
+        has_tables = has_tables or world.setup["areas"][area]["initial"] != Initial.EMPTY
     run["page_shift"] = setup["page_shift"]
     run["first_pd"] = n_regions << setup["page_shift"]
     run["first_l2"] = run["first_pd"] + n_regions
     run["first_l3"] = run["first_l2"] + ((n_regions + 511) >> 9)
     for area in range(setup["n_areas"]):
-        row = world.areas[area]
+        row = world.setup["areas"][area]
         for region in range(row["first_region"], row["first_region"] + row["n_regions"]):
             _set_region(world, region, row["initial"])
     state, spte = EntryState.FREE, Spte.ABSENT
@@ -220,7 +220,7 @@ def _lay_out_memory(world: World) -> None:
 @kernel
 def _clear_actor(world: World, actor: int) -> None:
     """Give an actor's record its first values; all else in it is zero."""
-    me = world.actors[actor]
+    me = world.actors["row"][actor]
     me["tick_at"] = NEVER
     me["device_at"] = NEVER
     me["ipi_at"] = NEVER
@@ -236,14 +236,14 @@ def _clear_actor(world: World, actor: int) -> None:
     me["queue_next"] = NONE
     me["next_kicker"] = NONE
     me["program"] = NONE
-    world.due[actor] = NEVER
+    world.actors["due"][actor] = NEVER
 
 
 @kernel
 def _start_interrupts(world: World, vcpu: int) -> None:
     """Set when the vCPU's first tick and device interrupt come."""
-    run = world.run[0]
-    me = world.actors[vcpu]
+    run = world.run
+    me = world.actors["row"][vcpu]
     drawn = run["group_drawn"][me["group"]]
     if drawn[2] > 0:
         me["tick_at"] = uniform(0, drawn[2] - 1, draw(run["seed"], Draw.PHASE, vcpu, 0, 0))
@@ -254,8 +254,8 @@ def _start_interrupts(world: World, vcpu: int) -> None:
 @kernel
 def _start_vcpu(world: World, vcpu: int) -> None:
     """Set a vCPU going."""
-    run = world.run[0]
-    me = world.actors[vcpu]
+    run = world.run
+    me = world.actors["row"][vcpu]
     _start_interrupts(world, vcpu)
     begin_item(world, vcpu)
     me["trip"] = Category.EXIT_ENTRY
@@ -265,24 +265,24 @@ def _start_vcpu(world: World, vcpu: int) -> None:
     elif me["program"] == Program.IDLE:
         me["state"] = State.HALTED
         me["category"] = Category.IDLE
-        world.due[vcpu] = min(me["tick_at"], me["device_at"])
+        world.actors["due"][vcpu] = min(me["tick_at"], me["device_at"])
     else:
         me["state"] = State.RUN_LOOP
         me["category"] = Category.EXIT_ENTRY
         bits = draw(run["seed"], Draw.PHASE, vcpu, 1, 0)
-        world.due[vcpu] = uniform(0, _FIRST_ENTRY_SPREAD, bits)
+        world.actors["due"][vcpu] = uniform(0, _FIRST_ENTRY_SPREAD, bits)
 
 
 @kernel
 def _start_vcpus(world: World) -> None:
     """Set all vCPUs going, group by group."""
-    run = world.run[0]
-    for group in range(world.setup[0]["n_groups"]):
+    run = world.run
+    for group in range(world.setup["n_groups"]):
         drawn = run["group_drawn"][group]
-        program = world.groups[group]["program"]
+        program = world.setup["groups"][group]["program"]
         for member in range(drawn[0]):
             vcpu = drawn[4] + member
-            me = world.actors[vcpu]
+            me = world.actors["row"][vcpu]
             me["group"] = group
             me["member"] = member
             me["program"] = program
@@ -295,11 +295,11 @@ def _start_vcpus(world: World) -> None:
 @kernel
 def _start_tasks(world: World) -> None:
     """Set all host tasks going."""
-    run = world.run[0]
-    for task in range(world.setup[0]["n_tasks"]):
+    run = world.run
+    for task in range(world.setup["n_tasks"]):
         drawn = run["task_drawn"][task]
         for member in range(drawn[0]):
-            me = world.actors[drawn[2] + member]
+            me = world.actors["row"][drawn[2] + member]
             me["group"] = task
             me["member"] = member
             me["items"] = drawn[1]
@@ -310,8 +310,8 @@ def _start_tasks(world: World) -> None:
 @kernel
 def _set_scalars(world: World) -> None:
     """Give the run's scalars their first values; all else is zero."""
-    run = world.run[0]
-    setup = world.setup[0]
+    run = world.run
+    setup = world.setup
     run["decision_actor"] = NONE
     run["kill_actor"] = NONE
     run["kill_leaf"] = NONE
@@ -345,8 +345,8 @@ def start(world: World, seed: np.uint64) -> None:
         world: The episode; run, due, actors and entries are zero.
         seed: What every draw is keyed by.
     """
-    run = world.run[0]
-    setup = world.setup[0]
+    run = world.run
+    setup = world.setup
     run["seed"] = seed
     _set_scalars(world)
     for cost in range(N_COSTS):
@@ -356,7 +356,7 @@ def start(world: World, seed: np.uint64) -> None:
     _draw_groups(world)
     _draw_tasks(world)
     _lay_out_memory(world)
-    for actor in range(len(world.actors)):
+    for actor in range(run["capacity"]):
         _clear_actor(world, actor)
     _start_vcpus(world)
     _start_tasks(world)

@@ -15,7 +15,7 @@ from tdx_env.state.world import World
 @kernel
 def vm_exit_filter(world: World, actor: int) -> None:
     """Do what the module does at every VM exit: progress since VP.ENTER clears zero-step."""
-    me = world.actors[actor]
+    me = world.actors["row"][actor]
     moved = me["rip"] != me["entry_rip"] or (
         me["phase"] == Phase.THINK and me["remaining"] != me["entry_remaining"]
     )
@@ -27,16 +27,16 @@ def vm_exit_filter(world: World, actor: int) -> None:
 @kernel
 def fault_target(world: World, actor: int) -> int:
     """Return the leaf entry that a fault of the vCPU's current instruction is about."""
-    me = world.actors[actor]
+    me = world.actors["row"][actor]
     if me["program"] == Program.HAMMER:
         return me["asked"]
     entry = entry_of_item(world, actor)
     if me["program"] == Program.TOUCH:
         end = walk_end(world, entry)
-        if end == entry or end >= world.run[0]["first_l2"]:
+        if end == entry or end >= world.run["first_l2"]:
             return entry
         # The walk ended on the PD entry: a 2M leaf is the page itself, an empty slot is not.
-        state = world.entries[end]["state"]
+        state = world.entries["row"][end]["state"]
         if state != EntryState.FREE and state != EntryState.NL_BLOCKED:
             return end
     return entry
@@ -45,8 +45,8 @@ def fault_target(world: World, actor: int) -> int:
 @kernel
 def _log(world: World, actor: int) -> None:
     """Let zero-step log a hardware EPT violation."""
-    me = world.actors[actor]
-    setup = world.setup[0]
+    me = world.actors["row"][actor]
+    setup = world.setup
     counter, listed = log_ept_violation(
         me["zs_counter"],
         me["zs_listed"],
@@ -62,7 +62,7 @@ def _log(world: World, actor: int) -> None:
 @kernel
 def _trip_of(world: World, actor: int, reason: int) -> int:
     """Return the category that an exit and the re-entry after it are booked to."""
-    me = world.actors[actor]
+    me = world.actors["row"][actor]
     if reason == Exit.KICK:
         return Category.TRACK_KICK if me["ipi_kind"] == Kick.TRACK else Category.KICK_TARGET
     if reason == Exit.EPT_VIOLATION and me["refault"]:
@@ -75,8 +75,8 @@ def _trip_of(world: World, actor: int, reason: int) -> int:
 @kernel
 def begin_exit(world: World, actor: int, reason: int) -> None:
     """Start a TD exit."""
-    run = world.run[0]
-    me = world.actors[actor]
+    run = world.run
+    me = world.actors["row"][actor]
     trip = _trip_of(world, actor, reason)
     if reason == Exit.EPT_VIOLATION and me["refault"]:
         book(world, actor, Category.REFAULT)
@@ -94,13 +94,13 @@ def begin_exit(world: World, actor: int, reason: int) -> None:
     me["trip"] = trip
     me["category"] = trip
     me["state"] = State.TD_EXIT
-    world.due[actor] = run["now"] + run["costs"][Cost.TD_EXIT]
+    world.actors["due"][actor] = run["now"] + run["costs"][Cost.TD_EXIT]
 
 
 @kernel
 def begin_interrupt_exit(world: World, actor: int) -> None:
     """Start the TD exit of an IPI that has arrived, else of a tick or device interrupt."""
-    if world.actors[actor]["ipi_at"] <= world.run[0]["now"]:
+    if world.actors["row"][actor]["ipi_at"] <= world.run["now"]:
         begin_exit(world, actor, Exit.KICK)
     else:
         begin_exit(world, actor, Exit.TICK)

@@ -23,16 +23,16 @@ def next_event(me: np.void) -> int:
 @kernel
 def device_gap(world: World, actor: int, number: int) -> int:
     """Return the cycles before device interrupt ``number``."""
-    run = world.run[0]
-    gap = run["group_drawn"][world.actors[actor]["group"]][3]
+    run = world.run
+    gap = run["group_drawn"][world.actors["row"][actor]["group"]][3]
     return uniform(1, 2 * gap - 1, draw(run["seed"], Draw.DEVICE, actor, number, 0))
 
 
 @kernel
 def pass_interrupts(world: World, actor: int) -> None:
     """Pass over every tick and device interrupt that is due."""
-    run = world.run[0]
-    me = world.actors[actor]
+    run = world.run
+    me = world.actors["row"][actor]
     while me["tick_at"] <= run["now"]:
         me["tick_at"] += run["group_drawn"][me["group"]][2]
     while me["device_at"] <= run["now"]:

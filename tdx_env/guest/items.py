@@ -32,8 +32,8 @@ def is_foreground(program: int) -> bool:
 @kernel
 def entry_of_unit(world: World, area: int, level: int, unit: int) -> int:
     """Return the S-EPT entry of a page (level 0) or region (level 1) of an area."""
-    run = world.run[0]
-    first_region = world.areas[area]["first_region"]
+    run = world.run
+    first_region = world.setup["areas"][area]["first_region"]
     if level == 0:
         return (first_region << run["page_shift"]) + unit
     return run["first_pd"] + first_region + unit
@@ -42,25 +42,25 @@ def entry_of_unit(world: World, area: int, level: int, unit: int) -> int:
 @kernel
 def unit_of_item(world: World, actor: int) -> int:
     """Return the page or region, within its area, of the vCPU's current item."""
-    me = world.actors[actor]
-    group = world.groups[me["group"]]
+    me = world.actors["row"][actor]
+    group = world.setup["groups"][me["group"]]
     step = group["step"]
     if step == 0:
-        step = world.run[0]["group_drawn"][me["group"]][0]
+        step = world.run["group_drawn"][me["group"]][0]
     return me["member"] * group["stride"] + me["item"] * step
 
 
 @kernel
 def entry_of_item(world: World, actor: int) -> int:
     """Return the S-EPT entry of the vCPU's current item."""
-    group = world.groups[world.actors[actor]["group"]]
+    group = world.setup["groups"][world.actors["row"][actor]["group"]]
     return entry_of_unit(world, group["area"], group["level"], unit_of_item(world, actor))
 
 
 @kernel
 def rip_of_instruction(world: World, me: np.void) -> int:
     """Return the RIP of the current item's instruction."""
-    if world.groups[me["group"]]["same_rip"]:
+    if world.setup["groups"][me["group"]]["same_rip"]:
         return 1
     return 2 * np.int64(me["item"]) + 1
 
@@ -68,15 +68,15 @@ def rip_of_instruction(world: World, me: np.void) -> int:
 @kernel
 def is_trigger_reached(world: World, task: int) -> bool:
     """Say whether the vCPU that a host task waits for has begun the item it waits for."""
-    run = world.run[0]
-    me = world.actors[task]
-    row = world.tasks[me["group"]]
+    run = world.run
+    me = world.actors["row"][task]
+    row = world.setup["tasks"][me["group"]]
     if row["trigger_group"] == NONE:
         return True
     drawn = run["group_drawn"][row["trigger_group"]]
     if drawn[0] == 0:
         return True
-    vcpu = world.actors[drawn[4] + me["member"] % drawn[0]]
+    vcpu = world.actors["row"][drawn[4] + me["member"] % drawn[0]]
     if not has_items(vcpu):
         return True
     return bool(vcpu["item"] >= me["item"] * row["trigger_period"])
@@ -85,24 +85,24 @@ def is_trigger_reached(world: World, task: int) -> bool:
 @kernel
 def wake_tasks(world: World) -> None:
     """Let every host task go on whose trigger is reached now."""
-    run = world.run[0]
+    run = world.run
     for task in range(run["n_vcpus"], run["n_actors"]):
-        if world.actors[task]["state"] == State.WAIT_TRIGGER and is_trigger_reached(world, task):
-            world.due[task] = run["now"]
+        if world.actors["row"][task]["state"] == State.WAIT_TRIGGER and is_trigger_reached(world, task):
+            world.actors["due"][task] = run["now"]
 
 
 @kernel
 def think(world: World, actor: int) -> int:
     """Draw the compute before the vCPU's instruction [cycles]."""
-    group = world.groups[world.actors[actor]["group"]]
-    bits = own(world.run[0], world.actors, actor, Draw.THINK)
+    group = world.setup["groups"][world.actors["row"][actor]["group"]]
+    bits = own(world, actor, Draw.THINK)
     return uniform(group["think_low"], group["think_high"], bits)
 
 
 @kernel
 def begin_item(world: World, actor: int) -> None:
     """Begin the vCPU's current item with its thinking; without one, spin for ever."""
-    me = world.actors[actor]
+    me = world.actors["row"][actor]
     me["attempt"] = 0
     me["phase"] = Phase.THINK
     me["remaining"] = think(world, actor) if has_items(me) else FOR_EVER
@@ -111,8 +111,8 @@ def begin_item(world: World, actor: int) -> None:
 @kernel
 def finish_item(world: World, actor: int) -> None:
     """Count the vCPU's item as done and begin the next one."""
-    run = world.run[0]
-    me = world.actors[actor]
+    run = world.run
+    me = world.actors["row"][actor]
     run["guest_items"] += 1
     run["work_done"] += 1
     run["last_progress"] = run["now"]

@@ -26,18 +26,18 @@ from tdx_env.state.world import World
 @kernel
 def _run_until_disturbed(world: World, actor: int, state: int) -> None:
     """Compute or touch for the cycles that remain, or until an interrupt comes."""
-    run = world.run[0]
-    me = world.actors[actor]
+    run = world.run
+    me = world.actors["row"][actor]
     me["state"] = state
     me["category"] = Category.GUEST_COMPUTE
     me["started"] = run["now"]
-    world.due[actor] = min(run["now"] + me["remaining"], next_event(me))
+    world.actors["due"][actor] = min(run["now"] + me["remaining"], next_event(me))
 
 
 @kernel
 def _compute(world: World, actor: int) -> None:
     """Think on."""
-    me = world.actors[actor]
+    me = world.actors["row"][actor]
     me["rip"] = 2 * me["item"]
     _run_until_disturbed(world, actor, State.COMPUTE)
 
@@ -45,18 +45,18 @@ def _compute(world: World, actor: int) -> None:
 @kernel
 def _touch(world: World, actor: int) -> None:
     """Access the item's page: copy it, take a #VE, or fault."""
-    run = world.run[0]
-    me = world.actors[actor]
+    run = world.run
+    me = world.actors["row"][actor]
     end = walk_end(world, entry_of_item(world, actor))
-    state = world.entries[end]["state"]
+    state = world.entries["row"][end]["state"]
     if is_guest_accessible(state):
         _run_until_disturbed(world, actor, State.TOUCH)
         return
-    if is_acceptable(state) and not world.setup[0]["sept_ve_disable"]:
+    if is_acceptable(state) and not world.setup["sept_ve_disable"]:
         vm_exit_filter(world, actor)
         me["state"] = State.VE
         me["category"] = Category.GUEST_COMPUTE
-        world.due[actor] = run["now"] + run["costs"][Cost.VE]
+        world.actors["due"][actor] = run["now"] + run["costs"][Cost.VE]
         return
     me["pending"] = is_acceptable(state)
     me["accept_fault"] = 0
@@ -66,10 +66,10 @@ def _touch(world: World, actor: int) -> None:
 @kernel
 def _hammer(world: World, actor: int) -> None:
     """Issue the hostile TDCALL on whatever entry the host works on."""
-    run = world.run[0]
-    me = world.actors[actor]
+    run = world.run
+    me = world.actors["row"][actor]
     if run["target"] != NONE:
-        start_tdcall(world, actor, world.groups[me["group"]]["leaf"], run["target"])
+        start_tdcall(world, actor, world.setup["groups"][me["group"]]["leaf"], run["target"])
         return
     me["phase"] = Phase.THINK
     me["remaining"] = max(1, think(world, actor))
@@ -79,8 +79,8 @@ def _hammer(world: World, actor: int) -> None:
 @kernel
 def continue_guest(world: World, actor: int) -> None:
     """Execute what comes next in the guest, or leave it for an interrupt that is due."""
-    run = world.run[0]
-    me = world.actors[actor]
+    run = world.run
+    me = world.actors["row"][actor]
     if next_event(me) <= run["now"]:
         begin_interrupt_exit(world, actor)
         return
@@ -106,18 +106,18 @@ def continue_guest(world: World, actor: int) -> None:
 @kernel
 def stop_computing(world: World, actor: int) -> None:
     """Handle COMPUTE: thought enough, or disturbed."""
-    me = world.actors[actor]
+    me = world.actors["row"][actor]
     book(world, actor, me["category"])
-    me["remaining"] -= world.run[0]["now"] - me["started"]
+    me["remaining"] -= world.run["now"] - me["started"]
     continue_guest(world, actor)
 
 
 @kernel
 def stop_touching(world: World, actor: int) -> None:
     """Handle TOUCH: copied all, or disturbed."""
-    me = world.actors[actor]
+    me = world.actors["row"][actor]
     book(world, actor, me["category"])
-    me["remaining"] -= world.run[0]["now"] - me["started"]
+    me["remaining"] -= world.run["now"] - me["started"]
     if me["remaining"] > 0:
         begin_interrupt_exit(world, actor)
         return
@@ -128,7 +128,7 @@ def stop_touching(world: World, actor: int) -> None:
 @kernel
 def accept_in_handler(world: World, actor: int) -> None:
     """Handle VE: the guest's #VE handler accepts the page that was touched."""
-    me = world.actors[actor]
+    me = world.actors["row"][actor]
     book(world, actor, me["category"])
     me["rip"] = RIP_OF_HANDLER
     end = walk_end(world, entry_of_item(world, actor))
@@ -138,8 +138,8 @@ def accept_in_handler(world: World, actor: int) -> None:
 @kernel
 def return_to_guest(world: World, actor: int) -> None:
     """Handle TDCALL_RETURN: the guest looks at the status of its TDCALL."""
-    run = world.run[0]
-    me = world.actors[actor]
+    run = world.run
+    me = world.actors["row"][actor]
     book(world, actor, me["category"])
     if me["program"] == Program.HAMMER:
         me["phase"] = Phase.THINK
@@ -150,8 +150,8 @@ def return_to_guest(world: World, actor: int) -> None:
     if outcome == Outcome.OPERAND_BUSY or outcome == Outcome.OPERAND_BUSY_HOST_PRIORITY:
         # MODEL: the guest repeats the TDCALL; Linux would try a smaller page, then panic.
         me["state"] = State.RETRY_WAIT
-        bits = own(run, world.actors, actor, Draw.JITTER)
-        world.due[actor] = run["now"] + jitter(run["costs"][Cost.GUEST_RETRY], bits)
+        bits = own(world, actor, Draw.JITTER)
+        world.actors["due"][actor] = run["now"] + jitter(run["costs"][Cost.GUEST_RETRY], bits)
         return
     if me["program"] == Program.ACCEPT:
         finish_item(world, actor)
@@ -161,5 +161,5 @@ def return_to_guest(world: World, actor: int) -> None:
 @kernel
 def try_again(world: World, actor: int) -> None:
     """Handle RETRY_WAIT: the guest repeats what was refused."""
-    book(world, actor, world.actors[actor]["category"])
+    book(world, actor, world.actors["row"][actor]["category"])
     continue_guest(world, actor)

@@ -22,8 +22,8 @@ _PAGES_SHIFT = PAGES_PER_2M.bit_length() - 1
 @kernel
 def start_tdcall(world: World, actor: int, leaf: int, entry: int) -> None:
     """Start a TDCALL on the entry that the guest asks for."""
-    run = world.run[0]
-    me = world.actors[actor]
+    run = world.run
+    me = world.actors["row"][actor]
     vm_exit_filter(world, actor)
     me["leaf"] = leaf
     me["entry"] = entry
@@ -31,44 +31,44 @@ def start_tdcall(world: World, actor: int, leaf: int, entry: int) -> None:
     me["category"] = Category.GUEST_ACCEPT
     me["state"] = State.TDCALL
     me["issued"] = run["now"]
-    bits = own(run, world.actors, actor, Draw.JITTER)
-    world.due[actor] = run["now"] + jitter(run["costs"][Cost.TDCALL] >> 1, bits)
+    bits = own(world, actor, Draw.JITTER)
+    world.actors["due"][actor] = run["now"] + jitter(run["costs"][Cost.TDCALL] >> 1, bits)
 
 
 @kernel
 def _accept_step(world: World) -> int:
     """Return the cycles that ACCEPT needs for one 4K page of a 2M page."""
-    return max(1, world.run[0]["costs"][Cost.ACCEPT_2M] >> _PAGES_SHIFT)
+    return max(1, world.run["costs"][Cost.ACCEPT_2M] >> _PAGES_SHIFT)
 
 
 @kernel
 def schedule_hold(world: World, actor: int) -> None:
     """Set when a 2M ACCEPT lets go: at its end, or at the poll after an interrupt has come."""
-    me = world.actors[actor]
+    me = world.actors["row"][actor]
     step = _accept_step(world)
-    left = PAGES_PER_2M - world.entries[me["entry"]]["counter"]
+    left = PAGES_PER_2M - world.entries["row"][me["entry"]]["counter"]
     wait = next_event(me) - me["started"]
     pages = max(1, (wait + step - 1) // step) if wait < left * step else left
-    world.due[actor] = me["started"] + min(left, pages) * step
+    world.actors["due"][actor] = me["started"] + min(left, pages) * step
 
 
 @kernel
 def is_long_accept(world: World, actor: int) -> bool:
     """Say whether the vCPU initialises a 2M page, which an interrupt can stop between 4K pages."""
-    me = world.actors[actor]
+    me = world.actors["row"][actor]
     return bool(
         me["state"] == State.HOLD
         and me["leaf"] == Leaf.ACCEPT
         and me["outcome"] == Outcome.SUCCESS
-        and level_of(world.run[0], me["entry"]) == 1
+        and level_of(world.run, me["entry"]) == 1
     )
 
 
 @kernel
 def _refused_walk(world: World, actor: int, end: int) -> int:
     """Return how ACCEPT ends whose walk stopped above the level asked for: no lock is taken."""
-    state = world.entries[end]["state"]
-    if level_of(world.run[0], end) == 1 and is_guest_accessible(state):
+    state = world.entries["row"][end]["state"]
+    if level_of(world.run, end) == 1 and is_guest_accessible(state):
         return Outcome.PAGE_ALREADY_ACCEPTED
     return Outcome.EPT_VIOLATION
 
@@ -99,7 +99,7 @@ def _outcome_under_lock(leaf: int, state: int) -> int:
 @kernel
 def _exit_with_violation(world: World, actor: int) -> None:
     """Leave the guest with an EPT violation of type ACCEPT, which zero-step does not count."""
-    me = world.actors[actor]
+    me = world.actors["row"][actor]
     me["accept_fault"] = 1
     me["pending"] = 0
     begin_exit(world, actor, Exit.EPT_VIOLATION)
@@ -108,13 +108,13 @@ def _exit_with_violation(world: World, actor: int) -> None:
 @kernel
 def tdcall_over(world: World, actor: int) -> None:
     """Run the TDCALL epilogue: host-priority time-out, or back to the guest."""
-    run = world.run[0]
-    me = world.actors[actor]
+    run = world.run
+    me = world.actors["row"][actor]
     flagged, since, exits = after_tdcall(
         me["hp_flagged"] != 0,
         me["hp_since"],
         run["now"],
-        world.setup[0]["hp_timeout"],
+        world.setup["hp_timeout"],
         me["outcome"],
     )
     me["hp_flagged"] = flagged
@@ -128,30 +128,30 @@ def tdcall_over(world: World, actor: int) -> None:
         return
     me["state"] = State.TDCALL_RETURN
     cost = run["costs"][Cost.TDCALL]
-    world.due[actor] = run["now"] + cost - (cost >> 1)
+    world.actors["due"][actor] = run["now"] + cost - (cost >> 1)
 
 
 @kernel
 def _hold(world: World, actor: int) -> None:
     """Keep the entry that was just locked for as long as the TDCALL needs it."""
-    run = world.run[0]
-    me = world.actors[actor]
+    run = world.run
+    me = world.actors["row"][actor]
     me["state"] = State.HOLD
     me["started"] = run["now"]
-    me["outcome"] = _outcome_under_lock(me["leaf"], world.entries[me["entry"]]["state"])
+    me["outcome"] = _outcome_under_lock(me["leaf"], world.entries["row"][me["entry"]]["state"])
     if me["leaf"] != Leaf.ACCEPT or me["outcome"] != Outcome.SUCCESS:
-        world.due[actor] = run["now"] + run["costs"][Cost.ATTR_HOLD]
+        world.actors["due"][actor] = run["now"] + run["costs"][Cost.ATTR_HOLD]
     elif level_of(run, me["entry"]) == 1:
         schedule_hold(world, actor)
     else:
-        world.due[actor] = run["now"] + run["costs"][Cost.ACCEPT_4K]
+        world.actors["due"][actor] = run["now"] + run["costs"][Cost.ACCEPT_4K]
 
 
 @kernel
 def try_entry(world: World, actor: int) -> None:
     """Handle TDCALL: walk, then try the entry's lock as a guest."""
-    run = world.run[0]
-    me = world.actors[actor]
+    run = world.run
+    me = world.actors["row"][actor]
     end = walk_end(world, me["asked"])
     me["entry"] = end
     if me["leaf"] == Leaf.ACCEPT and end != me["asked"]:
@@ -161,8 +161,8 @@ def try_entry(world: World, actor: int) -> None:
         else:
             tdcall_over(world, actor)
         return
-    entry = world.entries[end]
-    if entry["state"] == EntryState.FREE and not world.setup[0]["guests_lock_free"]:
+    entry = world.entries["row"][end]
+    if entry["state"] == EntryState.FREE and not world.setup["guests_lock_free"]:
         me["outcome"] = Outcome.EPT_VIOLATION
         _exit_with_violation(world, actor)
         return
@@ -186,9 +186,9 @@ def _commit_accept(world: World, actor: int) -> None:
 
     Source: TDX module 1.5, src/td_dispatcher/vm_exits/tdg_mem_page_accept.c.
     """
-    run = world.run[0]
-    me = world.actors[actor]
-    entry = world.entries[me["entry"]]
+    run = world.run
+    me = world.actors["row"][actor]
+    entry = world.entries["row"][me["entry"]]
     entry["word"] = 0
     if level_of(run, me["entry"]) == 1:
         pages = (run["now"] - me["started"]) // _accept_step(world)
@@ -203,11 +203,11 @@ def _commit_accept(world: World, actor: int) -> None:
 @kernel
 def let_entry_go(world: World, actor: int) -> None:
     """Handle HOLD: release the entry and end the TDCALL."""
-    me = world.actors[actor]
+    me = world.actors["row"][actor]
     if me["leaf"] == Leaf.ACCEPT and me["outcome"] == Outcome.SUCCESS:
         _commit_accept(world, actor)
     else:
-        entry = world.entries[me["entry"]]
+        entry = world.entries["row"][me["entry"]]
         word, _ = entry_release(entry["word"])
         entry["word"] = word
     if me["outcome"] == Outcome.EPT_VIOLATION:

@@ -39,9 +39,9 @@ def ancestor(run: np.void, entry: int, level: int) -> int:
 @kernel
 def walk_end(world: World, entry: int) -> int:
     """Return where a walk to an entry ends: at the first one on the way that is not NL_MAPPED."""
-    run = world.run[0]
+    run = world.run
     for level in range(3, level_of(run, entry), -1):
         upper = ancestor(run, entry, level)
-        if world.entries[upper]["state"] != EntryState.NL_MAPPED:
+        if world.entries["row"][upper]["state"] != EntryState.NL_MAPPED:
             return upper
     return entry

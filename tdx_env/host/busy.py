@@ -38,12 +38,12 @@ _LOTTERY_SHIFT = np.uint64(33)
 @kernel
 def seamcall_returned(world: World, actor: int) -> None:
     """Handle SEAM_RETURN: the caller looks at the status of a call that failed."""
-    me = world.actors[actor]
+    me = world.actors["row"][actor]
     book(world, actor, me["category"])
     outcome = me["outcome"]
     is_enter = me["leaf"] == Leaf.VP_ENTER
     is_busy = outcome == Outcome.OPERAND_BUSY
-    if is_enter and not (is_busy and world.discipline[0]["enter_irqs_off"]):
+    if is_enter and not (is_busy and world.discipline["enter_irqs_off"]):
         leave_guest_mode(world, actor)
     if is_busy:
         _on_busy(world, actor)
@@ -58,9 +58,9 @@ def seamcall_returned(world: World, actor: int) -> None:
 @kernel
 def _on_busy(world: World, actor: int) -> None:
     """Learn from a busy reply; ask for a decision, or run the discipline's exhaustion."""
-    run = world.run[0]
-    me = world.actors[actor]
-    rules = world.discipline[0]
+    run = world.run
+    me = world.actors["row"][actor]
+    rules = world.discipline
     cycles = run["now"] - me["issued"]
     me["busies"] += 1
     me["busy_cycles"] += cycles
@@ -83,19 +83,19 @@ def _on_busy(world: World, actor: int) -> None:
 @kernel
 def _fill_mask(world: World, actor: int) -> None:
     """Note which actions are allowed."""
-    run = world.run[0]
-    path = world.actors[actor]["path"]
+    run = world.run
+    path = world.actors["row"][actor]["path"]
     run["mask"][Action.RETRY] = 1
     run["mask"][Action.KICK] = path != Path.BUILD
-    run["mask"][Action.YIELD] = path != Path.ZAP or world.discipline[0]["zap_yield"] != 0
+    run["mask"][Action.YIELD] = path != Path.ZAP or world.discipline["zap_yield"] != 0
 
 
 @kernel
 def _fill_features(world: World, actor: int) -> None:
     """Note what the host can know at this decision."""
-    run = world.run[0]
-    me = world.actors[actor]
-    f = world.features
+    run = world.run
+    me = world.actors["row"][actor]
+    f = run["features"]
     now = run["now"]
     f[Feature.PATH] = me["path"]
     f[Feature.LEAF] = me["leaf"]
@@ -104,7 +104,7 @@ def _fill_features(world: World, actor: int) -> None:
     f[Feature.ENTRY_STATE] = NONE
     if me["entry"] != NONE:
         f[Feature.LEVEL] = level_of(run, me["entry"])
-        f[Feature.ENTRY_STATE] = world.entries[me["entry"]]["state"]
+        f[Feature.ENTRY_STATE] = world.entries["row"][me["entry"]]["state"]
     f[Feature.ISSUES] = me["issues"]
     f[Feature.KICKS] = me["kicks"]
     f[Feature.TRY_CYCLES] = now - me["issued"]
@@ -131,15 +131,15 @@ def _fill_features(world: World, actor: int) -> None:
     f[Feature.KICK_TARGET] = run["kick_target"]
     mask = run["mask"]
     f[Feature.MASK] = mask[0] + 2 * mask[1] + 4 * mask[2]
-    f[Feature.LOTTERY] = np.int64(own(run, world.actors, actor, Draw.LOTTERY) >> _LOTTERY_SHIFT)
+    f[Feature.LOTTERY] = np.int64(own(world, actor, Draw.LOTTERY) >> _LOTTERY_SHIFT)
 
 
 @kernel
 def decide(world: World, action: int) -> None:
     """Give the actor that waits for a decision its action; a masked one becomes RETRY."""
-    run = world.run[0]
+    run = world.run
     actor = run["decision_actor"]
-    me = world.actors[actor]
+    me = world.actors["row"][actor]
     run["decision_actor"] = NONE
     run["was_masked"] = not run["mask"][action]
     if run["was_masked"]:
@@ -148,19 +148,19 @@ def decide(world: World, action: int) -> None:
     me["action"] = action
     me["state"] = State.DECIDED
     me["category"] = Category.DECISION
-    world.due[actor] = run["now"] + world.discipline[0]["decision_cycles"]
+    world.actors["due"][actor] = run["now"] + world.discipline["decision_cycles"]
     _trace_decision(world, actor)
 
 
 @kernel
 def _trace_decision(world: World, actor: int) -> None:
     """Keep the decision, if decisions are traced and there is room."""
-    run = world.run[0]
-    me = world.actors[actor]
+    run = world.run
+    me = world.actors["row"][actor]
     place = run["n_decisions_traced"]
-    if place >= world.decisions.shape[0]:
+    if place >= run["decision_capacity"]:
         return
-    row = world.decisions[place]
+    row = world.decisions["decision"][place]
     row[0] = run["now"]
     row[1] = actor
     row[2] = me["path"]
@@ -175,7 +175,7 @@ def _trace_decision(world: World, actor: int) -> None:
 @kernel
 def act(world: World, actor: int) -> None:
     """Handle DECIDED: carry out the decision."""
-    me = world.actors[actor]
+    me = world.actors["row"][actor]
     book(world, actor, me["category"])
     if me["action"] == Action.RETRY:
         reissue(world, actor)
@@ -188,7 +188,7 @@ def act(world: World, actor: int) -> None:
 @kernel
 def _kick(world: World, actor: int, force_gate: int) -> None:
     """Kick all vCPUs, then issue the call again."""
-    me = world.actors[actor]
+    me = world.actors["row"][actor]
     if me["leaf"] == Leaf.VP_ENTER:
         leave_guest_mode(world, actor)
     me["kicks"] += 1
@@ -198,8 +198,8 @@ def _kick(world: World, actor: int, force_gate: int) -> None:
 @kernel
 def _yield(world: World, actor: int) -> None:
     """Give up for now and come back, in the way of the path."""
-    me = world.actors[actor]
-    rules = world.discipline[0]
+    me = world.actors["row"][actor]
+    rules = world.discipline
     if me["path"] == Path.FAULT:
         give_up(world, actor, rules["fault_yield"] == FaultYield.REENTER)
     elif me["path"] == Path.ZAP:
@@ -222,39 +222,39 @@ def _yield_zap(world: World, actor: int) -> None:
 
     # MODEL: the SPTE stays FROZEN meanwhile; KVM as it is can't give up here.
     """
-    run = world.run[0]
-    me = world.actors[actor]
+    run = world.run
+    me = world.actors["row"][actor]
     release_gate(world, actor)
     release_seamcall_lock(world, actor)
     release_mmu(world, actor)
     me["state"] = State.RESCHED
     me["purpose"] = Purpose.REISSUE
     me["category"] = Category.YIELD
-    world.due[actor] = run["now"] + run["costs"][Cost.RESCHED]
+    world.actors["due"][actor] = run["now"] + run["costs"][Cost.RESCHED]
 
 
 @kernel
 def _return_to_user(world: World, actor: int) -> None:
     """Return -EAGAIN to user space, which calls again."""
-    run = world.run[0]
-    me = world.actors[actor]
+    run = world.run
+    me = world.actors["row"][actor]
     me["state"] = State.USER_EXIT
     me["category"] = Category.YIELD
-    world.due[actor] = run["now"] + run["costs"][Cost.USER_EXIT]
+    world.actors["due"][actor] = run["now"] + run["costs"][Cost.USER_EXIT]
 
 
 @kernel
 def call_again(world: World, actor: int) -> None:
     """User space calls again: the SEAMCALL is a new one."""
-    me = world.actors[actor]
+    me = world.actors["row"][actor]
     new_call(world, actor, me["leaf"], me["entry"])
 
 
 @kernel
 def _exhaust(world: World, actor: int) -> None:
     """The call was busy as often as the discipline allows."""
-    me = world.actors[actor]
-    what = world.discipline[0]["on_exhaustion"][me["leaf"]]
+    me = world.actors["row"][actor]
+    what = world.discipline["on_exhaustion"][me["leaf"]]
     is_fault = me["path"] == Path.FAULT
     if what == Exhaustion.KILL:
         kill(world, actor, me["leaf"], Outcome.OPERAND_BUSY)
@@ -275,7 +275,7 @@ def _swallow(world: World, actor: int) -> None:
     Source: canonical/tdx issues 100 and 213: RANGE.BLOCK came back busy, its caller went on.
     """
     release_seamcall_lock(world, actor)
-    if world.actors[actor]["kicks"] > 0:
+    if world.actors["row"][actor]["kicks"] > 0:
         release_gate(world, actor)
     go_on(world, actor)
 

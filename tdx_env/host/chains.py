@@ -48,7 +48,7 @@ def operand_class(leaf: int, operand: int) -> int:
 @kernel
 def kill(world: World, actor: int, leaf: int, outcome: int) -> None:
     """KVM_BUG_ON: the TD is dead, the episode over."""
-    run = world.run[0]
+    run = world.run
     run["end"] = End.KILLED
     run["kill_actor"] = actor
     run["kill_leaf"] = leaf
@@ -58,16 +58,16 @@ def kill(world: World, actor: int, leaf: int, outcome: int) -> None:
 @kernel
 def reissue(world: World, actor: int) -> None:
     """Issue the SEAMCALL that was busy again."""
-    run = world.run[0]
-    me = world.actors[actor]
-    rules = world.discipline[0]
+    run = world.run
+    me = world.actors["row"][actor]
+    rules = world.discipline
     if me["leaf"] == Leaf.VP_ENTER:
         if me["mode"]:
             issue(world, actor)
             return
         me["state"] = State.RUN_LOOP
         me["category"] = Category.SEAMCALL_BUSY
-        world.due[actor] = run["now"] + run["costs"][Cost.IRQ_WINDOW]
+        world.actors["due"][actor] = run["now"] + run["costs"][Cost.IRQ_WINDOW]
     elif rules["seamcall_lock"] == SeamcallLock.AFTER_BUSY and is_sept_call(me["leaf"]):
         lock_and_issue(world, actor)
     else:
@@ -77,7 +77,7 @@ def reissue(world: World, actor: int) -> None:
 @kernel
 def with_mmu_lock(world: World, actor: int) -> None:
     """Go on with mmu_lock in hand."""
-    me = world.actors[actor]
+    me = world.actors["row"][actor]
     purpose = me["purpose"]
     if purpose == Purpose.FAULT:
         start_walk(world, actor)
@@ -98,13 +98,13 @@ def with_mmu_lock(world: World, actor: int) -> None:
 def yield_to_run_loop(world: World, vcpu: int) -> None:
     """Leave the fast path after a busy VP.ENTER: the next one is a new call."""
     enter_run_loop(world, vcpu)
-    world.actors[vcpu]["category"] = Category.YIELD
+    world.actors["row"][vcpu]["category"] = Category.YIELD
 
 
 @kernel
 def after_kick(world: World, actor: int) -> None:
     """Go on when every kicked vCPU has left the guest."""
-    me = world.actors[actor]
+    me = world.actors["row"][actor]
     note_kick_over(world, actor)
     purpose = me["purpose"]
     if purpose == Purpose.REISSUE:
@@ -122,8 +122,8 @@ def after_kick(world: World, actor: int) -> None:
 @kernel
 def enter_guest(world: World, vcpu: int) -> None:
     """VP.ENTER has succeeded: the vCPU runs TD code."""
-    run = world.run[0]
-    me = world.actors[vcpu]
+    run = world.run
+    me = world.actors["row"][vcpu]
     release_gate(world, vcpu)
     if me["trip"] == Category.KICK_TARGET:
         trip = run["now"] - me["exit_started"]
@@ -136,7 +136,7 @@ def enter_guest(world: World, vcpu: int) -> None:
 @kernel
 def try_enter(world: World, vcpu: int) -> None:
     """Handle RUN_LOOP and GATED: check the gate, issue VP.ENTER."""
-    book(world, vcpu, world.actors[vcpu]["category"])
+    book(world, vcpu, world.actors["row"][vcpu]["category"])
     if not pass_gate(world, vcpu):
         return
     if is_repeat(world, vcpu):
@@ -151,9 +151,9 @@ def _after_track(world: World, actor: int) -> None:
 
     Source: Linux 6.16, tdx.c, tdx_track.
     """
-    me = world.actors[actor]
+    me = world.actors["row"][actor]
     purpose = Purpose.REMOVE
-    if not is_vcpu(me) and world.tasks[me["group"]]["kind"] == Task.BLOCK_RESTORE:
+    if not is_vcpu(me) and world.setup["tasks"][me["group"]]["kind"] == Task.BLOCK_RESTORE:
         purpose = Purpose.UNBLOCK
     begin_kick(world, actor, purpose, Kick.TRACK, 0)
 
@@ -161,22 +161,22 @@ def _after_track(world: World, actor: int) -> None:
 @kernel
 def go_on(world: World, actor: int) -> None:
     """Go on in the chain that the actor's SEAMCALL was part of."""
-    me = world.actors[actor]
+    me = world.actors["row"][actor]
     leaf = me["leaf"]
     if leaf == Leaf.VP_ENTER:
         enter_guest(world, actor)
     elif leaf == Leaf.MEM_SEPT_ADD:
-        world.entries[me["entry"]]["spte"] = Spte.PRESENT
+        world.entries["row"][me["entry"]]["spte"] = Spte.PRESENT
         walk(world, actor)
     elif leaf == Leaf.MEM_PAGE_AUG:
-        world.entries[me["entry"]]["spte"] = Spte.PRESENT
+        world.entries["row"][me["entry"]]["spte"] = Spte.PRESENT
         resolve(world, actor)
     elif leaf == Leaf.MEM_RANGE_BLOCK:
         new_call(world, actor, Leaf.MEM_TRACK, me["entry"])
     elif leaf == Leaf.MEM_TRACK:
         _after_track(world, actor)
     elif leaf == Leaf.MEM_PAGE_REMOVE:
-        world.entries[me["entry"]]["spte"] = Spte.ABSENT
+        world.entries["row"][me["entry"]]["spte"] = Spte.ABSENT
         new_call(world, actor, Leaf.PHYMEM_PAGE_WBINVD, me["entry"])
     elif leaf == Leaf.PHYMEM_PAGE_WBINVD:
         clear_page(world, actor)
@@ -192,8 +192,8 @@ def go_on(world: World, actor: int) -> None:
 @kernel
 def succeed(world: World, actor: int) -> None:
     """The SEAMCALL is over for the caller: learn from it, let its locks go, go on."""
-    run = world.run[0]
-    me = world.actors[actor]
+    run = world.run
+    me = world.actors["row"][actor]
     book(world, actor, me["category"])
     charge_cell(world, actor)
     if me["issues"] > 1:
@@ -202,7 +202,7 @@ def succeed(world: World, actor: int) -> None:
             tries = TRIES_UNIT * np_int(me["issues"])
             run["tries"][column] += (tries - run["tries"][column]) >> EWMA_SHIFT
     release_seamcall_lock(world, actor)
-    if me["kicks"] > 0 and world.discipline[0]["gate_scope"] != GateScope.PAGE:
+    if me["kicks"] > 0 and world.discipline["gate_scope"] != GateScope.PAGE:
         release_gate(world, actor)
     go_on(world, actor)
 
@@ -216,8 +216,8 @@ def np_int(value: int) -> int:
 @kernel
 def leave_guest(world: World, vcpu: int) -> None:
     """Handle TD_EXIT: outside the guest; serve the exit."""
-    run = world.run[0]
-    me = world.actors[vcpu]
+    run = world.run
+    me = world.actors["row"][vcpu]
     book(world, vcpu, me["category"])
     run["refcount"][me["vcpu_epoch"] & 1] -= 1
     me["counted"] = 0
@@ -229,7 +229,7 @@ def leave_guest(world: World, vcpu: int) -> None:
         me["category"] = Category.HOST_IRQ
         if reason == Exit.KICK:
             me["category"] = me["trip"]
-        world.due[vcpu] = run["now"] + run["costs"][Cost.IRQ_HANDLER]
+        world.actors["due"][vcpu] = run["now"] + run["costs"][Cost.IRQ_HANDLER]
     elif reason == Exit.EPT_VIOLATION:
         if me["pending"] and not me["accept_fault"]:
             kill(world, vcpu, NONE, Outcome.EPT_VIOLATION)
@@ -239,11 +239,11 @@ def leave_guest(world: World, vcpu: int) -> None:
         pass_interrupts(world, vcpu)
         me["state"] = State.HALTED
         me["category"] = Category.IDLE
-        world.due[vcpu] = min(me["tick_at"], me["device_at"])
+        world.actors["due"][vcpu] = min(me["tick_at"], me["device_at"])
     elif reason == Exit.MAP_GPA:
         me["state"] = State.USER_EXIT
         me["category"] = Category.HOST_WORK
-        world.due[vcpu] = run["now"] + run["costs"][Cost.USER_EXIT]
+        world.actors["due"][vcpu] = run["now"] + run["costs"][Cost.USER_EXIT]
     else:
         enter_run_loop(world, vcpu)
 
@@ -251,8 +251,8 @@ def leave_guest(world: World, vcpu: int) -> None:
 @kernel
 def after_synthetic_exit(world: World, vcpu: int) -> None:
     """VP.ENTER of an armed vCPU came back with a made-up EPT violation."""
-    run = world.run[0]
-    me = world.actors[vcpu]
+    run = world.run
+    me = world.actors["row"][vcpu]
     run["n_synthetic"] += 1
     me["synthetic"] = 1
     me["accept_fault"] = 0

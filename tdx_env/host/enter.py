@@ -11,24 +11,24 @@ from tdx_env.state.world import World
 @kernel
 def enter_run_loop(world: World, vcpu: int) -> None:
     """Start the way back into the guest."""
-    run = world.run[0]
-    me = world.actors[vcpu]
+    run = world.run
+    me = world.actors["row"][vcpu]
     me["leaf"] = NONE
     me["outcome"] = Outcome.SUCCESS
     me["state"] = State.RUN_LOOP
     me["category"] = me["trip"]
-    world.due[vcpu] = run["now"] + run["costs"][Cost.RUN_LOOP]
+    world.actors["due"][vcpu] = run["now"] + run["costs"][Cost.RUN_LOOP]
 
 
 @kernel
 def pass_gate(world: World, vcpu: int) -> bool:
     """Check the gate; past it the vCPU is in IN_GUEST_MODE. A closed gate keeps it waiting."""
-    run = world.run[0]
-    me = world.actors[vcpu]
+    run = world.run
+    me = world.actors["row"][vcpu]
     if run["gate_count"] > 0 and not me["has_gate"]:
         me["state"] = State.GATED
         me["category"] = Category.GATED
-        world.due[vcpu] = NEVER
+        world.actors["due"][vcpu] = NEVER
         return False
     me["mode"] = 1
     run["n_in_guest"] += 1
@@ -41,4 +41,4 @@ def pass_gate(world: World, vcpu: int) -> bool:
 @kernel
 def is_repeat(world: World, vcpu: int) -> bool:
     """Say whether the VP.ENTER to come repeats one that was busy."""
-    return bool(world.actors[vcpu]["leaf"] == Leaf.VP_ENTER)
+    return bool(world.actors["row"][vcpu]["leaf"] == Leaf.VP_ENTER)

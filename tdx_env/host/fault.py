@@ -33,23 +33,23 @@ def _fault_category(me: np.void) -> int:
 @kernel
 def begin_fault_pass(world: World, vcpu: int) -> None:
     """Start a pass of KVM's fault handler."""
-    run = world.run[0]
-    me = world.actors[vcpu]
+    run = world.run
+    me = world.actors["row"][vcpu]
     me["path"] = Path.FAULT
     me["walks"] = 0
     me["entry"] = NONE
     me["state"] = State.FAULT_SOFTWARE
     me["category"] = _fault_category(me)
-    world.due[vcpu] = run["now"] + run["costs"][Cost.FAULT_SOFTWARE]
+    world.actors["due"][vcpu] = run["now"] + run["costs"][Cost.FAULT_SOFTWARE]
 
 
 @kernel
 def look_up_page(world: World, vcpu: int) -> None:
     """Handle FAULT_SOFTWARE: exit to user space if the page is not private, else mmu_lock."""
-    run = world.run[0]
-    me = world.actors[vcpu]
+    run = world.run
+    me = world.actors["row"][vcpu]
     book(world, vcpu, me["category"])
-    if world.entries[me["fault_entry"]]["purge"] == Purge.USER:
+    if world.entries["row"][me["fault_entry"]]["purge"] == Purge.USER:
         # User space ignores the exit and runs the vCPU again, as in KVM's zero-step selftest.
         me["refault"] = 1
         me["repeats"] += 1
@@ -57,7 +57,7 @@ def look_up_page(world: World, vcpu: int) -> None:
         me["trip"] = Category.REFAULT
         me["state"] = State.USER_EXIT
         me["category"] = Category.REFAULT
-        world.due[vcpu] = run["now"] + run["costs"][Cost.USER_EXIT]
+        world.actors["due"][vcpu] = run["now"] + run["costs"][Cost.USER_EXIT]
     elif request_mmu(world, vcpu, 0, Purpose.FAULT):
         start_walk(world, vcpu)
 
@@ -65,11 +65,11 @@ def look_up_page(world: World, vcpu: int) -> None:
 @kernel
 def start_walk(world: World, vcpu: int) -> None:
     """Hold mmu_lock for read: walk the mirror."""
-    run = world.run[0]
-    me = world.actors[vcpu]
+    run = world.run
+    me = world.actors["row"][vcpu]
     me["state"] = State.FAULT_LOCKED
     me["category"] = _fault_category(me)
-    world.due[vcpu] = run["now"] + run["costs"][Cost.FAULT_LOCKED]
+    world.actors["due"][vcpu] = run["now"] + run["costs"][Cost.FAULT_LOCKED]
 
 
 @kernel
@@ -85,12 +85,12 @@ def _is_leaf(state: int) -> bool:
 @kernel
 def _install_leaf(world: World, vcpu: int) -> None:
     """Freeze the leaf's SPTE and ask the module for the page."""
-    run = world.run[0]
-    me = world.actors[vcpu]
+    run = world.run
+    me = world.actors["row"][vcpu]
     entry = me["fault_entry"]
-    world.entries[entry]["spte"] = Spte.FROZEN
+    world.entries["row"][entry]["spte"] = Spte.FROZEN
     run["target"] = entry
-    if me["flagged"] and world.discipline[0]["kick_flagged"]:
+    if me["flagged"] and world.discipline["kick_flagged"]:
         me["flagged"] = 0
         me["entry"] = entry
         begin_kick(world, vcpu, Purpose.AUG, Kick.DECISION, 0)
@@ -101,12 +101,12 @@ def _install_leaf(world: World, vcpu: int) -> None:
 @kernel
 def walk(world: World, vcpu: int) -> None:
     """Walk the mirror from the root: add a missing table, or the leaf."""
-    run = world.run[0]
-    me = world.actors[vcpu]
+    run = world.run
+    me = world.actors["row"][vcpu]
     leaf = me["fault_entry"]
     for level in range(3, level_of(run, leaf) - 1, -1):
         entry = ancestor(run, leaf, level)
-        spte = world.entries[entry]["spte"]
+        spte = world.entries["row"][entry]["spte"]
         if spte == Spte.FROZEN:
             _meet_frozen(world, vcpu)
             return
@@ -114,10 +114,10 @@ def walk(world: World, vcpu: int) -> None:
             if entry == leaf:
                 _install_leaf(world, vcpu)
             else:
-                world.entries[entry]["spte"] = Spte.FROZEN
+                world.entries["row"][entry]["spte"] = Spte.FROZEN
                 new_call(world, vcpu, Leaf.MEM_SEPT_ADD, entry)
             return
-        if entry == leaf or (level == 1 and _is_leaf(world.entries[entry]["state"])):
+        if entry == leaf or (level == 1 and _is_leaf(world.entries["row"][entry]["state"])):
             resolve(world, vcpu)
             return
 
@@ -125,8 +125,8 @@ def walk(world: World, vcpu: int) -> None:
 @kernel
 def resolve(world: World, vcpu: int) -> None:
     """The page is there: end the fault and go back to the guest."""
-    run = world.run[0]
-    me = world.actors[vcpu]
+    run = world.run
+    me = world.actors["row"][vcpu]
     release_gate(world, vcpu)
     release_mmu(world, vcpu)
     end_operation(world, vcpu, Operation.FAULT)
@@ -142,9 +142,9 @@ def resolve(world: World, vcpu: int) -> None:
 @kernel
 def _meet_frozen(world: World, vcpu: int) -> None:
     """Another thread is inside a SEAMCALL on an entry of the walk."""
-    run = world.run[0]
-    me = world.actors[vcpu]
-    rules = world.discipline[0]
+    run = world.run
+    me = world.actors["row"][vcpu]
+    rules = world.discipline
     me["entry"] = NONE
     if rules["on_frozen"] != OnFrozen.WALK_AGAIN:
         give_up(world, vcpu, rules["on_frozen"] == OnFrozen.REENTER)
@@ -152,7 +152,7 @@ def _meet_frozen(world: World, vcpu: int) -> None:
         me["walks"] += 1
         me["state"] = State.FAULT_LOCKED
         me["category"] = Category.REFAULT
-        world.due[vcpu] = run["now"] + run["costs"][Cost.FAULT_LOCKED]
+        world.actors["due"][vcpu] = run["now"] + run["costs"][Cost.FAULT_LOCKED]
     else:
         give_up(world, vcpu, rules["fault_yield"] == FaultYield.REENTER)
 
@@ -160,22 +160,22 @@ def _meet_frozen(world: World, vcpu: int) -> None:
 @kernel
 def give_up(world: World, vcpu: int, reenters: int) -> None:
     """Unwind this pass; afterwards retry inside KVM, or let the guest fault again."""
-    run = world.run[0]
-    me = world.actors[vcpu]
+    run = world.run
+    me = world.actors["row"][vcpu]
     me["reenters"] = reenters
     me["state"] = State.UNWIND
     me["category"] = Category.UNWIND
-    world.due[vcpu] = run["now"] + run["costs"][Cost.UNWIND]
+    world.actors["due"][vcpu] = run["now"] + run["costs"][Cost.UNWIND]
 
 
 @kernel
 def end_pass(world: World, vcpu: int) -> None:
     """Handle UNWIND: unfreeze, drop the locks, start the next pass or leave for the guest."""
-    run = world.run[0]
-    me = world.actors[vcpu]
+    run = world.run
+    me = world.actors["row"][vcpu]
     book(world, vcpu, me["category"])
     if me["entry"] != NONE:
-        world.entries[me["entry"]]["spte"] = Spte.ABSENT
+        world.entries["row"][me["entry"]]["spte"] = Spte.ABSENT
         if run["target"] == me["entry"]:
             run["target"] = NONE
     release_seamcall_lock(world, vcpu)

@@ -21,17 +21,17 @@ from tdx_env.state.world import World
 @kernel
 def close_gate(world: World, actor: int) -> None:
     """Take the actor's share of the gate, unless it has it."""
-    me = world.actors[actor]
+    me = world.actors["row"][actor]
     if not me["has_gate"]:
         me["has_gate"] = 1
-        world.run[0]["gate_count"] += 1
+        world.run["gate_count"] += 1
 
 
 @kernel
 def release_gate(world: World, actor: int) -> None:
     """Drop the actor's share of the gate; the last one lets the vCPUs through."""
-    run = world.run[0]
-    me = world.actors[actor]
+    run = world.run
+    me = world.actors["row"][actor]
     me["forced_gate"] = 0
     if not me["has_gate"]:
         return
@@ -40,20 +40,20 @@ def release_gate(world: World, actor: int) -> None:
     if run["gate_count"] > 0:
         return
     for vcpu in range(run["n_vcpus"]):
-        if world.actors[vcpu]["state"] == State.GATED and world.due[vcpu] == NEVER:
-            bits = own(run, world.actors, vcpu, Draw.GATE)
+        if world.actors["row"][vcpu]["state"] == State.GATED and world.actors["due"][vcpu] == NEVER:
+            bits = own(world, vcpu, Draw.GATE)
             poll = max(1, run["costs"][Cost.GATE_POLL])
-            world.due[vcpu] = run["now"] + uniform(1, poll, bits)
+            world.actors["due"][vcpu] = run["now"] + uniform(1, poll, bits)
 
 
 @kernel
 def _interrupt(world: World, vcpu: int, arrival: int, kind: int) -> None:
     """Let an IPI arrive at a vCPU in guest mode."""
-    target = world.actors[vcpu]
+    target = world.actors["row"][vcpu]
     target["ipi_at"] = arrival
     target["ipi_kind"] = kind
     if target["state"] == State.COMPUTE or target["state"] == State.TOUCH:
-        world.due[vcpu] = min(world.due[vcpu], arrival)
+        world.actors["due"][vcpu] = min(world.actors["due"][vcpu], arrival)
     elif is_long_accept(world, vcpu):
         schedule_hold(world, vcpu)
 
@@ -61,12 +61,12 @@ def _interrupt(world: World, vcpu: int, arrival: int, kind: int) -> None:
 @kernel
 def _send_to_all(world: World, actor: int, kind: int) -> None:
     """Send an IPI to every other vCPU in guest mode that has none pending."""
-    run = world.run[0]
-    me = world.actors[actor]
+    run = world.run
+    me = world.actors["row"][actor]
     me["waiting"] = 0
     me["sent"] = 0
     for vcpu in range(run["n_vcpus"]):
-        target = world.actors[vcpu]
+        target = world.actors["row"][vcpu]
         if vcpu == actor or not target["mode"]:
             continue
         me["waiting"] += 1
@@ -82,11 +82,11 @@ def _send_to_all(world: World, actor: int, kind: int) -> None:
 @kernel
 def begin_kick(world: World, actor: int, purpose: int, kind: int, force_gate: int) -> None:
     """Start to interrupt all vCPUs; what follows when they have left is the purpose."""
-    run = world.run[0]
-    me = world.actors[actor]
+    run = world.run
+    me = world.actors["row"][actor]
     if kind == Kick.DECISION:
         run["n_kicks"] += 1
-        if force_gate or world.discipline[0]["gate_scope"] != GateScope.NOTHING:
+        if force_gate or world.discipline["gate_scope"] != GateScope.NOTHING:
             close_gate(world, actor)
             me["forced_gate"] = force_gate
     run["kick_seq"] += 1
@@ -101,14 +101,14 @@ def begin_kick(world: World, actor: int, purpose: int, kind: int, force_gate: in
     me["state"] = State.KICK_SEND
     me["category"] = Category.TRACK_KICK if kind == Kick.TRACK else Category.IPI_SEND
     sending = run["costs"][Cost.KICK_FIXED] + me["sent"] * run["costs"][Cost.KICK_TARGET]
-    world.due[actor] = run["now"] + sending
+    world.actors["due"][actor] = run["now"] + sending
 
 
 @kernel
 def note_kick_sent(world: World, actor: int) -> None:
     """Learn what one IPI costs the sender."""
-    run = world.run[0]
-    me = world.actors[actor]
+    run = world.run
+    me = world.actors["row"][actor]
     if me["kick_kind"] == Kick.DECISION and me["sent"] > 0:
         each = (run["now"] - me["kick_started"]) // me["sent"]
         run["kick_send_target"] += (each - run["kick_send_target"]) >> EWMA_SHIFT
@@ -118,8 +118,8 @@ def note_kick_sent(world: World, actor: int) -> None:
 @kernel
 def note_kick_over(world: World, actor: int) -> None:
     """Learn how long the kicked vCPUs take, and take the kick off the list."""
-    run = world.run[0]
-    me = world.actors[actor]
+    run = world.run
+    me = world.actors["row"][actor]
     if me["kick_kind"] == Kick.DECISION:
         wait = run["now"] - me["kick_started"]
         run["kick_wait"] += (wait - run["kick_wait"]) >> EWMA_SHIFT
@@ -127,9 +127,9 @@ def note_kick_over(world: World, actor: int) -> None:
         run["first_kicker"] = me["next_kicker"]
     else:
         before = run["first_kicker"]
-        while world.actors[before]["next_kicker"] != actor:
-            before = world.actors[before]["next_kicker"]
-        world.actors[before]["next_kicker"] = me["next_kicker"]
+        while world.actors["row"][before]["next_kicker"] != actor:
+            before = world.actors["row"][before]["next_kicker"]
+        world.actors["row"][before]["next_kicker"] = me["next_kicker"]
     me["next_kicker"] = NONE
     if not me["has_mmu_lock"]:
         end_stretch(world, actor)
@@ -138,8 +138,8 @@ def note_kick_over(world: World, actor: int) -> None:
 @kernel
 def leave_guest_mode(world: World, vcpu: int) -> None:
     """Set the vCPU's mode to OUTSIDE_GUEST_MODE and answer the kicks that wait for it."""
-    run = world.run[0]
-    me = world.actors[vcpu]
+    run = world.run
+    me = world.actors["row"][vcpu]
     if not me["mode"]:
         return
     me["mode"] = 0
@@ -148,11 +148,11 @@ def leave_guest_mode(world: World, vcpu: int) -> None:
         return
     kicker = run["first_kicker"]
     while kicker != NONE:
-        sender = world.actors[kicker]
+        sender = world.actors["row"][kicker]
         if sender["kick_number"] >= me["kick_seq"] and kicker != vcpu:
             sender["waiting"] -= 1
             if sender["waiting"] == 0 and sender["state"] == State.KICK_WAIT:
-                world.due[kicker] = run["now"]
+                world.actors["due"][kicker] = run["now"]
         kicker = sender["next_kicker"]
     me["kick_seq"] = 0
     me["ipi_at"] = NEVER

@@ -19,7 +19,7 @@ WRITE = 2
 @kernel
 def _is_free(world: World, write: int) -> bool:
     """Say whether the lock can be had in this mode, the queue aside."""
-    run = world.run[0]
+    run = world.run
     if run["mmu_writer"] != NONE:
         return False
     return not write or run["mmu_readers"] == 0
@@ -28,8 +28,8 @@ def _is_free(world: World, write: int) -> bool:
 @kernel
 def _take(world: World, actor: int, write: int) -> None:
     """Make the actor a holder of mmu_lock."""
-    run = world.run[0]
-    me = world.actors[actor]
+    run = world.run
+    me = world.actors["row"][actor]
     if write:
         run["mmu_writer"] = actor
         me["has_mmu_lock"] = WRITE
@@ -42,8 +42,8 @@ def _take(world: World, actor: int, write: int) -> None:
 @kernel
 def request_mmu(world: World, actor: int, write: int, purpose: int) -> bool:
     """Ask for mmu_lock; say whether it was free. If not, the actor waits in the queue."""
-    run = world.run[0]
-    me = world.actors[actor]
+    run = world.run
+    me = world.actors["row"][actor]
     me["purpose"] = purpose
     if run["mmu_first"] == NONE and _is_free(world, write):
         _take(world, actor, write)
@@ -53,19 +53,19 @@ def request_mmu(world: World, actor: int, write: int, purpose: int) -> bool:
     if run["mmu_first"] == NONE:
         run["mmu_first"] = actor
     else:
-        world.actors[run["mmu_last"]]["queue_next"] = actor
+        world.actors["row"][run["mmu_last"]]["queue_next"] = actor
     run["mmu_last"] = actor
     me["state"] = State.MMU_WAIT
     me["category"] = Category.MMU_LOCK_WAIT
-    world.due[actor] = NEVER
+    world.actors["due"][actor] = NEVER
     return False
 
 
 @kernel
 def release_mmu(world: World, actor: int) -> None:
     """Drop mmu_lock, if held, and hand it to those at the head of the queue."""
-    run = world.run[0]
-    me = world.actors[actor]
+    run = world.run
+    me = world.actors["row"][actor]
     if not me["has_mmu_lock"]:
         return
     if me["has_mmu_lock"] == WRITE:
@@ -76,20 +76,20 @@ def release_mmu(world: World, actor: int) -> None:
     end_stretch(world, actor)
     while run["mmu_first"] != NONE:
         first = run["mmu_first"]
-        waiter = world.actors[first]
+        waiter = world.actors["row"][first]
         if not _is_free(world, waiter["queue_write"]):
             return
         run["mmu_first"] = waiter["queue_next"]
         _take(world, first, waiter["queue_write"])
         waiter["state"] = State.MMU_GRANTED
-        world.due[first] = run["now"] + run["costs"][Cost.MMU_HANDOFF]
+        world.actors["due"][first] = run["now"] + run["costs"][Cost.MMU_HANDOFF]
 
 
 @kernel
 def request_seamcall_lock(world: World, actor: int) -> bool:
     """Ask for the SEAMCALL lock; say whether it was free. If not, the actor waits for it."""
-    run = world.run[0]
-    me = world.actors[actor]
+    run = world.run
+    me = world.actors["row"][actor]
     if run["seamcall_owner"] == NONE:
         run["seamcall_owner"] = actor
         me["has_seamcall_lock"] = 1
@@ -98,19 +98,19 @@ def request_seamcall_lock(world: World, actor: int) -> bool:
     if run["seamcall_first"] == NONE:
         run["seamcall_first"] = actor
     else:
-        world.actors[run["seamcall_last"]]["queue_next"] = actor
+        world.actors["row"][run["seamcall_last"]]["queue_next"] = actor
     run["seamcall_last"] = actor
     me["state"] = State.SEAMCALL_LOCK_WAIT
     me["category"] = Category.SEAMCALL_LOCK_WAIT
-    world.due[actor] = NEVER
+    world.actors["due"][actor] = NEVER
     return False
 
 
 @kernel
 def release_seamcall_lock(world: World, actor: int) -> None:
     """Drop the SEAMCALL lock, if held, and hand it to the first in its queue."""
-    run = world.run[0]
-    me = world.actors[actor]
+    run = world.run
+    me = world.actors["row"][actor]
     if not me["has_seamcall_lock"]:
         return
     me["has_seamcall_lock"] = 0
@@ -118,7 +118,7 @@ def release_seamcall_lock(world: World, actor: int) -> None:
     run["seamcall_owner"] = first
     if first == NONE:
         return
-    waiter = world.actors[first]
+    waiter = world.actors["row"][first]
     run["seamcall_first"] = waiter["queue_next"]
     waiter["has_seamcall_lock"] = 1
-    world.due[first] = run["now"] + run["costs"][Cost.MMU_HANDOFF]
+    world.actors["due"][first] = run["now"] + run["costs"][Cost.MMU_HANDOFF]

@@ -55,8 +55,8 @@ def is_sept_call(leaf: int) -> bool:
 @kernel
 def issue(world: World, actor: int) -> None:
     """Issue the actor's current SEAMCALL, for the first time or again."""
-    run = world.run[0]
-    me = world.actors[actor]
+    run = world.run
+    me = world.actors["row"][actor]
     charge_cell(world, actor)
     me["issues"] += 1
     run["n_seamcalls"] += 1
@@ -67,28 +67,28 @@ def issue(world: World, actor: int) -> None:
     me["category"] = Category.SEAMCALL
     if me["leaf"] == Leaf.VP_ENTER:
         me["category"] = me["trip"]
-    bits = own(run, world.actors, actor, Draw.JITTER)
-    world.due[actor] = run["now"] + jitter(run["delays"][me["leaf"]][Delay.TO_TDR], bits)
+    bits = own(world, actor, Draw.JITTER)
+    world.actors["due"][actor] = run["now"] + jitter(run["delays"][me["leaf"]][Delay.TO_TDR], bits)
 
 
 @kernel
 def lock_and_issue(world: World, actor: int) -> None:
     """Issue the current SEAMCALL under the SEAMCALL lock, waiting for that if need be."""
-    if world.actors[actor]["has_seamcall_lock"] or request_seamcall_lock(world, actor):
+    if world.actors["row"][actor]["has_seamcall_lock"] or request_seamcall_lock(world, actor):
         issue(world, actor)
 
 
 @kernel
 def new_call(world: World, actor: int, leaf: int, entry: int) -> None:
     """Start a SEAMCALL that was not issued before."""
-    me = world.actors[actor]
+    me = world.actors["row"][actor]
     me["leaf"] = leaf
     me["entry"] = entry
     me["issues"] = 0
     me["kicks"] = 0
     me["busy_cycles"] = 0
-    me["call_started"] = world.run[0]["now"]
-    if world.discipline[0]["seamcall_lock"] == SeamcallLock.ALWAYS and is_sept_call(leaf):
+    me["call_started"] = world.run["now"]
+    if world.discipline["seamcall_lock"] == SeamcallLock.ALWAYS and is_sept_call(leaf):
         lock_and_issue(world, actor)
     else:
         issue(world, actor)
@@ -135,8 +135,8 @@ def _release_word(word: int, value: int, mode: int) -> int:
 @kernel
 def _acquire_entry(world: World, actor: int) -> bool:
     """Try the lock of the call's S-EPT entry for a host."""
-    me = world.actors[actor]
-    entry = world.entries[me["entry"]]
+    me = world.actors["row"][actor]
+    entry = world.entries["row"][me["entry"]]
     word, result = entry_acquire_host(entry["word"])
     entry["word"] = word
     if result != LockResult.SUCCESS:
@@ -153,8 +153,8 @@ def _acquire(world: World, actor: int, lock: int, mode: int) -> bool:
     # MODEL: the locks of TDVPR and of pages are always free: KVM never names one vCPU or one page in
     two of the modelled calls at a time.
     """
-    run = world.run[0]
-    me = world.actors[actor]
+    run = world.run
+    me = world.actors["row"][actor]
     if lock == Lock.ENTRY:
         if not _acquire_entry(world, actor):
             return False
@@ -177,7 +177,7 @@ def _mode_of(world: World, leaf: int, lock: int) -> int:
     """Return the mode in which a call takes a lock."""
     step = 0
     while True:
-        row = world.program[leaf, step]
+        row = world.program["steps"][leaf, step]
         if row["lock"] == lock and row["op"] <= Op.ACQUIRE_IF_ARMED:
             return row["mode"]
         step += 1
@@ -186,13 +186,13 @@ def _mode_of(world: World, leaf: int, lock: int) -> int:
 @kernel
 def release(world: World, actor: int, leaf: int, lock: int) -> None:
     """Release a lock of a call, if the actor holds it."""
-    run = world.run[0]
-    me = world.actors[actor]
+    run = world.run
+    me = world.actors["row"][actor]
     if not me["held"] & (1 << lock):
         return
     me["held"] &= ~(1 << lock)
     if lock == Lock.ENTRY:
-        entry = world.entries[me["entry"]]
+        entry = world.entries["row"][me["entry"]]
         word, _ = entry_release(entry["word"])
         entry["word"] = word
         return
@@ -204,10 +204,10 @@ def release(world: World, actor: int, leaf: int, lock: int) -> None:
 @kernel
 def _note_busy(world: World, actor: int, lock: int) -> None:
     """Count a busy reply in its cell: call, call of the lock's last holder, lock."""
-    run = world.run[0]
-    me = world.actors[actor]
+    run = world.run
+    me = world.actors["row"][actor]
     if lock == Lock.ENTRY:
-        holder_leaf = world.entries[me["entry"]]["holder_leaf"]
+        holder_leaf = world.entries["row"][me["entry"]]["holder_leaf"]
     else:
         holder_leaf = run["holder_leaf"][_word_of(lock)]
     column = 0
@@ -224,8 +224,8 @@ def _note_busy(world: World, actor: int, lock: int) -> None:
 @kernel
 def fail(world: World, actor: int, outcome: int, operand: int) -> None:
     """End the call with an error: release what it holds, back to the caller."""
-    run = world.run[0]
-    me = world.actors[actor]
+    run = world.run
+    me = world.actors["row"][actor]
     for lock in (Lock.ENTRY, Lock.EPOCH, Lock.TREE, Lock.OP_STATE, Lock.TDR):
         release(world, actor, me["leaf"], lock)
     if me["leaf"] == Leaf.VP_ENTER and me["counted"]:
@@ -237,16 +237,16 @@ def fail(world: World, actor: int, outcome: int, operand: int) -> None:
     me["category"] = Category.SEAMCALL_BUSY
     if outcome == Outcome.EPT_VIOLATION:
         me["category"] = Category.SYNTHETIC_EXIT
-    world.due[actor] = run["now"] + run["delays"][me["leaf"]][Delay.LEAVE]
+    world.actors["due"][actor] = run["now"] + run["delays"][me["leaf"]][Delay.LEAVE]
 
 
 @kernel
 def _filter(world: World, actor: int) -> int:
     """Run zero-step's filter in an armed VP.ENTER: the first listed page that would fault, or NONE."""
-    me = world.actors[actor]
+    me = world.actors["row"][actor]
     for place in range(me["zs_listed"]):
         entry = me["gpas"][place]
-        if still_faults(world.entries[entry]["state"]):
+        if still_faults(world.entries["row"][entry]["state"]):
             return entry
     return NONE
 
@@ -254,8 +254,8 @@ def _filter(world: World, actor: int) -> int:
 @kernel
 def _check(world: World, actor: int) -> int:
     """Return the outcome of the call's checks."""
-    run = world.run[0]
-    me = world.actors[actor]
+    run = world.run
+    me = world.actors["row"][actor]
     leaf = me["leaf"]
     if leaf == Leaf.MEM_TRACK:
         return check_track(run["td_epoch"], run["refcount"][0], run["refcount"][1])
@@ -267,7 +267,7 @@ def _check(world: World, actor: int) -> int:
         return Outcome.EPT_VIOLATION
     if not is_sept_call(leaf):
         return Outcome.SUCCESS
-    entry = world.entries[me["entry"]]
+    entry = world.entries["row"][me["entry"]]
     tracked = is_tracked(
         entry["bepoch"], run["td_epoch"], run["refcount"][0], run["refcount"][1]
     )
@@ -280,8 +280,8 @@ def _sample_epoch(world: World, actor: int) -> None:
 
     Source: TDX module 1.5, src/common/helpers/helpers.c, adjust_tlb_tracking_state.
     """
-    run = world.run[0]
-    me = world.actors[actor]
+    run = world.run
+    me = world.actors["row"][actor]
     me["flushes"] = me["vcpu_epoch"] != run["td_epoch"]
     me["vcpu_epoch"] = run["td_epoch"]
     me["counted"] = 1
@@ -291,8 +291,8 @@ def _sample_epoch(world: World, actor: int) -> None:
 @kernel
 def _commit(world: World, actor: int) -> None:
     """Put the call's effect in place."""
-    run = world.run[0]
-    me = world.actors[actor]
+    run = world.run
+    me = world.actors["row"][actor]
     leaf = me["leaf"]
     if leaf == Leaf.VP_ENTER:
         _sample_epoch(world, actor)
@@ -302,7 +302,7 @@ def _commit(world: World, actor: int) -> None:
         return
     if me["entry"] == NONE or leaf == Leaf.PHYMEM_PAGE_WBINVD or leaf == Leaf.MR_EXTEND:
         return
-    entry = world.entries[me["entry"]]
+    entry = world.entries["row"][me["entry"]]
     entry["state"] = next_state(leaf, entry["state"])
     entry["counter"] = 0
     if leaf == Leaf.MEM_PAGE_ADD:
@@ -321,8 +321,8 @@ def _commit(world: World, actor: int) -> None:
 @kernel
 def _body(world: World, actor: int) -> int:
     """Return the cycles of the call's body, with what depends on level and epoch."""
-    run = world.run[0]
-    me = world.actors[actor]
+    run = world.run
+    me = world.actors["row"][actor]
     leaf = me["leaf"]
     delays = run["delays"][leaf]
     body = delays[Delay.BODY]
@@ -341,19 +341,19 @@ def _body(world: World, actor: int) -> int:
 @kernel
 def _delay_before(world: World, actor: int, kind: int) -> int:
     """Return the cycles before a step of the actor's call."""
-    me = world.actors[actor]
+    me = world.actors["row"][actor]
     if kind == Delay.NONE or (kind == Delay.ARMED_WALK and me["zs_listed"] == 0):
         return 0
     if kind == Delay.BODY:
         return _body(world, actor)
-    return world.run[0]["delays"][me["leaf"]][kind]
+    return world.run["delays"][me["leaf"]][kind]
 
 
 @kernel
 def _do_step(world: World, actor: int, row: np.void) -> bool:
     """Do one step; say whether the call goes on."""
-    run = world.run[0]
-    me = world.actors[actor]
+    run = world.run
+    me = world.actors["row"][actor]
     if row["op"] == Op.ACQUIRE or (row["op"] == Op.ACQUIRE_IF_ARMED and me["zs_listed"] > 0):
         if not _acquire(world, actor, row["lock"], row["mode"]):
             _note_busy(world, actor, row["lock"])
@@ -378,18 +378,18 @@ def _do_step(world: World, actor: int, row: np.void) -> bool:
 @kernel
 def go_through_steps(world: World, actor: int) -> bool:
     """Handle SEAMCALL: do the steps that are due; say whether the call has succeeded."""
-    run = world.run[0]
-    me = world.actors[actor]
+    run = world.run
+    me = world.actors["row"][actor]
     while True:
-        row = world.program[me["leaf"], me["step"]]
+        row = world.program["steps"][me["leaf"], me["step"]]
         if row["op"] == Op.RETURN:
             me["outcome"] = Outcome.SUCCESS
             return True
         if not _do_step(world, actor, row):
             return False
         me["step"] += 1
-        wait = _delay_before(world, actor, world.program[me["leaf"], me["step"]]["delay"])
+        wait = _delay_before(world, actor, world.program["steps"][me["leaf"], me["step"]]["delay"])
         if wait > 0:
-            world.due[actor] = run["now"] + wait
+            world.actors["due"][actor] = run["now"] + wait
             return False
 

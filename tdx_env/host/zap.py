@@ -39,19 +39,19 @@ def is_vcpu(me: np.void) -> bool:
 @kernel
 def entry_at(world: World, actor: int, unit: int) -> int:
     """Return the S-EPT entry of a page or region of the area that the actor zaps or builds in."""
-    me = world.actors[actor]
+    me = world.actors["row"][actor]
     if is_vcpu(me):
-        group = world.groups[me["group"]]
+        group = world.setup["groups"][me["group"]]
         return entry_of_unit(world, group["area"], group["level"], unit)
-    task = world.tasks[me["group"]]
+    task = world.setup["tasks"][me["group"]]
     return entry_of_unit(world, task["area"], task["level"], unit)
 
 
 @kernel
 def _first_unit(world: World, task: int) -> int:
     """Return the first page or region of a host task's current item."""
-    me = world.actors[task]
-    row = world.tasks[me["group"]]
+    me = world.actors["row"][task]
+    row = world.setup["tasks"][me["group"]]
     index = np.int64(me["item"])
     if row["trigger_group"] != NONE:
         index = index * row["trigger_period"] + row["trigger_lead"]
@@ -61,21 +61,21 @@ def _first_unit(world: World, task: int) -> int:
 @kernel
 def begin_chunk(world: World, actor: int) -> None:
     """Start to remove the pages of the actor's item."""
-    me = world.actors[actor]
+    me = world.actors["row"][actor]
     if is_vcpu(me):
-        group = world.groups[me["group"]]
+        group = world.setup["groups"][me["group"]]
         me["cursor"] = unit_of_item(world, actor)
         me["cursor_end"] = me["cursor"] + group["chunk"]
         is_shared_after = group["is_shared_after"]
     else:
-        task = world.tasks[me["group"]]
+        task = world.setup["tasks"][me["group"]]
         me["cursor"] = _first_unit(world, actor)
         me["cursor_end"] = me["cursor"] + task["chunk"]
         is_shared_after = task["is_shared_after"]
     me["path"] = Path.ZAP
     if is_shared_after:
         for unit in range(me["cursor"], me["cursor_end"]):
-            world.entries[entry_at(world, actor, unit)]["purge"] = Purge.USER
+            world.entries["row"][entry_at(world, actor, unit)]["purge"] = Purge.USER
     request_for_zap(world, actor)
 
 
@@ -89,18 +89,18 @@ def request_for_zap(world: World, actor: int) -> None:
 @kernel
 def zap_with_lock(world: World, actor: int) -> None:
     """Hold mmu_lock for write: zap the next page."""
-    world.actors[actor]["zapped"] = 0
+    world.actors["row"][actor]["zapped"] = 0
     next_page(world, actor)
 
 
 @kernel
 def next_page(world: World, actor: int) -> None:
     """Zap the next present page of the chunk, make way for others, or end the chunk."""
-    run = world.run[0]
-    me = world.actors[actor]
+    run = world.run
+    me = world.actors["row"][actor]
     while (
         me["cursor"] < me["cursor_end"]
-        and world.entries[entry_at(world, actor, me["cursor"])]["spte"] == Spte.ABSENT
+        and world.entries["row"][entry_at(world, actor, me["cursor"])]["spte"] == Spte.ABSENT
     ):
         me["cursor"] += 1
     if me["cursor"] >= me["cursor_end"]:
@@ -108,28 +108,28 @@ def next_page(world: World, actor: int) -> None:
         _end_chunk(world, actor)
         return
     entry = entry_at(world, actor, me["cursor"])
-    breaks = world.setup[0]["break_on_contention"] and run["mmu_first"] != NONE
-    if world.entries[entry]["spte"] == Spte.FROZEN or (me["zapped"] > 0 and breaks):
+    breaks = world.setup["break_on_contention"] and run["mmu_first"] != NONE
+    if world.entries["row"][entry]["spte"] == Spte.FROZEN or (me["zapped"] > 0 and breaks):
         release_mmu(world, actor)
         me["state"] = State.RESCHED
         me["purpose"] = Purpose.ZAP
         me["category"] = Category.MMU_LOCK_WAIT
-        world.due[actor] = run["now"] + run["costs"][Cost.RESCHED]
+        world.actors["due"][actor] = run["now"] + run["costs"][Cost.RESCHED]
         return
     begin_operation(world, actor)
     # MODEL: KVM sets the mirror SPTE to 0 here; under mmu_lock for write nobody can tell.
-    world.entries[entry]["spte"] = Spte.FROZEN
+    world.entries["row"][entry]["spte"] = Spte.FROZEN
     me["entry"] = entry
     run["target"] = entry
     me["state"] = State.ZAP_SOFTWARE
     me["category"] = Category.HOST_WORK
-    world.due[actor] = run["now"] + run["costs"][Cost.ZAP_SOFTWARE]
+    world.actors["due"][actor] = run["now"] + run["costs"][Cost.ZAP_SOFTWARE]
 
 
 @kernel
 def _end_chunk(world: World, actor: int) -> None:
     """All pages of the item are gone."""
-    me = world.actors[actor]
+    me = world.actors["row"][actor]
     if is_vcpu(me):
         finish_item(world, actor)
         me["trip"] = Category.EXIT_ENTRY
@@ -141,9 +141,9 @@ def _end_chunk(world: World, actor: int) -> None:
 @kernel
 def block_page(world: World, actor: int) -> None:
     """Handle ZAP_SOFTWARE: issue BLOCK, or close the gate first."""
-    me = world.actors[actor]
+    me = world.actors["row"][actor]
     book(world, actor, me["category"])
-    if world.discipline[0]["gate_first"]:
+    if world.discipline["gate_first"]:
         begin_kick(world, actor, Purpose.BLOCK, Kick.DECISION, 1)
     else:
         new_call(world, actor, Leaf.MEM_RANGE_BLOCK, me["entry"])
@@ -152,19 +152,19 @@ def block_page(world: World, actor: int) -> None:
 @kernel
 def clear_page(world: World, actor: int) -> None:
     """The page left the TD: clear it."""
-    run = world.run[0]
-    me = world.actors[actor]
+    run = world.run
+    me = world.actors["row"][actor]
     pages = PAGES_PER_2M if level_of(run, me["entry"]) == 1 else 1
     me["state"] = State.ZAP_CLEAR
     me["category"] = Category.HOST_WORK
-    world.due[actor] = run["now"] + pages * run["costs"][Cost.CLEAR]
+    world.actors["due"][actor] = run["now"] + pages * run["costs"][Cost.CLEAR]
 
 
 @kernel
 def end_page(world: World, actor: int) -> None:
     """Handle ZAP_CLEAR: the page is done, on to the next."""
-    run = world.run[0]
-    me = world.actors[actor]
+    run = world.run
+    me = world.actors["row"][actor]
     book(world, actor, me["category"])
     release_gate(world, actor)
     end_operation(world, actor, Operation.ZAP)
@@ -179,8 +179,8 @@ def end_page(world: World, actor: int) -> None:
 @kernel
 def start_task_item(world: World, task: int) -> None:
     """Begin the host task's current item: wait for its trigger, then think."""
-    run = world.run[0]
-    me = world.actors[task]
+    run = world.run
+    me = world.actors["row"][task]
     me["attempt"] = 0
     me["entry"] = NONE
     me["category"] = Category.IDLE
@@ -188,34 +188,34 @@ def start_task_item(world: World, task: int) -> None:
         _think_task(world, task)
     else:
         me["state"] = State.WAIT_TRIGGER
-        world.due[task] = NEVER
+        world.actors["due"][task] = NEVER
     me["since"] = run["now"]
 
 
 @kernel
 def _think_task(world: World, task: int) -> None:
     """Let time pass before the host task works."""
-    run = world.run[0]
-    me = world.actors[task]
-    row = world.tasks[me["group"]]
-    bits = own(run, world.actors, task, Draw.THINK)
+    run = world.run
+    me = world.actors["row"][task]
+    row = world.setup["tasks"][me["group"]]
+    bits = own(world, task, Draw.THINK)
     me["state"] = State.THINK
-    world.due[task] = run["now"] + uniform(row["think_low"], row["think_high"], bits)
+    world.actors["due"][task] = run["now"] + uniform(row["think_low"], row["think_high"], bits)
 
 
 @kernel
 def pass_trigger(world: World, task: int) -> None:
     """Handle WAIT_TRIGGER: the vCPU is there."""
-    book(world, task, world.actors[task]["category"])
+    book(world, task, world.actors["row"][task]["category"])
     _think_task(world, task)
 
 
 @kernel
 def begin_task_item(world: World, task: int) -> None:
     """Handle THINK: do what the host task does."""
-    me = world.actors[task]
+    me = world.actors["row"][task]
     book(world, task, me["category"])
-    row = world.tasks[me["group"]]
+    row = world.setup["tasks"][me["group"]]
     if row["kind"] == Task.ZAP:
         begin_chunk(world, task)
         return
@@ -226,7 +226,7 @@ def begin_task_item(world: World, task: int) -> None:
         me["cursor_end"] = me["cursor"] + row["chunk"]
         new_call(world, task, Leaf.MEM_PAGE_ADD, me["entry"])
         return
-    world.entries[me["entry"]]["purge"] = Purge.USER
+    world.entries["row"][me["entry"]]["purge"] = Purge.USER
     if request_mmu(world, task, 1, Purpose.BLOCK):
         block_for_a_while(world, task)
 
@@ -234,8 +234,8 @@ def begin_task_item(world: World, task: int) -> None:
 @kernel
 def block_for_a_while(world: World, task: int) -> None:
     """Hold mmu_lock for write: block a page that is to be restored, if there is one."""
-    me = world.actors[task]
-    entry = world.entries[me["entry"]]
+    me = world.actors["row"][task]
+    entry = world.entries["row"][me["entry"]]
     if entry["spte"] == Spte.PRESENT and is_guest_accessible(entry["state"]):
         me["path"] = Path.ZAP
         new_call(world, task, Leaf.MEM_RANGE_BLOCK, me["entry"])
@@ -248,20 +248,20 @@ def block_for_a_while(world: World, task: int) -> None:
 @kernel
 def keep_blocked(world: World, task: int) -> None:
     """The page is blocked and tracked: leave it so for a while, without mmu_lock."""
-    run = world.run[0]
-    me = world.actors[task]
-    row = world.tasks[me["group"]]
+    run = world.run
+    me = world.actors["row"][task]
+    row = world.setup["tasks"][me["group"]]
     release_mmu(world, task)
-    bits = own(run, world.actors, task, Draw.HOLD)
+    bits = own(world, task, Draw.HOLD)
     me["state"] = State.HOLD_BLOCKED
     me["category"] = Category.IDLE
-    world.due[task] = run["now"] + uniform(row["hold_low"], row["hold_high"], bits)
+    world.actors["due"][task] = run["now"] + uniform(row["hold_low"], row["hold_high"], bits)
 
 
 @kernel
 def end_hold(world: World, task: int) -> None:
     """Handle HOLD_BLOCKED: restore the page."""
-    me = world.actors[task]
+    me = world.actors["row"][task]
     book(world, task, me["category"])
     if request_mmu(world, task, 1, Purpose.UNBLOCK):
         new_call(world, task, Leaf.MEM_RANGE_UNBLOCK, me["entry"])
@@ -270,8 +270,8 @@ def end_hold(world: World, task: int) -> None:
 @kernel
 def restored(world: World, task: int) -> None:
     """The page is unblocked: its item is done."""
-    me = world.actors[task]
-    world.entries[me["entry"]]["purge"] = Purge.PRIVATE
+    me = world.actors["row"][task]
+    world.entries["row"][me["entry"]]["purge"] = Purge.PRIVATE
     release_mmu(world, task)
     finish_task_item(world, task)
 
@@ -279,7 +279,7 @@ def restored(world: World, task: int) -> None:
 @kernel
 def build_on(world: World, task: int) -> None:
     """One MR.EXTEND is done: measure on, add the next page, or end the item."""
-    me = world.actors[task]
+    me = world.actors["row"][task]
     me["extends"] -= 1
     if me["extends"] > 0:
         new_call(world, task, Leaf.MR_EXTEND, me["entry"])
@@ -295,8 +295,8 @@ def build_on(world: World, task: int) -> None:
 @kernel
 def finish_task_item(world: World, task: int) -> None:
     """Count the host task's item as done and begin the next one."""
-    run = world.run[0]
-    me = world.actors[task]
+    run = world.run
+    me = world.actors["row"][task]
     run["task_items"] += 1
     run["work_done"] += 1
     run["last_progress"] = run["now"]
@@ -307,4 +307,4 @@ def finish_task_item(world: World, task: int) -> None:
     me["entry"] = NONE
     me["state"] = State.FINISHED
     me["category"] = Category.IDLE
-    world.due[task] = NEVER
+    world.actors["due"][task] = NEVER

@@ -11,14 +11,14 @@ _SUB_BITS = SUB_BINS.bit_length() - 1
 @kernel
 def book(world, actor, category):
     """Book the actor's open cycles to a category; the next activity begins now."""
-    run = world.run[0]
-    me = world.actors[actor]
+    run = world.run
+    me = world.actors["row"][actor]
     cycles = run["now"] - me["since"]
     me["since"] = run["now"]
     me["booked"][category] += cycles
     if IS_OVERHEAD[category]:
         if category == Category.YIELD:
-            cycles *= world.setup[0]["yield_weight"]
+            cycles *= world.setup["yield_weight"]
         run["overhead"] += cycles
         if IS_WASTE[category]:
             run["waste"] += cycles
@@ -37,8 +37,8 @@ def latency_bin(cycles):
 @kernel
 def begin_operation(world, actor):
     """Begin a fault or a page zap, unless one is open already."""
-    run = world.run[0]
-    me = world.actors[actor]
+    run = world.run
+    me = world.actors["row"][actor]
     if me["operation_started"] != NONE:
         return
     run["operation_seq"] += 1
@@ -51,8 +51,8 @@ def begin_operation(world, actor):
 @kernel
 def end_operation(world, actor, kind):
     """End the actor's operation and keep its latency."""
-    run = world.run[0]
-    me = world.actors[actor]
+    run = world.run
+    me = world.actors["row"][actor]
     cycles = run["now"] - me["operation_started"]
     me["operation_started"] = NONE
     run["histogram"][kind][latency_bin(cycles)] += 1
@@ -66,29 +66,29 @@ def end_operation(world, actor, kind):
 @kernel
 def begin_stretch(world, actor):
     """Preemption goes off, unless it is off already."""
-    me = world.actors[actor]
+    me = world.actors["row"][actor]
     if me["nonpreemptible_since"] == NONE:
-        me["nonpreemptible_since"] = world.run[0]["now"]
+        me["nonpreemptible_since"] = world.run["now"]
 
 
 @kernel
 def end_stretch(world, actor):
     """Preemption is on again: keep the stretch and charge what is beyond the limit."""
-    run = world.run[0]
-    me = world.actors[actor]
+    run = world.run
+    me = world.actors["row"][actor]
     if me["nonpreemptible_since"] == NONE:
         return
     cycles = run["now"] - me["nonpreemptible_since"]
     me["nonpreemptible_since"] = NONE
     run["longest_stretch"] = max(run["longest_stretch"], cycles)
-    run["preempt_penalty"] += max(0, cycles - world.setup[0]["preempt_limit"])
+    run["preempt_penalty"] += max(0, cycles - world.setup["preempt_limit"])
 
 
 @kernel
 def charge_cell(world, actor):
     """Charge the cycles since the last busy issue to its cell of the busy matrix."""
-    run = world.run[0]
-    me = world.actors[actor]
+    run = world.run
+    me = world.actors["row"][actor]
     if me["cell"] != NONE:
         run["cells"][me["cell"]][1] += run["now"] - me["busy_since"]
         me["cell"] = NONE

@@ -48,9 +48,9 @@ def jitter(cycles, bits):
 
 
 @kernel
-def own(run, actors, actor, purpose):
+def own(world, actor, purpose):
     """Draw with the actor's own key (item, attempt) and count the attempt."""
-    me = actors[actor]
+    me = world.actors["row"][actor]
     attempt = np.int64(me["attempt"])
     me["attempt"] += 1
-    return draw(run["seed"], purpose, actor, np.int64(me["item"]), attempt)
+    return draw(world.run["seed"], purpose, actor, np.int64(me["item"]), attempt)

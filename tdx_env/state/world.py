@@ -4,11 +4,12 @@ from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tdx_env.state.calls import N_LEAVES, Delay, Lock
+from tdx_env.state.actors import ACTOR, ENTRY
+from tdx_env.state.calls import MAX_STEPS, N_LEAVES, STEP, Delay, Lock
 from tdx_env.state.costs import N_COSTS
 from tdx_env.state.discipline import N_ACTIONS
+from tdx_env.state.features import N_FEATURES
 from tdx_env.state.setup import MAX_GROUPS, MAX_TASKS
 
 N_CALLS = 11  # leaves 0 to 10 are the SEAMCALLs that the event loop executes ...
@@ -118,35 +119,43 @@ RUN_FIELDS = [
     ("delays", np.int64, (N_LEAVES, len(Delay))),  # [cycles]
     ("group_drawn", np.int64, (MAX_GROUPS, 5)),  # count, items, tick, device gap, first vCPU
     ("task_drawn", np.int64, (MAX_TASKS, 3)),  # count, items, first actor
+    ("features", np.int64, (N_FEATURES,)),  # of the decision that is waited for
     ("mask", np.int64, (N_ACTIONS,)),
     ("cells", np.int64, (N_CELLS, 2)),  # busy replies, cycles lost
     ("histogram", np.int32, (2, N_BINS)),  # latencies of each Operation
+    ("capacity", np.int64),  # actors that the block has room for
+    ("trace_capacity", np.int64),
+    ("decision_capacity", np.int64),
     ("n_traced", np.int64),
     ("n_decisions_traced", np.int64),
 ]
 RUN = np.dtype(RUN_FIELDS, align=True)
 
-Array = NDArray[np.int64]
-Records = NDArray[np.void]
+MAX_ACTORS = 264
+MAX_ENTRIES = 1 << 20
+MAX_TRACED = 1 << 22
+
+# Blocks: one record per episode, each with more room than an episode uses. The records of a batch
+# overlap in memory: they stand as far apart as the batch needs (see `engine.batch`).
+ACTORS = np.dtype([("due", np.int64, (MAX_ACTORS,)), ("row", ACTOR, (MAX_ACTORS,))], align=True)
+ENTRIES = np.dtype([("row", ENTRY, (MAX_ENTRIES,))], align=True)
+TRACE = np.dtype([("event", np.int64, (MAX_TRACED, 4))], align=True)  # time, actor, state, entry
+DECISIONS = np.dtype([("decision", np.int64, (MAX_TRACED, 8))], align=True)
+PROGRAM = np.dtype([("steps", STEP, (N_LEAVES, MAX_STEPS))], align=True)
 
 
 class World(NamedTuple):
-    """All state of one episode; a snapshot is a copy of the first five arrays.
+    """All state of one episode: records, which compiled code passes round as pointers.
 
-    A batch of episodes has the same arrays with one more axis in front: episodes for the first five,
-    trace and decisions, scenarios for setup to areas.
+    A batch has arrays of these records: one for each episode, but one for each scenario for `setup`
+    and one in all for `discipline` and `program`.
     """
 
-    run: Records  # (1,) RUN
-    due: Array  # (n_actors,) time of the next event [cycles]
-    actors: Records  # (n_actors,) ACTOR
-    entries: Records  # (n_entries,) ENTRY
-    features: Array  # (N_FEATURES,) of the decision that is waited for
-    setup: Records  # (1,) SETUP: the scenario, ranges undrawn
-    groups: Records  # (MAX_GROUPS,) GROUP
-    tasks: Records  # (MAX_TASKS,) TASK
-    areas: Records  # (MAX_AREAS,) AREA
-    discipline: Records  # (1,) DISCIPLINE
-    program: Records  # (N_LEAVES, MAX_STEPS) STEP
-    trace: Array  # (capacity, 4): time, actor, state, entry of each event; capacity may be 0
-    decisions: Array  # (capacity, 8): time, actor, path, leaf, operand, entry, issues, action
+    run: np.void  # RUN
+    actors: np.void  # ACTORS: `due` is the time of the next event [cycles], `row` an ACTOR
+    entries: np.void  # ENTRIES
+    setup: np.void  # SETUP: the scenario, ranges undrawn
+    discipline: np.void  # DISCIPLINE
+    program: np.void  # PROGRAM: the module's table of calls
+    trace: np.void  # TRACE
+    decisions: np.void  # DECISIONS: time, actor, path, leaf, operand, entry, issues, action
