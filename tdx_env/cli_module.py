@@ -66,7 +66,7 @@ def _lines(found: Cell) -> list[str]:
     everywhere = set(found.different_entries)
     only_same = [one for one in found.same_entry if one not in everywhere]
     lines = [str(one) for one in found.different_entries]
-    lines += [f"About the same S-EPT entry: {one}" for one in only_same]
+    lines += [f"About the same entry and page: {one}" for one in only_same]
     return lines or [f"{party_name(found.second)} meets {party_name(found.first)}: no conflict"]
 
 

@@ -48,4 +48,4 @@ def find_party(text: str) -> Party:
     try:
         return find_leaf(text)
     except ScenarioError as error:
-        raise ScenarioError(f"{error}; or: {', '.join(_PSEUDO_NAMES)}") from None
+        raise ScenarioError(f"{error}; also known: {', '.join(_PSEUDO_NAMES)}") from None
