@@ -1,0 +1,195 @@
+"""Scenarios by name or file: reading, the split, overrides, and lists of names."""
+
+import functools
+import tomllib
+from collections.abc import Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from tdx_env.errors import ScenarioError
+from tdx_env.scenarios.complaints import scenario_error
+from tdx_env.scenarios.keys import put
+from tdx_env.scenarios.schema import SPLITS, Scenario
+from tdx_env.scenarios.values import as_written, is_range_table
+
+_FOLDER = Path(__file__).resolve().parent
+_COSTS_FILE = "costs.toml"
+_SUFFIX = ".toml"
+_DEFAULT_SPLIT = "train"
+
+
+class Layers(NamedTuple):
+    """What a resolved scenario is made of, each layer over the one before.
+
+    Attributes:
+        where: File and split, for messages.
+        costs: The common costs.
+        base: The file without its splits.
+        split: The split's table.
+        name: The resolved name.
+    """
+
+    where: str
+    costs: dict[str, Any]
+    base: dict[str, Any]
+    split: dict[str, Any]
+    name: object
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises:
+        ScenarioError: It can't be read, or isn't TOML.
+    """
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except OSError as error:
+        raise ScenarioError(f"{path}: can't be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ScenarioError(f"{path}: is no TOML file: {error}") from error
+
+
+@functools.cache
+def _packaged(name: str) -> dict[str, Any]:
+    """Return a file of the package as read; not to be changed."""
+    return read_toml(_FOLDER / name)
+
+
+@functools.cache
+def _slugs() -> tuple[str, ...]:
+    """Return the names of the package's scenario files."""
+    stems = (path.stem for path in _FOLDER.glob(f"*{_SUFFIX}"))
+    return tuple(sorted(stem for stem in stems if stem != Path(_COSTS_FILE).stem))
+
+
+def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a table with another one laid over it; a range is replaced as a whole."""
+    merged = dict(below)
+    for key, value in above.items():
+        under = merged.get(key)
+        is_table = isinstance(value, Mapping) and isinstance(under, Mapping)
+        if is_table and not is_range_table(value) and not is_range_table(under):
+            merged[key] = merge(under, value)  # type: ignore[arg-type]
+        else:
+            merged[key] = value
+    return merged
+
+
+def _split_name(name: str) -> tuple[str, str | None]:
+    """Return file or slug, and split, of a name as `load` takes it."""
+    head, slash, tail = name.rpartition("/")
+    is_packaged = "/" not in head and not name.endswith(_SUFFIX)
+    if slash and (head.endswith(_SUFFIX) or is_packaged):
+        return head, tail
+    return name, None
+
+
+def _unknown_split(where: str, split: str, known: list[str]) -> ScenarioError:
+    """Return the error for a split that a scenario doesn't have."""
+    return ScenarioError(
+        f'{where}: split "{split}" is unknown, must be one of: {", ".join(known) or "(none)"}'
+    )
+
+
+def layers(name: str | Path) -> Layers:
+    """Read what a scenario is made of.
+
+    Args:
+        name: As for `load`.
+
+    Raises:
+        ScenarioError: There is no such scenario, file or split.
+    """
+    file, split = _split_name(str(name))
+    if file.endswith(_SUFFIX):
+        where, data = file, read_toml(Path(file))
+    elif file in _slugs():
+        where, data = f"{file}{_SUFFIX}", dict(_packaged(f"{file}{_SUFFIX}"))
+    else:
+        raise ScenarioError(
+            f'scenario "{name}" is unknown, must be a path to a {_SUFFIX} file or one of: '
+            f"{', '.join(_slugs())} (with /{', /'.join(SPLITS)})"
+        )
+    splits = data.pop("splits", {})
+    if not isinstance(splits, Mapping) or not set(splits) <= set(SPLITS):
+        raise ScenarioError(f"{where}: splits must be tables named {', '.join(SPLITS)}")
+    if split is None and _DEFAULT_SPLIT in splits:
+        split = _DEFAULT_SPLIT
+    if split is not None and split not in splits:
+        raise _unknown_split(where, split, list(splits))
+    if split is None:
+        return Layers(where, _packaged(_COSTS_FILE), data, {}, data.get("name"))
+    if not isinstance(splits[split], Mapping):
+        raise ScenarioError(
+            f"{where}: splits.{split} = {as_written(splits[split])}, must be a table"
+        )
+    full_name = f"{data.get('name')}/{split}"
+    return Layers(f"{where} [{split}]", _packaged(_COSTS_FILE), data, splits[split], full_name)
+
+
+def load(name: str | Path, overrides: Mapping[str, object] | None = None) -> Scenario:
+    """Load a scenario.
+
+    Args:
+        name: ``family-slug/split`` as `names` lists them (without a split: train), or a path to a
+            TOML file, with ``/split`` behind it if the file has splits.
+        overrides: Dotted keys and their values, e.g. ``{"costs.bare": 2300}``.
+
+    Raises:
+        ScenarioError: There is no such scenario, split or key, or the scenario is impossible.
+    """
+    read = layers(name)
+    data = deepcopy(merge(merge({"costs": read.costs}, read.base), read.split))
+    if "name" in data:
+        data["name"] = read.name
+    for key, value in (overrides or {}).items():
+        put(read.where, data, key, value)
+    try:
+        return Scenario.model_validate(data)
+    except ValidationError as error:
+        raise scenario_error(read.where, error, data) from error
+
+
+def names(split: str | None = None) -> list[str]:
+    """Return the names of the package's scenarios, of one split or of all.
+
+    Raises:
+        ScenarioError: There is no such split.
+    """
+    if split is not None and split not in SPLITS:
+        raise _unknown_split("scenarios", split, list(SPLITS))
+    wanted = SPLITS if split is None else (split,)
+    return [f"{slug}/{each}" for slug in _slugs() for each in wanted]
+
+
+def expand(spec: str) -> list[str]:
+    """Return the scenario names that a comma list stands for, each once, in order.
+
+    Args:
+        spec: Names, paths, and the words train, validation, test (all scenarios of that split).
+
+    Raises:
+        ScenarioError: It names nothing, or a scenario, file or split that isn't there.
+    """
+    found: dict[str, None] = {}
+    for part in (part.strip() for part in spec.split(",")):
+        if part in SPLITS:
+            found |= dict.fromkeys(names(part))
+        elif part:
+            found[_full_name(part)] = None
+    if not found:
+        allowed = f"must be names, paths or {', '.join(SPLITS)}, with commas between"
+        raise ScenarioError(f"scenarios = {as_written(spec)}, {allowed}")
+    return list(found)
+
+
+def _full_name(name: str) -> str:
+    """Return a name with its split, after a look whether it is there."""
+    layers(name)
+    file, split = _split_name(name)
+    return f"{file}/{_DEFAULT_SPLIT}" if split is None and file in _slugs() else name

@@ -1,0 +1,229 @@
+"""The kinds of values that a scenario file holds: whole numbers, ranges, words, cost bands."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from tdx_env.state.setup import N_BANDS
+
+REST: Final = "rest"  # a group's count: the vCPUs that no other group has
+AUTO: Final = "auto"  # an area's size: what groups and tasks need
+_ENDS = ("low", "high")
+
+
+class Range(BaseModel):
+    """A whole number that is drawn anew each episode, from low to high (both included)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    low: int
+    high: int
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether there is only one value to draw."""
+        return self.low == self.high
+
+    def __str__(self) -> str:
+        """Return the range as it may be given on a command line."""
+        return f"{self.low:,}" if self.is_fixed else f"{self.low:,}..{self.high:,}"
+
+
+def refuse(allowed: str) -> PydanticCustomError:
+    """Return the error that says what a value must be."""
+    return PydanticCustomError("allowed", "must be {allowed}", {"allowed": allowed})
+
+
+def is_whole(value: object) -> bool:
+    """Say whether a value is an integer and no boolean."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def is_range_table(value: object) -> bool:
+    """Say whether a value is a table with low or high in it, which is replaced as a whole."""
+    return isinstance(value, Mapping) and bool(value.keys() & set(_ENDS))
+
+
+@dataclass(frozen=True)
+class Whole:
+    """Bounds of a whole number; a few words may stand for one."""
+
+    low: int
+    high: int
+    words: tuple[str, ...] = ()
+
+    @property
+    def allowed(self) -> str:
+        """What is allowed, for error messages."""
+        return " or ".join(
+            [f"a whole number from {self.low:,} to {self.high:,}", *(f'"{w}"' for w in self.words)]
+        )
+
+    def check(self, value: Any) -> int | str:
+        """Return the value if it is allowed.
+
+        Raises:
+            PydanticCustomError: It isn't.
+        """
+        if isinstance(value, str) and value in self.words:
+            return value
+        if is_whole(value) and self.low <= value <= self.high:
+            return int(value)
+        raise refuse(self.allowed)
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Return pydantic's schema: our own check and nothing else."""
+        return core_schema.no_info_plain_validator_function(self.check)
+
+
+@dataclass(frozen=True)
+class Span:
+    """Bounds of a range, given as a number or as low and high; a few words may stand for one.
+
+    Attributes:
+        low: Smallest number allowed.
+        high: Largest number allowed.
+        words: Words that are allowed instead.
+        has_zero: The number 0 alone is allowed too.
+    """
+
+    low: int
+    high: int
+    words: tuple[str, ...] = ()
+    has_zero: bool = False
+
+    @property
+    def allowed(self) -> str:
+        """What is allowed, for error messages."""
+        others = ["0 (none)"] if self.has_zero else []
+        others += [f'"{word}"' for word in self.words]
+        numbers = f"a whole number or a range low..high from {self.low:,} to {self.high:,}"
+        return " or ".join([numbers, *others])
+
+    def check(self, value: Any) -> Range | str:
+        """Return the value as a range (or word) if it is allowed.
+
+        Raises:
+            PydanticCustomError: It isn't.
+        """
+        if isinstance(value, str) and value in self.words:
+            return value
+        low, high = self._ends(value)
+        if low > high:
+            raise refuse(f"{self.allowed}, with low not above high")
+        if (self.has_zero and low == high == 0) or self.low <= low <= high <= self.high:
+            return Range(low=low, high=high)
+        raise refuse(self.allowed)
+
+    def _ends(self, value: Any) -> tuple[int, int]:
+        """Return low and high of a number, table or range."""
+        ends = (value, value)
+        if isinstance(value, Range):
+            ends = (value.low, value.high)
+        elif isinstance(value, Mapping) and set(value) == set(_ENDS):
+            ends = (value["low"], value["high"])
+        if not all(is_whole(end) for end in ends):
+            raise refuse(self.allowed)
+        return ends
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Return pydantic's schema: our own check and nothing else."""
+        return core_schema.no_info_plain_validator_function(self.check)
+
+
+@dataclass(frozen=True)
+class Word:
+    """A text of one form."""
+
+    pattern: str
+    allowed: str
+
+    def check(self, value: Any) -> str:
+        """Return the value if it is allowed.
+
+        Raises:
+            PydanticCustomError: It isn't.
+        """
+        if isinstance(value, str) and re.fullmatch(self.pattern, value):
+            return value
+        raise refuse(self.allowed)
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Return pydantic's schema: our own check and nothing else."""
+        return core_schema.no_info_plain_validator_function(self.check)
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """A text that is one of a few."""
+
+    words: tuple[str, ...]
+
+    def check(self, value: Any) -> str:
+        """Return the value if it is allowed.
+
+        Raises:
+            PydanticCustomError: It isn't.
+        """
+        if isinstance(value, str) and value in self.words:
+            return value
+        raise refuse(f"one of {', '.join(self.words)}")
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Return pydantic's schema: our own check and nothing else."""
+        return core_schema.no_info_plain_validator_function(self.check)
+
+
+@dataclass(frozen=True)
+class Bands:
+    """Bands of the cost ranges: distinct numbers, at least one, kept in order."""
+
+    allowed = f"a list of different band numbers from 0 to {N_BANDS - 1}, at least one"
+
+    def check(self, value: Any) -> tuple[int, ...]:
+        """Return the bands in order if they are allowed.
+
+        Raises:
+            PydanticCustomError: They aren't.
+        """
+        is_list = isinstance(value, list | tuple) and len(value) > 0
+        if not is_list or not all(is_whole(band) and 0 <= band < N_BANDS for band in value):
+            raise refuse(self.allowed)
+        if len(set(value)) < len(value):
+            raise refuse(self.allowed)
+        return tuple(sorted(value))
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Return pydantic's schema: our own check and nothing else."""
+        return core_schema.no_info_plain_validator_function(self.check)
+
+
+def as_written(value: object) -> str:
+    """Return a value as a user would write it in a file."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, Range):
+        return str(value).replace(",", "")
+    if isinstance(value, Mapping) and set(_ENDS) <= value.keys():
+        low, high = as_written(value["low"]), as_written(value["high"])
+        return low if low == high else f"{low}..{high}"
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{key} = {as_written(item)}' for key, item in value.items())}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(as_written(item) for item in value)}]"
+    return str(value)
