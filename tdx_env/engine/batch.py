@@ -1,16 +1,19 @@
-"""Many episodes side by side: the arrays, and running them until each asks or ends.
+"""Many episodes side by side: their memory, and running them until each asks or ends.
 
 The single and the vector environment, evaluation and tests all go through a `Batch`.
 """
 
 import functools
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from tdx_env.engine.loop import advance
+from tdx_env.engine.memory import Block, addresses_of, pick
 from tdx_env.engine.start import start
 from tdx_env.host.busy import decide
 from tdx_env.jit import DECISION_SIGNATURE, compiled, decision, kernel
@@ -22,17 +25,6 @@ from tdx_env.state.features import N_FEATURES
 from tdx_env.state.setup import SETUP
 from tdx_env.state.world import ACTORS, DECISIONS, ENTRIES, PROGRAM, RUN, TRACE, End, World
 
-_ALIGNMENT = 64  # a cache line
-_LAYOUTS = (
-    (RUN, "A"),
-    (ACTORS, "A"),
-    (ENTRIES, "A"),
-    (SETUP, "C"),
-    (DISCIPLINE, "C"),
-    (PROGRAM, "C"),
-    (TRACE, "A"),
-    (DECISIONS, "A"),
-)
 _CAPACITIES = ("capacity", "trace_capacity", "decision_capacity")
 
 Decide = Callable[[NDArray[np.int64]], int]
@@ -49,63 +41,51 @@ def _ask() -> Decide:
     return decision(leave_open)
 
 
-def _world_of(worlds: World, index: int) -> World:
-    """Return one world of a batch."""
-    run = worlds.run[index]
-    return World(
-        run,
-        worlds.actors[index],
-        worlds.entries[index],
-        worlds.setup[run["scenario"]],
-        worlds.discipline[0],
-        worlds.program[0],
-        worlds.trace[index],
-        worlds.decisions[index],
-    )
-
-
-# Compiled code can't return records, so this one is pasted into its callers.
-_pick = _world_of if numba.config.DISABLE_JIT else numba.njit(inline="always")(_world_of)
-
-
-def _advance_many(
-    worlds: World, which: NDArray[np.bool_], features: NDArray[np.int64], policy: Decide
+def _run_range(
+    worlds: Any,
+    first: int,
+    last: int,
+    actions: NDArray[np.int64],
+    features: NDArray[np.int64],
+    policy: Decide,
 ) -> None:
-    """Run the chosen worlds until each asks or ends."""
-    for index in range(len(which)):
-        if which[index]:
-            advance(_pick(worlds, index), features[index], policy)
+    """Run the worlds from first to last - 1 that have not ended until each asks or ends.
+
+    A world that waits for a decision is given its action, if that is not NONE.
+    """
+    for index in range(first, last):
+        world = pick(worlds, index)
+        if world.run["end"] == End.RUNNING:
+            if world.run["decision_actor"] != NONE and actions[index] != NONE:
+                decide(world, actions[index])
+            advance(world, features[index], policy)
 
 
 @kernel
-def _start_many(worlds: World, which: NDArray[np.bool_], seeds: NDArray[np.uint64]) -> None:
+def _start_many(worlds: Any, which: NDArray[np.bool_], seeds: NDArray[np.uint64]) -> None:
     """Start an episode in each of the chosen worlds."""
     for index in range(len(which)):
         if which[index]:
-            start(_pick(worlds, index), seeds[index])
-
-
-@kernel
-def _decide_many(worlds: World, which: NDArray[np.bool_], actions: NDArray[np.int64]) -> None:
-    """Give each of the chosen worlds its action."""
-    for index in range(len(which)):
-        if which[index]:
-            decide(_pick(worlds, index), actions[index])
+            start(pick(worlds, index), seeds[index])
 
 
 @functools.cache
-def _compiled_advance() -> Callable[..., None]:
-    """Compile the event loop for any decision function of the one signature."""
+def _compiled_run() -> Callable[..., None]:
+    """Compile the event loop, once for all decision functions."""
     if numba.config.DISABLE_JIT:
-        return _advance_many
+        return _run_range
     types = numba.types
-    worlds = types.NamedTuple(
-        [types.Array(numba.from_dtype(dtype), 1, layout) for dtype, layout in _LAYOUTS], World
-    )
-    which = types.Array(types.boolean, 1, "C")
-    features = types.Array(types.int64, 2, "C")
+    table = types.Array(types.int64, 2, "C")
+    actions = types.Array(types.int64, 1, "C")
     policy = types.FunctionType(DECISION_SIGNATURE)
-    return compiled(_advance_many, types.void(worlds, which, features, policy))
+    signature = types.void(table, types.int64, types.int64, actions, table, policy)
+    return compiled(_run_range, signature)
+
+
+@functools.cache
+def _pool(n_threads: int) -> ThreadPoolExecutor:
+    """Return the threads that share the worlds of a batch."""
+    return ThreadPoolExecutor(n_threads, thread_name_prefix="tdx-env")
 
 
 def _n_entries(setups: NDArray[np.void]) -> int:
@@ -123,24 +103,6 @@ def _n_actors(setups: NDArray[np.void]) -> int:
     return max(int(s["n_vcpus_high"]) + n for s, n in zip(setups, tasks, strict=True))
 
 
-class _Block:
-    """Records in one stretch of memory, each only as long as it is used.
-
-    Args:
-        dtype: The record; its last field has more room than is used.
-        n_used: Bytes of a record that are used.
-        n_records: Records.
-    """
-
-    def __init__(self, dtype: np.dtype[np.void], n_used: int, n_records: int) -> None:
-        stride = (n_used // _ALIGNMENT + 1) * _ALIGNMENT
-        # The last record needs its declared room; memory that is never touched is never used. One
-        # record more than asked for, so that numba sees a strided array even where one is asked for.
-        memory = np.zeros(stride * n_records + dtype.itemsize, np.uint8)
-        self.bytes = memory[: stride * n_records].reshape(n_records, stride)
-        self.records = np.ndarray((n_records + 1,), dtype, memory, 0, (stride,))
-
-
 class Batch:
     """Episodes side by side in flat memory.
 
@@ -150,6 +112,7 @@ class Batch:
         n_worlds: Episodes at a time.
         n_events_traced: Events kept of each episode.
         n_decisions_traced: Decisions kept of each episode.
+        n_threads: Threads that run the worlds; results don't depend on it.
         version: Module version whose lock table is used.
     """
 
@@ -160,30 +123,48 @@ class Batch:
         n_worlds: int = 1,
         n_events_traced: int = 0,
         n_decisions_traced: int = 0,
+        n_threads: int = 1,
         version: str = "1.5",
     ) -> None:
         self.n_worlds = n_worlds
+        self._n_threads = max(1, min(n_threads, n_worlds))
         self._capacities = (_n_actors(setups), n_events_traced, n_decisions_traced)
         rows = ACTORS.fields["row"][1]  # type: ignore[index]
-        run = _Block(RUN, RUN.itemsize, n_worlds)
-        actors = _Block(ACTORS, rows + self._capacities[0] * ACTOR.itemsize, n_worlds)
-        entries = _Block(ENTRIES, _n_entries(setups) * ENTRY.itemsize, n_worlds)
+        run = Block(RUN, RUN.itemsize, n_worlds)
+        actors = Block(ACTORS, rows + self._capacities[0] * ACTOR.itemsize, n_worlds)
+        entries = Block(ENTRIES, _n_entries(setups) * ENTRY.itemsize, n_worlds)
         self._state = (run.bytes, actors.bytes, entries.bytes)
-        program = np.zeros(1, PROGRAM)
-        program["steps"][0] = steps_of(version)
-        self.worlds = World(
+        self.run = run.records
+        self._records = World(
             run=run.records,
             actors=actors.records,
             entries=entries.records,
-            setup=np.ascontiguousarray(setups),
-            discipline=np.ascontiguousarray(discipline),
-            program=program,
-            trace=_Block(TRACE, n_events_traced * 32, n_worlds).records,
-            decisions=_Block(DECISIONS, n_decisions_traced * 64, n_worlds).records,
+            setup=np.ascontiguousarray(setups, SETUP),
+            discipline=np.ascontiguousarray(discipline, DISCIPLINE),
+            program=np.zeros(1, PROGRAM),
+            trace=Block(TRACE, n_events_traced * 32, n_worlds).records,
+            decisions=Block(DECISIONS, n_decisions_traced * 64, n_worlds).records,
         )
-        self.run: NDArray[np.void] = self.worlds.run[:n_worlds]
+        self._records.program["steps"][0] = steps_of(version)
         self._features = np.zeros((n_worlds, N_FEATURES), np.int64)
-        self._advance = _compiled_advance()
+        self._no_actions = np.full(n_worlds, NONE, np.int64)
+        self._addresses = np.zeros((n_worlds, len(World._fields)), np.int64)
+        self._worlds: Any = self._addresses
+        self._tabulate()
+        self._run_range = _compiled_run()
+
+    def _tabulate(self) -> None:
+        """Work out where each world's records are."""
+        if numba.config.DISABLE_JIT:
+            self._worlds = [self.world(index) for index in range(self.n_worlds)]
+            return
+        for column, (name, records) in enumerate(
+            zip(World._fields, self._records, strict=True)
+        ):
+            addresses = addresses_of(records)
+            if name == "setup":
+                addresses = addresses[self.run["scenario"]]
+            self._addresses[:, column] = addresses
 
     @property
     def waiting(self) -> NDArray[np.bool_]:
@@ -197,13 +178,18 @@ class Batch:
 
     @property
     def features(self) -> NDArray[np.int64]:
-        """Integer features of the decisions waited for, shape (n_worlds, N_FEATURES); a view."""
-        return self.run["features"]
+        """Integer features of the decisions waited for, shape (n_worlds, N_FEATURES)."""
+        return self._features
 
     @property
     def masks(self) -> NDArray[np.int64]:
         """Allowed actions of the decisions waited for, shape (n_worlds, N_ACTIONS); a view."""
         return self.run["mask"]
+
+    @property
+    def costs(self) -> NDArray[np.int64]:
+        """Total cost of each episode so far, shape (n_worlds,) [cycles]."""
+        return self.run["waste"] + self.run["preempt_penalty"] + self.run["tail_cost"]
 
     def reset(
         self,
@@ -215,53 +201,69 @@ class Batch:
 
         Args:
             seeds: What every draw is keyed by, shape (n_worlds,).
-            scenarios: Row of the setups of each, shape (n_worlds,); default 0.
+            scenarios: Row of the setups of each, shape (n_worlds,); default: as before.
             which: The worlds to start, shape (n_worlds,); default all.
         """
         if which is None:
             which = np.ones(self.n_worlds, np.bool_)
-        for memory in self._state:
-            memory[which] = 0
+        rows = self.run["scenario"].copy()
         if scenarios is not None:
-            self.run["scenario"][which] = np.asarray(scenarios)[which]
+            rows[which] = np.asarray(scenarios)[which]
+        for memory in self._state[:2]:
+            memory[which] = 0
+        self.run["scenario"] = rows
         for name, capacity in zip(_CAPACITIES, self._capacities, strict=True):
             self.run[name][which] = capacity
-        _start_many(self.worlds, which, np.asarray(seeds).astype(np.uint64))
+        if scenarios is not None:
+            self._tabulate()
+        _start_many(self._worlds, which, np.asarray(seeds).astype(np.uint64))
+        self._features[which] = 0
 
-    def advance(self, policy: Decide | None = None) -> None:
-        """Run every world that neither waits nor has ended until it does.
+    def advance(
+        self,
+        policy: Decide | None = None,
+        actions: NDArray[np.integer] | Sequence[int] | None = None,
+    ) -> None:
+        """Run every world until it asks or ends.
 
         Args:
             policy: A compiled decision function that takes all decisions; default: none does.
+            actions: One Action for each world that waits, shape (n_worlds,), NONE to leave it
+                waiting; a masked action is executed as RETRY. Default: all waiting ones wait on.
         """
-        if policy is None:
-            which = ~(self.waiting | self.ended)
-            self._advance(self.worlds, which, self._features, _ask())
-        else:
-            self._advance(self.worlds, ~self.ended, self._features, policy)
-
-    def apply(self, actions: NDArray[np.integer] | Sequence[int]) -> NDArray[np.bool_]:
-        """Give the waiting worlds their actions; a masked action is executed as RETRY.
-
-        Args:
-            actions: One Action for each world, shape (n_worlds,); ignored where none is waited for.
-
-        Returns:
-            Which of the actions were masked, shape (n_worlds,).
-        """
-        waiting = self.waiting
-        _decide_many(self.worlds, waiting, np.ascontiguousarray(actions, dtype=np.int64))
-        return waiting & (self.run["was_masked"] != 0)
+        given = self._no_actions
+        if actions is not None:
+            given = np.ascontiguousarray(actions, dtype=np.int64)
+        chosen = _ask() if policy is None else policy
+        arguments = (given, self._features, chosen)
+        if self._n_threads == 1:
+            self._run_range(self._worlds, 0, self.n_worlds, *arguments)
+            return
+        cuts = [self.n_worlds * part // self._n_threads for part in range(self._n_threads + 1)]
+        pool = _pool(self._n_threads)
+        parts = [
+            pool.submit(self._run_range, self._worlds, first, last, *arguments)
+            for first, last in zip(cuts[:-1], cuts[1:], strict=True)
+        ]
+        for part in parts:
+            part.result()
 
     def world(self, index: int) -> World:
         """Return one world; its records are views."""
-        return _world_of(self.worlds, index)
+        row = {"setup": int(self.run["scenario"][index]), "discipline": 0, "program": 0}
+        return World(
+            *(
+                records[row.get(name, index)]
+                for name, records in zip(World._fields, self._records, strict=True)
+            )
+        )
 
     def snapshot(self) -> list[NDArray[np.uint8]]:
         """Return a copy of the state of all worlds, for `restore`."""
-        return [memory.copy() for memory in self._state]
+        return [memory.copy() for memory in (*self._state, self._features)]
 
     def restore(self, snapshot: Sequence[NDArray[np.uint8]]) -> None:
         """Put the state of a snapshot back; the worlds go on as they did from there."""
-        for memory, kept in zip(self._state, snapshot, strict=True):
+        for memory, kept in zip((*self._state, self._features), snapshot, strict=True):
             memory[...] = kept
+        self._tabulate()

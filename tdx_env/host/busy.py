@@ -141,6 +141,7 @@ def decide(world: World, action: int) -> None:
     actor = run["decision_actor"]
     me = world.actors["row"][actor]
     run["decision_actor"] = NONE
+    run["n_ended"] = 0
     run["was_masked"] = not run["mask"][action]
     if run["was_masked"]:
         run["n_masked"] += 1

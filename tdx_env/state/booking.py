@@ -3,7 +3,7 @@
 from tdx_env.jit import kernel
 from tdx_env.state.accounting import IS_OVERHEAD, IS_WASTE, Category
 from tdx_env.state.calls import NONE
-from tdx_env.state.world import N_BINS, SUB_BINS, Operation
+from tdx_env.state.world import MAX_ENDED, N_BINS, SUB_BINS, Operation
 
 _SUB_BITS = SUB_BINS.bit_length() - 1
 
@@ -57,6 +57,10 @@ def end_operation(world, actor, kind):
     me["operation_started"] = NONE
     run["histogram"][kind][latency_bin(cycles)] += 1
     run["n_operations"][kind] += 1
+    row = run["ended"][run["n_ended"] % MAX_ENDED]
+    row[0] = me["operation_id"]
+    row[1] = me["operation_cost"]
+    run["n_ended"] += 1
     if kind == Operation.FAULT:
         run["fault_max"] = max(run["fault_max"], cycles)
     else:

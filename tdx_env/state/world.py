@@ -16,6 +16,7 @@ N_CALLS = 11  # leaves 0 to 10 are the SEAMCALLs that the event loop executes ..
 N_HOLDERS = 15  # ... leaves 0 to 13 those that can hold a lock, and one place for "nobody known"
 CELL_LOCKS = (Lock.TDR, Lock.OP_STATE, Lock.TREE, Lock.ENTRY, Lock.EPOCH)  # in cell order
 N_CELLS = N_CALLS * N_HOLDERS * len(CELL_LOCKS)
+MAX_ENDED = 32
 OCTAVES = 44  # latency histogram: powers of two ...
 SUB_BINS = 16  # ... each cut into this many bins
 N_BINS = OCTAVES * SUB_BINS
@@ -121,6 +122,8 @@ RUN_FIELDS = [
     ("task_drawn", np.int64, (MAX_TASKS, 3)),  # count, items, first actor
     ("features", np.int64, (N_FEATURES,)),  # of the decision that is waited for
     ("mask", np.int64, (N_ACTIONS,)),
+    ("n_ended", np.int64),  # operations ended since the last decision
+    ("ended", np.int64, (MAX_ENDED, 2)),  # the latest of them: id, waste booked on their actor
     ("cells", np.int64, (N_CELLS, 2)),  # busy replies, cycles lost
     ("histogram", np.int32, (2, N_BINS)),  # latencies of each Operation
     ("capacity", np.int64),  # actors that the block has room for

@@ -1,0 +1,89 @@
+"""Where worlds live: blocks of records, and reaching them from compiled code by address.
+
+numba takes tens of microseconds to type an array of large records at each call. Compiled functions
+are therefore given a table of addresses, one row a world, and turn them into records themselves.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+from tdx_env.state.discipline import DISCIPLINE
+from tdx_env.state.setup import SETUP
+from tdx_env.state.world import ACTORS, DECISIONS, ENTRIES, PROGRAM, RUN, TRACE, World
+
+_ALIGNMENT = 64  # a cache line
+
+
+class Block:
+    """Records in one stretch of memory, each only as long as it is used.
+
+    Args:
+        dtype: The record; its last field has more room than is used.
+        n_used: Bytes of a record that are used.
+        n_records: Records.
+    """
+
+    def __init__(self, dtype: np.dtype[np.void], n_used: int, n_records: int) -> None:
+        stride = (n_used // _ALIGNMENT + 1) * _ALIGNMENT
+        # The last record needs its declared room; memory that is never touched is never used.
+        memory = np.zeros(stride * n_records + dtype.itemsize, np.uint8)
+        self.bytes = memory[: stride * n_records].reshape(n_records, stride)
+        self.records = np.ndarray((n_records,), dtype, memory, 0, (stride,))
+
+
+def addresses_of(records: NDArray[np.void]) -> NDArray[np.int64]:
+    """Return the address of each record, shape (n_records,)."""
+    return records.ctypes.data + np.arange(len(records)) * records.strides[0]
+
+
+def _record_at(dtype: np.dtype[np.void]) -> Callable[[int], np.void]:
+    """Return a compiled function from an address to the record that stands there."""
+    record = numba.from_dtype(dtype)
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def at(typing_context: Any, address: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            return builder.inttoptr(arguments[0], context.get_value_type(record))
+
+        return record(numba.types.int64), generate
+
+    return at  # type: ignore[no-any-return]
+
+
+_run_at = _record_at(RUN)
+_actors_at = _record_at(ACTORS)
+_entries_at = _record_at(ENTRIES)
+_setup_at = _record_at(SETUP)
+_discipline_at = _record_at(DISCIPLINE)
+_program_at = _record_at(PROGRAM)
+_trace_at = _record_at(TRACE)
+_decisions_at = _record_at(DECISIONS)
+
+
+def _by_address(worlds: NDArray[np.int64], index: int) -> World:
+    """Return a world from the table of addresses, shape (n_worlds, 8)."""
+    row = worlds[index]
+    return World(
+        _run_at(row[0]),
+        _actors_at(row[1]),
+        _entries_at(row[2]),
+        _setup_at(row[3]),
+        _discipline_at(row[4]),
+        _program_at(row[5]),
+        _trace_at(row[6]),
+        _decisions_at(row[7]),
+    )
+
+
+def _by_index(worlds: list[World], index: int) -> World:
+    """Return a world from the list that stands for the table when nothing is compiled."""
+    return worlds[index]
+
+
+# Compiled code can't return records, so this is pasted into its callers.
+pick = _by_index if numba.config.DISABLE_JIT else numba.njit(inline="always")(_by_address)
