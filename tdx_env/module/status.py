@@ -139,7 +139,7 @@ def busy_locks(operand: int, leaf: Leaf | None = None) -> dict[Lock, list[str]]:
 
 
 def _to_value(text: str) -> int:
-    """Return the number that a text writes in hex or decimal.
+    """Return the number that a text writes in decimal, or in hex: with 0x, or with 16 digits.
 
     Raises:
         StatusError: It writes none.
@@ -232,8 +232,8 @@ def decode(status: str | int) -> Decoded:
     """Take a completion status apart.
 
     Args:
-        status: A 64-bit number, or a text: such a number in hex or decimal, a name as
-            ``TDX_OPERAND_BUSY|SEPT_TREE``, or a line of the kernel log that has one.
+        status: A 64-bit number, or a text: such a number (16 digits without 0x are hex too), a
+            name as ``TDX_OPERAND_BUSY|SEPT_TREE``, or a line of the kernel log that has one.
 
     Raises:
         StatusError: It is none of these.

@@ -169,7 +169,9 @@ def rows(table: dict[str, list[Row]]) -> list[tuple[str, int, int, LockResult]]:
     return [(name, *row) for name in table for row in table[name]]
 
 
-@pytest.mark.parametrize(("name", "word", "after", "result"), rows({**MUTEX, **SHAREX, **HP, **SEPT}))
+@pytest.mark.parametrize(
+    ("name", "word", "after", "result"), rows({**MUTEX, **SHAREX, **HP, **SEPT})
+)
 def test_operation_does_what_the_source_does(
     name: str, word: int, after: int, result: LockResult
 ) -> None:

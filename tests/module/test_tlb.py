@@ -62,7 +62,10 @@ def test_second_successful_track_tracks_a_block_for_good(epoch: int, even: int, 
 
 
 @given(
-    bepoch=st.integers(-5, 12), epoch=st.integers(1, 12), even=st.integers(0, 2), odd=st.integers(0, 2)
+    bepoch=st.integers(-5, 12),
+    epoch=st.integers(1, 12),
+    even=st.integers(0, 2),
+    odd=st.integers(0, 2),
 )
 def test_compiled_equals_plain_python(bepoch: int, epoch: int, even: int, odd: int) -> None:
     plain = getattr(is_tracked, "py_func", is_tracked)

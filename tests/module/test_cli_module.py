@@ -1,0 +1,91 @@
+"""The commands about the module alone."""
+
+import json
+
+import pytest
+
+from tdx_env.cli_module import conflicts_command, decode_command
+from tdx_env.errors import ScenarioError, StatusError
+
+Capture = pytest.CaptureFixture[str]
+
+
+def test_decode_prints_name_operand_and_flags(capsys: Capture) -> None:
+    decode_command("0x8000020000000092")
+    text = capsys.readouterr().out
+    for part in [
+        "0x8000020000000092",
+        "TDX_OPERAND_BUSY",
+        "SEPT_TREE (0x92)",
+        "error",
+        "S-EPT tree",
+    ]:
+        assert part in text
+
+
+def test_decode_lists_every_lock_that_rcx_may_mean(capsys: Capture) -> None:
+    decode_command("0x8000020000000001")
+    text = capsys.readouterr().out
+    for part in ["TDVPR", "TRACK", "the S-EPT entry in SEPT.ADD"]:
+        assert part in text
+
+
+def test_decode_refuses_nonsense() -> None:
+    with pytest.raises(StatusError, match="'nonsense' is not understood"):
+        decode_command("nonsense")
+
+
+def test_conflicts_without_names_print_the_matrix(capsys: Capture) -> None:
+    conflicts_command(None, None, False)
+    assert "VP.ENTER (armed)" in capsys.readouterr().out
+
+
+def test_conflicts_without_names_print_all_as_json(capsys: Capture) -> None:
+    conflicts_command(None, None, True)
+    assert len(json.loads(capsys.readouterr().out)["cells"]) > 1000
+
+
+def test_two_names_print_both_orders(capsys: Capture) -> None:
+    conflicts_command("PAGE.AUG", "tdh_mem_range_block", False)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines] == [
+        "RANGE.BLOCK meets PAGE.AUG",
+        "PAGE.AUG meets RANGE.BLOCK",
+    ]
+
+
+def test_conflict_on_the_same_entry_alone_says_so(capsys: Capture) -> None:
+    conflicts_command("PAGE.AUG", "PAGE.AUG", False)
+    assert capsys.readouterr().out.startswith("About the same entry and page: PAGE.AUG meets")
+
+
+def test_pair_without_conflict_says_so(capsys: Capture) -> None:
+    conflicts_command("TRACK", "PAGE.AUG", False)
+    assert capsys.readouterr().out.count("no conflict") == 2
+
+
+def test_one_name_prints_its_conflicts_alone(capsys: Capture) -> None:
+    conflicts_command("TRACK", None, False)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines
+    assert all("TRACK" in line and "no conflict" not in line for line in lines)
+
+
+def test_pair_as_json_has_both_orders(capsys: Capture) -> None:
+    conflicts_command("TRACK", "VP.ENTER", True)
+    cells = json.loads(capsys.readouterr().out)["cells"]
+    assert [(found["first"], found["second"]) for found in cells] == [
+        ("TRACK", "VP.ENTER"),
+        ("VP.ENTER", "TRACK"),
+    ]
+
+
+def test_version_changes_the_answer(capsys: Capture) -> None:
+    conflicts_command("PAGE.AUG", "PAGE.REMOVE", False, "1.5-remove-exclusive")
+    assert "SEPT_TREE" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("version", ["1.5", "9.9"])
+def test_unknown_name_or_version_is_refused(version: str) -> None:
+    with pytest.raises(ScenarioError, match="is unknown, must be one of"):
+        conflicts_command("PAGE.FOO", None, False, version)

@@ -1,0 +1,286 @@
+"""The table of calls: each row of the lock matrix, and what holds for all rows."""
+
+import numpy as np
+import pytest
+
+from tdx_env.errors import ScenarioError
+from tdx_env.module.operands import Operand
+from tdx_env.module.seamcalls import (
+    IS_GUEST,
+    MODULE_VERSIONS,
+    STORES_ENTRY,
+    calls,
+    module_version,
+    program,
+)
+from tdx_env.state.calls import MAX_STEPS, N_LEAVES, NONE, STEP, Delay, Leaf, Lock, Mode, Op
+
+GUEST = {Leaf.ACCEPT, Leaf.ATTR_RD, Leaf.ATTR_WR}
+TRIES = (Op.ACQUIRE, Op.ACQUIRE_IF_ARMED)
+
+# Locks in order: lock, mode, operand id. A row of the source's order for each call.
+S_EPT_SHARED = "TDR sh 2, OP_STATE sh 172, TREE sh 146, ENTRY ex 1"
+S_EPT_EXCLUSIVE = "TDR sh 2, OP_STATE sh 172, TREE ex 146, ENTRY ex 1"
+LIST = "TDR sh 2, OP_STATE sh 172, TREE sh 146, ENTRY ex 97"
+STREAM = "TDR sh 2, OP_STATE sh 172, MIG sh 173, MIGSC ex 171, TREE sh 146, ENTRY ex 97"
+ACQUIRES = {
+    Leaf.MEM_SEPT_ADD: f"{S_EPT_SHARED}, PAGE ex 8",
+    Leaf.MEM_SEPT_REMOVE: f"{S_EPT_EXCLUSIVE}, PAGE ex 1",
+    Leaf.MEM_SEPT_RD: S_EPT_SHARED,
+    Leaf.MEM_PAGE_ADD: "TDR ex 2, PAGE ex 8",
+    Leaf.MEM_PAGE_AUG: f"{S_EPT_SHARED}, PAGE ex 8",
+    Leaf.MEM_PAGE_REMOVE: f"{S_EPT_SHARED}, PAGE ex 1",
+    Leaf.MEM_PAGE_PROMOTE: f"{S_EPT_SHARED}, NEW_PAGE ex 1, CHILDREN ex 1, PAGE ex 1",
+    Leaf.MEM_PAGE_DEMOTE: f"{S_EPT_SHARED}, NEW_PAGE ex 8, PAGE ex 1",
+    Leaf.MEM_PAGE_RELOCATE: f"{S_EPT_SHARED}, PAGE ex 1, NEW_PAGE ex 8",
+    Leaf.MEM_RANGE_BLOCK: S_EPT_EXCLUSIVE,
+    Leaf.MEM_RANGE_UNBLOCK: S_EPT_EXCLUSIVE,
+    Leaf.MEM_TRACK: "TDR sh 1, OP_STATE sh 172, EPOCH ex 169",
+    Leaf.MEM_RD_WR: S_EPT_SHARED,
+    Leaf.MR_EXTEND: "TDR ex 2",
+    Leaf.MR_FINALIZE: "TDR ex 1",
+    Leaf.MNG_INIT: "TDR ex 1",
+    Leaf.MNG_ADDCX: "TDR ex 2, PAGE ex 1",
+    Leaf.MNG_RD_WR: "TDR sh 1, OP_STATE sh 172",
+    Leaf.VP_ENTER: "TDVPR sh 1, TDR sh 128, OP_STATE sh 172, EPOCH sh 169, TREE ex 146",
+    Leaf.VP_FLUSH: "TDVPR ex 1, TDR sh 128",
+    Leaf.VP_INIT: "TDVPR ex 1, TDR sh 128, OP_STATE sh 172",
+    Leaf.VP_RD_WR: "TDVPR sh 1, TDR sh 128, OP_STATE sh 172",
+    Leaf.VP_CREATE: "TDR sh 2, OP_STATE sh 172, PAGE ex 1",
+    Leaf.VP_ADDCX: "TDVPR ex 2, TDR sh 128, OP_STATE sh 172, PAGE ex 1",
+    Leaf.PHYMEM_PAGE_RECLAIM: "PAGE ex 1, TDR sh 128",
+    Leaf.PHYMEM_PAGE_WBINVD: "PAGE sh 1",
+    Leaf.EXPORT_BLOCKW: LIST,
+    Leaf.EXPORT_MEM: STREAM,
+    Leaf.EXPORT_RESTORE: LIST,
+    Leaf.EXPORT_UNBLOCKW: S_EPT_SHARED,
+    Leaf.IMPORT_MEM: f"{STREAM}, PAGE ex 99",
+    Leaf.EXPORT_PAUSE: "TDR ex 1",
+    Leaf.IMPORT_TRACK: "TDR ex 1, MIGSC ex 171",
+    Leaf.EXPORT_TRACK: "TDR sh 1, OP_STATE ex 172, MIG ex 173, MIGSC ex 171",
+    Leaf.EXPORT_STATE_VP: "TDVPR ex 1, TDR sh 128, OP_STATE sh 172, MIGSC ex 171",
+    Leaf.ACCEPT: "ENTRY ex 1",
+    Leaf.ATTR_RD: "ENTRY ex 1",
+    Leaf.ATTR_WR: "ENTRY ex 1",
+}
+RELEASES = {
+    Leaf.MEM_SEPT_ADD: "ENTRY PAGE TREE OP_STATE TDR",
+    Leaf.MEM_SEPT_REMOVE: "ENTRY PAGE TREE OP_STATE TDR",
+    Leaf.MEM_SEPT_RD: "ENTRY TREE OP_STATE TDR",
+    Leaf.MEM_PAGE_ADD: "PAGE TDR",
+    Leaf.MEM_PAGE_AUG: "ENTRY PAGE TREE OP_STATE TDR",
+    Leaf.MEM_PAGE_REMOVE: "ENTRY PAGE TREE OP_STATE TDR",
+    Leaf.MEM_PAGE_PROMOTE: "PAGE CHILDREN NEW_PAGE ENTRY TREE OP_STATE TDR",
+    Leaf.MEM_PAGE_DEMOTE: "PAGE NEW_PAGE ENTRY TREE OP_STATE TDR",
+    Leaf.MEM_PAGE_RELOCATE: "NEW_PAGE PAGE ENTRY TREE OP_STATE TDR",
+    Leaf.MEM_RANGE_BLOCK: "ENTRY TREE OP_STATE TDR",
+    Leaf.MEM_RANGE_UNBLOCK: "ENTRY TREE OP_STATE TDR",
+    Leaf.MEM_TRACK: "EPOCH OP_STATE TDR",
+    Leaf.MEM_RD_WR: "TDR ENTRY TREE OP_STATE",
+    Leaf.MNG_RD_WR: "OP_STATE TDR",
+    Leaf.VP_ENTER: "EPOCH OP_STATE TREE",
+}
+STORING = {
+    Leaf.ACCEPT,
+    Leaf.MEM_PAGE_ADD,
+    Leaf.MEM_PAGE_AUG,
+    Leaf.MEM_RANGE_BLOCK,
+    Leaf.MEM_RANGE_UNBLOCK,
+    Leaf.MEM_PAGE_REMOVE,
+    Leaf.MEM_SEPT_ADD,
+    Leaf.MEM_SEPT_REMOVE,
+    Leaf.MEM_PAGE_DEMOTE,
+    Leaf.MEM_PAGE_PROMOTE,
+    Leaf.MEM_PAGE_RELOCATE,
+    Leaf.EXPORT_BLOCKW,
+    Leaf.EXPORT_UNBLOCKW,
+    Leaf.EXPORT_MEM,
+    Leaf.EXPORT_RESTORE,
+    Leaf.IMPORT_MEM,
+}
+
+
+def acquires(leaf: Leaf, version: str = "1.5") -> str:
+    """Return a call's locks in order as the table above has them."""
+    short = {Mode.SHARED: "sh", Mode.EXCLUSIVE: "ex"}
+    return ", ".join(
+        f"{Lock(step.lock).name} {short[step.mode]} {step.operand}"
+        for step in calls(version)[leaf].steps
+        if step.op in TRIES
+    )
+
+
+@pytest.mark.parametrize("leaf", Leaf)
+def test_locks_are_taken_as_in_the_source(leaf: Leaf) -> None:
+    assert acquires(leaf) == ACQUIRES[leaf]
+
+
+@pytest.mark.parametrize(("leaf", "order"), RELEASES.items())
+def test_locks_are_released_as_in_the_source(leaf: Leaf, order: str) -> None:
+    released = [Lock(step.lock).name for step in calls()[leaf].steps if step.op == Op.RELEASE]
+    assert " ".join(released) == order
+
+
+@pytest.mark.parametrize("leaf", Leaf)
+def test_what_is_taken_is_released_in_its_mode_or_kept(leaf: Leaf) -> None:
+    call = calls()[leaf]
+    taken = {step.lock: step.mode for step in call.steps if step.op in TRIES}
+    released = {step.lock: step.mode for step in call.steps if step.op == Op.RELEASE}
+    kept = call.holds_after_return
+    assert released.keys() | kept == taken.keys()
+    assert not released.keys() & kept
+    assert all(taken[lock] == released.get(lock, Mode.SHARED) for lock in taken)
+
+
+@pytest.mark.parametrize("leaf", Leaf)
+def test_release_comes_after_its_acquire(leaf: Leaf) -> None:
+    held: set[int] = set()
+    for step in calls()[leaf].steps:
+        if step.op in TRIES:
+            assert step.lock not in held
+            held.add(step.lock)
+        if step.op == Op.RELEASE:
+            held.remove(step.lock)
+    assert held == calls()[leaf].holds_after_return
+
+
+@pytest.mark.parametrize("leaf", Leaf)
+def test_call_commits_once_and_returns_last(leaf: Leaf) -> None:
+    steps = calls()[leaf].steps
+    ops = [step.op for step in steps]
+    assert ops.count(Op.COMMIT) == 1
+    assert ops.count(Op.RETURN) == 1
+    assert steps[-1].op == Op.RETURN
+    assert steps[-1].delay == Delay.LEAVE
+
+
+@pytest.mark.parametrize("leaf", Leaf)
+def test_call_spends_its_body_once(leaf: Leaf) -> None:
+    delays = [step.delay for step in calls()[leaf].steps]
+    assert delays.count(Delay.BODY) == 1
+
+
+@pytest.mark.parametrize("leaf", sorted(set(Leaf) - GUEST))
+def test_host_call_begins_with_the_way_to_its_first_lock(leaf: Leaf) -> None:
+    assert calls()[leaf].steps[0].delay == Delay.TO_TDR
+
+
+def test_names_and_files_are_the_sources() -> None:
+    call = calls()[Leaf.MEM_PAGE_AUG]
+    assert call.name == "TDH.MEM.PAGE.AUG"
+    assert call.source == "src/vmm_dispatcher/api_calls/tdh_mem_page_aug.c"
+    assert all(call.source.startswith("src/") for call in calls().values())
+
+
+def test_table_has_each_leaf_once_in_order() -> None:
+    assert list(calls()) == list(Leaf)
+    assert [call.leaf for call in calls().values()] == list(Leaf)
+
+
+def test_guest_calls_are_three() -> None:
+    assert set(np.flatnonzero(IS_GUEST)) == GUEST
+
+
+def test_calls_that_erase_the_mark_are_those_that_store_the_entry() -> None:
+    assert set(np.flatnonzero(STORES_ENTRY)) == STORING
+
+
+def test_running_vcpu_keeps_tdvpr_and_tdr() -> None:
+    assert calls()[Leaf.VP_ENTER].holds_after_return == {Lock.TDVPR, Lock.TDR}
+
+
+def test_aug_takes_five_locks() -> None:
+    assert acquires(Leaf.MEM_PAGE_AUG).count(",") == 4
+
+
+def test_track_steps_are_these() -> None:
+    steps = [(step.op, step.lock, step.delay) for step in calls()[Leaf.MEM_TRACK].steps]
+    assert steps == [
+        (Op.ACQUIRE, Lock.TDR, Delay.TO_TDR),
+        (Op.ACQUIRE, Lock.OP_STATE, Delay.NONE),
+        (Op.ACQUIRE, Lock.EPOCH, Delay.TO_EPOCH),
+        (Op.CHECK, NONE, Delay.NONE),
+        (Op.COMMIT, NONE, Delay.EPOCH_HOLD),
+        (Op.RELEASE, Lock.EPOCH, Delay.NONE),
+        (Op.RELEASE, Lock.OP_STATE, Delay.BODY),
+        (Op.RELEASE, Lock.TDR, Delay.NONE),
+        (Op.RETURN, NONE, Delay.LEAVE),
+    ]
+
+
+def test_enter_steps_are_these() -> None:
+    steps = [(step.op, step.lock, step.delay) for step in calls()[Leaf.VP_ENTER].steps]
+    assert steps == [
+        (Op.ACQUIRE, Lock.TDVPR, Delay.TO_TDR),
+        (Op.ACQUIRE, Lock.TDR, Delay.NONE),
+        (Op.ACQUIRE, Lock.OP_STATE, Delay.NONE),
+        (Op.ACQUIRE, Lock.EPOCH, Delay.TO_EPOCH),
+        (Op.COMMIT, NONE, Delay.NONE),
+        (Op.RELEASE, Lock.EPOCH, Delay.EPOCH_HOLD),
+        (Op.ACQUIRE_IF_ARMED, Lock.TREE, Delay.NONE),
+        (Op.CHECK, NONE, Delay.ARMED_WALK),
+        (Op.RELEASE, Lock.OP_STATE, Delay.BODY),
+        (Op.RELEASE, Lock.TREE, Delay.NONE),
+        (Op.RETURN, NONE, Delay.LEAVE),
+    ]
+
+
+def test_aug_steps_are_these() -> None:
+    steps = [(step.op, step.lock, step.delay) for step in calls()[Leaf.MEM_PAGE_AUG].steps]
+    assert steps == [
+        (Op.ACQUIRE, Lock.TDR, Delay.TO_TDR),
+        (Op.ACQUIRE, Lock.OP_STATE, Delay.NONE),
+        (Op.ACQUIRE, Lock.TREE, Delay.TO_TREE),
+        (Op.ACQUIRE, Lock.ENTRY, Delay.TO_ENTRY),
+        (Op.CHECK, NONE, Delay.NONE),
+        (Op.ACQUIRE, Lock.PAGE, Delay.NONE),
+        (Op.COMMIT, NONE, Delay.BODY),
+        (Op.RELEASE, Lock.ENTRY, Delay.NONE),
+        (Op.RELEASE, Lock.PAGE, Delay.NONE),
+        (Op.RELEASE, Lock.TREE, Delay.NONE),
+        (Op.RELEASE, Lock.OP_STATE, Delay.NONE),
+        (Op.RELEASE, Lock.TDR, Delay.NONE),
+        (Op.RETURN, NONE, Delay.LEAVE),
+    ]
+
+
+@pytest.mark.parametrize("version", MODULE_VERSIONS)
+def test_program_holds_the_rows_and_is_filled_with_return(version: str) -> None:
+    steps = program(version)
+    assert steps.shape == (N_LEAVES, MAX_STEPS)
+    assert steps.dtype == STEP
+    for leaf, call in calls(version).items():
+        assert [tuple(step) for step in steps[leaf].tolist()][: len(call.steps)] == list(call.steps)
+        rest = steps[leaf, len(call.steps) :]
+        assert set(rest["op"]) <= {Op.RETURN}
+        assert set(rest["lock"]) <= {NONE}
+        assert set(rest["delay"]) <= {Delay.NONE}
+
+
+@pytest.mark.parametrize(
+    ("version", "leaf", "locks"),
+    [
+        ("1.5-remove-exclusive", Leaf.MEM_PAGE_REMOVE, f"{S_EPT_EXCLUSIVE}, PAGE ex 1"),
+        ("1.5-vp-init-v1", Leaf.VP_INIT, "TDVPR ex 1, TDR ex 128, OP_STATE sh 172"),
+    ],
+)
+def test_version_differs_in_one_call(version: str, leaf: Leaf, locks: str) -> None:
+    assert acquires(leaf, version) == locks
+    assert [other for other in Leaf if calls(version)[other] != calls()[other]] == [leaf]
+
+
+@pytest.mark.parametrize("version", ["1.5-no-free-lock", "1.5-demote-uninterruptible"])
+def test_version_with_a_flag_has_the_same_steps(version: str) -> None:
+    assert calls(version) == calls()
+    assert module_version(version) != module_version("1.5")
+
+
+def test_unknown_version_lists_the_known_ones() -> None:
+    with pytest.raises(ScenarioError, match="'1.6' is unknown.*1.5, 1.5-remove-exclusive"):
+        program("1.6")
+
+
+def test_operand_ids_are_the_modules() -> None:
+    ids = [Operand.RCX, Operand.R8, Operand.TDR, Operand.SEPT_TREE, Operand.TD_EPOCH]
+    assert ids == [1, 8, 128, 146, 169]
+    assert [Operand.OP_STATE, Operand.MIG, Operand.MIGSC] == [172, 173, 171]
