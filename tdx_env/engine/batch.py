@@ -20,11 +20,12 @@ from tdx_env.jit import DECISION_SIGNATURE, compiled, decision, kernel
 from tdx_env.module.seamcalls import program as steps_of
 from tdx_env.state.actors import ACTOR, ENTRY
 from tdx_env.state.calls import NONE
-from tdx_env.state.discipline import ASK, DISCIPLINE
-from tdx_env.state.features import N_FEATURES
+from tdx_env.state.discipline import ASK, DISCIPLINE, Action
+from tdx_env.state.features import N_FEATURES, Feature
 from tdx_env.state.setup import SETUP
 from tdx_env.state.world import ACTORS, DECISIONS, ENTRIES, PROGRAM, RUN, TRACE, End, World
 
+SKIP = -2  # in place of an action: leave the world alone
 _CAPACITIES = ("capacity", "trace_capacity", "decision_capacity")
 
 Decide = Callable[[NDArray[np.int64]], int]
@@ -41,6 +42,17 @@ def _ask() -> Decide:
     return decision(leave_open)
 
 
+@kernel
+def _show_no_decision(world: World, features: NDArray[np.int64]) -> None:
+    """Make the features those of a moment without a decision: only RETRY, path NONE."""
+    features[:] = 0
+    features[Feature.PATH] = NONE
+    features[Feature.N_VCPUS] = world.run["n_vcpus"]
+    world.run["mask"][Action.RETRY] = 1
+    world.run["mask"][Action.KICK] = 0
+    world.run["mask"][Action.YIELD] = 0
+
+
 def _run_range(
     worlds: Any,
     first: int,
@@ -51,22 +63,31 @@ def _run_range(
 ) -> None:
     """Run the worlds from first to last - 1 that have not ended until each asks or ends.
 
-    A world that waits for a decision is given its action, if that is not NONE.
+    A world that waits for a decision is given its action, if that is not NONE; SKIP leaves a world
+    alone.
     """
     for index in range(first, last):
         world = pick(worlds, index)
-        if world.run["end"] == End.RUNNING:
+        if world.run["end"] == End.RUNNING and actions[index] != SKIP:
             if world.run["decision_actor"] != NONE and actions[index] != NONE:
                 decide(world, actions[index])
-            advance(world, features[index], policy)
+            if advance(world, features[index], policy) != End.RUNNING:
+                _show_no_decision(world, features[index])
 
 
 @kernel
-def _start_many(worlds: Any, which: NDArray[np.bool_], seeds: NDArray[np.uint64]) -> None:
+def _start_many(
+    worlds: Any,
+    which: NDArray[np.bool_],
+    seeds: NDArray[np.uint64],
+    features: NDArray[np.int64],
+) -> None:
     """Start an episode in each of the chosen worlds."""
     for index in range(len(which)):
         if which[index]:
-            start(pick(worlds, index), seeds[index])
+            world = pick(worlds, index)
+            start(world, seeds[index])
+            _show_no_decision(world, features[index])
 
 
 @functools.cache
@@ -216,8 +237,8 @@ class Batch:
             self.run[name][which] = capacity
         if scenarios is not None:
             self._tabulate()
-        _start_many(self._worlds, which, np.asarray(seeds).astype(np.uint64))
-        self._features[which] = 0
+        keys = np.asarray(seeds).astype(np.uint64)
+        _start_many(self._worlds, which, keys, self._features)
 
     def advance(
         self,
@@ -229,7 +250,8 @@ class Batch:
         Args:
             policy: A compiled decision function that takes all decisions; default: none does.
             actions: One Action for each world that waits, shape (n_worlds,), NONE to leave it
-                waiting; a masked action is executed as RETRY. Default: all waiting ones wait on.
+                waiting, SKIP not to run the world at all; a masked action is executed as RETRY.
+                Default: all waiting ones wait on.
         """
         given = self._no_actions
         if actions is not None:

@@ -1,0 +1,138 @@
+"""What an episode came to, as plain Python values."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tdx_env.engine.batch import Batch
+from tdx_env.state.accounting import Category
+from tdx_env.state.actors import State
+from tdx_env.state.calls import NONE, Leaf, Outcome
+from tdx_env.state.world import CELL_LOCKS, N_CALLS, N_HOLDERS, SUB_BINS, End, Operation
+
+_COUNTERS = (
+    "n_events",
+    "n_decisions",
+    "n_seamcalls",
+    "n_busy",
+    "n_ipis",
+    "n_kicks",
+    "n_guest_busy",
+    "n_synthetic",
+    "n_armed",
+    "guest_items",
+    "task_items",
+)
+
+
+def upper_edge(place: int) -> int:
+    """Return the largest latency of a histogram bin [cycles]; bins are at most 6.25 % wide."""
+    octave = max(0, (place - SUB_BINS) // SUB_BINS)
+    return ((place - octave * SUB_BINS + 1) << octave) - 1
+
+
+def percentile(counts: NDArray[np.integer], share: float, most: int) -> int:
+    """Return the latency that a share of the operations did not exceed [cycles].
+
+    Args:
+        counts: Histogram, shape (N_BINS,).
+        share: 0 to 1.
+        most: The largest latency seen.
+
+    Returns:
+        The upper edge of the bin, at most 6.25 % too long, and never beyond the largest; 0 if
+        there were no operations.
+    """
+    total = int(counts.sum())
+    if total == 0:
+        return 0
+    place = int(np.searchsorted(np.cumsum(counts), int(np.ceil(share * total))))
+    return min(upper_edge(place), most)
+
+
+def busy_cells(batch: Batch, index: int) -> list[dict[str, Any]]:
+    """Return who found what busy: call, holder's call, lock, busy replies, cycles lost.
+
+    Cycles lost are the caller's own, from each busy issue to the next issue or the end of the wait.
+    """
+    cells = batch.run[index]["cells"].reshape(N_CALLS, N_HOLDERS, len(CELL_LOCKS), 2)
+    found = []
+    for call, holder, column in np.argwhere(cells[..., 0] > 0):
+        is_known = holder < N_HOLDERS - 1
+        count, cycles = (int(value) for value in cells[call, holder, column])
+        found.append(
+            {
+                "call": Leaf(call).name,
+                "holder": Leaf(holder).name if is_known else "none known",
+                "lock": CELL_LOCKS[column].name,
+                "n_busy": count,
+                "cycles_lost": cycles,
+            }
+        )
+    return found
+
+
+def waiting_actors(batch: Batch, index: int) -> list[str]:
+    """Return in words what every actor of a world is doing; for a hang, who waits for what."""
+    run = batch.run[index]
+    rows = batch.world(index).actors["row"][: run["n_actors"]]
+    lines = []
+    for actor, me in enumerate(rows):
+        kind = "vCPU" if actor < run["n_vcpus"] else "host task"
+        line = f"{kind} {actor}: {State(me['state']).name}"
+        if me["leaf"] != NONE:
+            line += f" ({Leaf(me['leaf']).name}, issue {me['issues']})"
+        if me["zs_listed"]:
+            line += f", zero-step list of {me['zs_listed']}, {me['repeats']} faults unresolved"
+        lines.append(line)
+    return lines
+
+
+def episode_metrics(batch: Batch, index: int) -> dict[str, Any]:
+    """Return the metrics of an episode that has ended; times in cycles.
+
+    `cycles_by_category` sums to `elapsed_cycles * n_cpus`. `total_cost` is waste plus penalties: a
+    cycle for each cycle of a non-preemptible stretch beyond the limit, and, if the episode was
+    killed, hung or capped, every cycle of every CPU from then to the cap.
+    """
+    run = batch.run[index]
+    world = batch.world(index)
+    n_cpus = int(run["n_actors"])
+    booked = world.actors["row"]["booked"][:n_cpus].sum(axis=0)
+    end = End(int(run["end"]))
+    metrics: dict[str, Any] = {
+        "end": end.name.lower(),
+        "elapsed_cycles": int(run["now"]),
+        "n_cpus": n_cpus,
+        "n_vcpus": int(run["n_vcpus"]),
+        "cycles_by_category": {c.name.lower(): int(booked[c]) for c in Category},
+        "wasted_cycles": int(run["waste"]),
+        "overhead_cycles": int(run["overhead"]),
+        "preempt_penalty_cycles": int(run["preempt_penalty"]),
+        "tail_cost_cycles": int(run["tail_cost"]),
+        "total_cost": int(batch.costs[index]),
+        "killed": end == End.KILLED,
+        "hung": end == End.HUNG,
+        "capped": end == End.CAPPED,
+        "zap_max_cycles": int(run["zap_max"]),
+        "fault_max_cycles": int(run["fault_max"]),
+        "longest_nonpreemptible_cycles": int(run["longest_stretch"]),
+        "n_masked_actions": int(run["n_masked"]),
+    }
+    metrics.update({name: int(run[name]) for name in _COUNTERS})
+    for kind in Operation:
+        name = kind.name.lower()
+        counts = run["histogram"][kind]
+        metrics[f"{name}_p99_cycles"] = percentile(counts, 0.99, int(run[f"{name}_max"]))
+        metrics[f"n_{name}s"] = int(run["n_operations"][kind])
+    if end == End.KILLED:
+        leaf = int(run["kill_leaf"])
+        metrics["killed_by"] = {
+            "actor": int(run["kill_actor"]),
+            "call": Leaf(leaf).name if leaf != NONE else "guest access before accept",
+            "outcome": Outcome(int(run["kill_outcome"])).name,
+        }
+    if end in (End.HUNG, End.CAPPED):
+        metrics["waiting"] = waiting_actors(batch, index)
+    return metrics

@@ -1,0 +1,99 @@
+"""The state of a world as text: CPUs, locks, who waits."""
+
+import numpy as np
+
+from tdx_env.engine.batch import Batch
+from tdx_env.state.actors import NEVER, State
+from tdx_env.state.calls import NONE, Leaf, Lock
+from tdx_env.state.world import Word
+
+_MHZ = 1000
+
+
+def microseconds(cycles: int, clock_khz: int) -> float:
+    """Return cycles of the scenario's clock in microseconds."""
+    return cycles * _MHZ / clock_khz
+
+
+def _lock_lines(run: np.void) -> list[str]:
+    """Return one line for each lock of the TD."""
+    lines = []
+    for word in (Word.TDR, Word.OP_STATE):
+        value = int(run["words"][word])
+        held = "exclusive" if value & 1 else f"{value >> 2} shared"
+        mark = ", host priority" if value & 2 else ""
+        lines.append(f"  {word.name:9} {held}{mark}")
+    for word in (Word.TREE, Word.EPOCH):
+        value = int(run["words"][word])
+        held = "exclusive" if value & 1 else f"{value >> 1} shared"
+        lines.append(f"  {word.name:9} {held}")
+    writer = int(run["mmu_writer"])
+    held = f"written by {writer}" if writer != NONE else f"{int(run['mmu_readers'])} readers"
+    lines.append(f"  mmu_lock  {held}" + (", contended" if run["mmu_first"] != NONE else ""))
+    lines.append(f"  gate      {int(run['gate_count'])} closed it")
+    return lines
+
+
+def _actor_line(run: np.void, me: np.void, actor: int, due: int, clock_khz: int) -> str:
+    """Return one line about an actor."""
+    name = "vCPU" if actor < run["n_vcpus"] else "task"
+    line = f"  {name} {actor:3} {State(int(me['state'])).name:18}"
+    if me["leaf"] != NONE and me["state"] in _IN_CALL:
+        line += f" {Leaf(int(me['leaf'])).name} issue {int(me['issues'])}"
+    if due == NEVER:
+        line += " waits"
+    else:
+        line += f" for {microseconds(due - int(run['now']), clock_khz):.2f} us"
+    if me["mode"]:
+        line += ", IN_GUEST_MODE"
+    if me["has_mmu_lock"]:
+        line += ", holds mmu_lock"
+    if me["has_gate"]:
+        line += ", holds the gate"
+    return line + (" <- decides" if actor == run["decision_actor"] else "")
+
+
+_IN_CALL = {State.SEAMCALL, State.SEAM_RETURN, State.TDCALL, State.HOLD, State.DECIDED}
+
+
+def state_text(batch: Batch, index: int) -> str:
+    """Return the state of a world as text, one line an actor and a lock."""
+    world = batch.world(index)
+    run = world.run
+    clock_khz = int(world.setup["clock_khz"])
+    lines = [f"time {microseconds(int(run['now']), clock_khz):.2f} us", "locks"]
+    lines += _lock_lines(run)
+    lines.append("CPUs")
+    for actor in range(run["n_actors"]):
+        me, due = world.actors["row"][actor], int(world.actors["due"][actor])
+        if actor == run["decision_actor"]:
+            due = int(run["now"])
+        lines.append(_actor_line(run, me, actor, due, clock_khz))
+    return "\n".join(lines)
+
+
+def holder_text(batch: Batch, index: int) -> str:
+    """Return who held the lock that made the call busy a decision is asked for (hidden state)."""
+    world = batch.world(index)
+    run = world.run
+    me = world.actors["row"][int(run["decision_actor"])]
+    operand = int(me["operand"])
+    if operand in _WORD_OF_OPERAND:
+        word = _WORD_OF_OPERAND[operand]
+        actor, leaf = int(run["holder"][word]), int(run["holder_leaf"][word])
+        lock = word.name
+    else:
+        entry = world.entries["row"][int(me["entry"])]
+        actor, leaf = int(entry["holder"]), int(entry["holder_leaf"])
+        lock = Lock.ENTRY.name
+    by = f"actor {actor} in {Leaf(leaf).name}" if leaf != NONE else "nobody any more"
+    return f"{lock} held by {by}"
+
+
+_WORD_OF_OPERAND = {
+    146: Word.TREE,
+    169: Word.EPOCH,
+    172: Word.OP_STATE,
+    2: Word.TDR,
+    128: Word.TDR,
+}

@@ -1,0 +1,30 @@
+"""Seeds of episodes: later ones derive from the first, and the scenario from the seed."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tdx_env.state.draws import draw
+from tdx_env.state.streams import Draw
+
+_draw: Any = getattr(draw, "py_func", draw)  # plain numpy, so that it takes whole arrays
+
+
+def later_seeds(first: NDArray[np.int64], episode: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the seeds of the given episodes (0 is the first itself).
+
+    Args:
+        first: Seed of each environment's first episode, shape (n,).
+        episode: Number of the episode, shape (n,).
+    """
+    with np.errstate(over="ignore"):
+        bits = _draw(first.astype(np.uint64), Draw.SEED, 0, episode, 0)
+    return np.where(episode == 0, first, (bits >> np.uint64(1)).astype(np.int64))
+
+
+def scenario_rows(seeds: NDArray[np.int64], n_scenarios: int) -> NDArray[np.int64]:
+    """Return which of n scenarios each episode plays, shape (n,)."""
+    with np.errstate(over="ignore"):
+        bits = _draw(seeds.astype(np.uint64), Draw.SCENARIO, 0, 0, 0)
+    return ((bits >> np.uint64(33)) % np.uint64(n_scenarios)).astype(np.int64)

@@ -1,0 +1,12 @@
+"""Settings of the whole suite."""
+
+from hypothesis import HealthCheck, settings
+
+# The first call of a kernel compiles it, so no example has a deadline.
+settings.register_profile(
+    "tdx",
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("tdx")

@@ -1,0 +1,1 @@
+"""A second, slow implementation of the model in plain Python, to compare the kernel with."""
