@@ -58,7 +58,7 @@ class Discipline(BaseModel):
         docs/model.md, sections 4 to 6; the rows that differ are in `agents.catalogue`.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     max_issues: Annotated[dict[str, _Limit], _per_leaf(1024)] = Field(
         default={DEFAULT_KEY: 1024},
@@ -138,7 +138,7 @@ class Discipline(BaseModel):
 
     def exhaustion(self, leaf: Leaf) -> Exhaustion:
         """Return what happens when a SEAMCALL was busy that often."""
-        return _member(Exhaustion, _of_leaf(self.on_exhaustion, leaf))
+        return Exhaustion[_of_leaf(self.on_exhaustion, leaf).upper()]
 
     def record(self) -> NDArray[np.void]:
         """Return the discipline as the simulator reads it, dtype DISCIPLINE, shape (1,)."""
@@ -149,7 +149,7 @@ class Discipline(BaseModel):
             row["on_exhaustion"][leaf] = self.exhaustion(leaf)
             row["tree_only"][leaf] = _of_leaf(self.tree_only, leaf)
         for name, members in _NAMED.items():
-            row[name] = _member(members, getattr(self, name))
+            row[name] = members[getattr(self, name).upper()]
         for name in _NUMBERS:
             row[name] = getattr(self, name)
         return record
@@ -175,11 +175,6 @@ _NUMBERS = (
 def _of_leaf(table: Mapping[str, Any], leaf: Leaf) -> Any:
     """Return a leaf's value in a table."""
     return table.get(leaf.name, table[DEFAULT_KEY])
-
-
-def _member[E: IntEnum](members: type[E], name: str) -> E:
-    """Return the member of a name in small letters."""
-    return members[name.upper()]
 
 
 DEFAULT = Discipline()

@@ -1,0 +1,125 @@
+"""The host discipline as users write it."""
+
+from typing import get_args
+
+import pytest
+from pydantic import ValidationError
+
+from tdx_env.host.discipline import DECISION_CYCLES, DEFAULT, HOST_LEAVES, Discipline
+from tdx_env.state.calls import Leaf
+from tdx_env.state.discipline import (
+    DISCIPLINE,
+    UNLIMITED,
+    EnterYield,
+    Exhaustion,
+    FaultYield,
+    GateScope,
+    OnFrozen,
+    SeamcallLock,
+)
+
+
+def test_default_is_the_one_that_agents_get():
+    """Semantics: no SEAMCALL lock, gate for the call, 1,024 issues, then a gated kick."""
+    record = DEFAULT.record()[0]
+    assert (record["max_issues"] == 1024).all()
+    assert (record["on_exhaustion"] == Exhaustion.GATED_KICK).all()
+    assert not record["tree_only"].any()
+    assert record["seamcall_lock"] == SeamcallLock.NEVER
+    assert record["gate_scope"] == GateScope.CALL
+    assert record["on_frozen"] == OnFrozen.LOCAL_RETRY
+    assert record["fault_yield"] == FaultYield.LOCAL_RETRY
+    assert record["enter_yield"] == EnterYield.FASTPATH
+    for flag in ("gate_first", "zap_yield", "kick_flagged", "enter_irqs_off"):
+        assert not record[flag]
+    assert record["decision_cycles"] == DECISION_CYCLES["counter"]
+
+
+def test_record_has_the_dtype_of_the_simulator():
+    record = DEFAULT.record()
+    assert record.dtype == DISCIPLINE
+    assert record.shape == (1,)
+
+
+def test_record_has_a_field_of_the_model_for_each_of_its_own():
+    assert set(DISCIPLINE.names) == set(Discipline.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("field", "members"),
+    [
+        ("seamcall_lock", SeamcallLock),
+        ("gate_scope", GateScope),
+        ("on_frozen", OnFrozen),
+        ("fault_yield", FaultYield),
+        ("enter_yield", EnterYield),
+    ],
+)
+def test_every_name_of_an_enum_can_be_written(field, members):
+    names = get_args(Discipline.model_fields[field].annotation)
+    assert sorted(names) == sorted(member.name.lower() for member in members)
+    for member in members:
+        assert DEFAULT.with_(**{field: member.name.lower()}).record()[0][field] == member
+
+
+@pytest.mark.parametrize("member", Exhaustion)
+def test_every_exhaustion_can_be_written(member):
+    discipline = DEFAULT.with_(on_exhaustion={"MEM_TRACK": member.name.lower()})
+    assert discipline.record()[0]["on_exhaustion"][Leaf.MEM_TRACK] == member
+
+
+def test_lone_value_stands_for_all_leaves():
+    record = DEFAULT.with_(max_issues=2).record()[0]
+    assert (record["max_issues"] == 2).all()
+
+
+def test_table_without_default_keeps_the_other_leaves():
+    changed = DEFAULT.with_(max_issues={"MEM_TRACK": 3}).with_(max_issues={"MEM_PAGE_AUG": 4})
+    assert changed.limit(Leaf.MEM_TRACK) == 3
+    assert changed.limit(Leaf.MEM_PAGE_AUG) == 4
+    assert changed.limit(Leaf.MEM_RANGE_BLOCK) == 1024
+
+
+def test_table_with_default_replaces_all_leaves():
+    changed = DEFAULT.with_(max_issues={"MEM_TRACK": 3})
+    changed = changed.with_(max_issues={"default": 5, "MEM_PAGE_AUG": 4})
+    assert changed.limit(Leaf.MEM_TRACK) == 5
+
+
+def test_unlimited_is_a_word():
+    assert DEFAULT.with_(max_issues="unlimited").limit(Leaf.MEM_TRACK) == UNLIMITED
+
+
+def test_with_leaves_the_original_alone():
+    DEFAULT.with_(max_issues={"MEM_TRACK": 3}, zap_yield=True)
+    assert Discipline() == DEFAULT
+
+
+def test_survives_json():
+    written = DEFAULT.with_(max_issues={"MEM_TRACK": 3}, gate_scope="page").model_dump_json()
+    assert Discipline.model_validate_json(written).limit(Leaf.MEM_TRACK) == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"max_issues": {"VP_ENTRE": 1}}, "unknown leaf VP_ENTRE"),
+        ({"max_issues": {"ACCEPT": 1}}, "unknown leaf ACCEPT"),
+        ({"max_issues": 0}, "greater than or equal to 1"),
+        ({"max_issues": True}, "valid integer"),
+        ({"max_issues": 2.5}, "valid integer"),
+        ({"on_exhaustion": "panic"}, "'kill', 'reenter'"),
+        ({"gate_scope": "all"}, "'nothing', 'call' or 'page'"),
+        ({"gate_first": 1}, "valid boolean"),
+        ({"decision_cycles": -1}, "greater than or equal to 0"),
+        ({"gates": 1}, "Extra inputs"),
+    ],
+)
+def test_bad_values_are_refused(changes, told):
+    with pytest.raises(ValidationError, match=told):
+        DEFAULT.with_(**changes)
+
+
+def test_host_leaves_are_the_seamcalls_that_are_simulated():
+    assert HOST_LEAVES[0] == "MEM_SEPT_ADD"
+    assert HOST_LEAVES[-1] == "MR_EXTEND"

@@ -1,0 +1,192 @@
+"""What the agent sees: the table of features and the observation made from it."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tdx_env.module import calls
+from tdx_env.spaces import (
+    FEATURES,
+    START,
+    EntryClass,
+    OperandClass,
+    Scale,
+    action_space,
+    action_table,
+    columns_of,
+    feature_table,
+    observation_names,
+    observation_size,
+    observation_space,
+    observe,
+    operand_class,
+    reading_table,
+)
+from tdx_env.state.actors import Path
+from tdx_env.state.calls import NONE, EntryState, Leaf, Lock, Op
+from tdx_env.state.discipline import Action
+from tdx_env.state.features import N_FEATURES, Feature
+
+DOCSTRING_WIDTH = 96
+
+
+def observed(**values):
+    """Return the observation of one decision as name → value; features not given are 0."""
+    features = np.zeros((1, N_FEATURES), np.int64)
+    for name, value in values.items():
+        features[0, Feature[name]] = value
+    out = np.empty((1, observation_size()), np.float32)
+    observe(features, out)
+    return dict(zip(observation_names(), out[0].tolist(), strict=True))
+
+
+def test_every_feature_but_mask_and_lottery_has_a_row():
+    listed = [row.feature for row in FEATURES]
+    assert listed == [f for f in Feature if f not in (Feature.MASK, Feature.LOTTERY)]
+
+
+def test_hidden_features_leave_the_observation_alone():
+    assert observed(MASK=7, LOTTERY=1 << 30) == observed()
+
+
+def test_each_row_says_where_kvm_reads_it_and_at_which_cost():
+    assert all(row.read_from and row.read_cost and row.meaning and row.unit for row in FEATURES)
+
+
+def test_names_are_unique_and_as_many_as_columns():
+    names = observation_names()
+    assert len(set(names)) == len(names) == observation_size()
+    assert sum(len(columns_of(row)) for row in FEATURES) + 1 == observation_size()
+
+
+def test_start_observation_has_the_flag_the_vcpus_and_nothing_else():
+    seen = observed(PATH=START, N_VCPUS=8)
+    set_columns = {name: value for name, value in seen.items() if value != 0}
+    assert set_columns.keys() == {"is_start", "n_vcpus"}
+    assert set_columns["is_start"] == 1
+
+
+def test_one_column_of_each_category_is_set():
+    seen = observed(PATH=Path.ZAP, LEAF=Leaf.MEM_TRACK, OPERAND=169, ENTRY_STATE=EntryState.BLOCKED)
+    assert {name for name, value in seen.items() if value == 1 and "=" in name} == {
+        "path=ZAP",
+        "leaf=MEM_TRACK",
+        "operand=EPOCH",
+        "entry_state=BLOCKED",
+    }
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        (NONE, EntryClass.NO_ENTRY),
+        (EntryState.FREE, EntryClass.FREE),
+        (EntryState.PENDING, EntryClass.PENDING),
+        (EntryState.PENDING_BLOCKED, EntryClass.BLOCKED),
+        (EntryState.MAPPED, EntryClass.MAPPED),
+        (EntryState.NL_MAPPED, EntryClass.TABLE),
+        (EntryState.EXPORTED_DIRTY, EntryClass.OTHER),
+    ],
+)
+def test_entry_states_fall_into_classes(state, expected):
+    assert observed(ENTRY_STATE=state)[f"entry_state={expected.name}"] == 1
+
+
+def busy_replies():
+    """Yield (leaf, operand, lock) of every lock that a host call may find busy."""
+    for leaf, call in calls().items():
+        for step in call.steps:
+            if leaf <= Leaf.MR_EXTEND and step.op in (Op.ACQUIRE, Op.ACQUIRE_IF_ARMED):
+                yield leaf, step.operand, step.lock
+
+
+@pytest.mark.parametrize(("leaf", "operand", "lock"), list(busy_replies()))
+def test_operand_class_names_the_lock_of_the_module_s_table(leaf, operand, lock):
+    named = {
+        Lock.TREE: OperandClass.TREE,
+        Lock.ENTRY: OperandClass.ENTRY,
+        Lock.EPOCH: OperandClass.EPOCH,
+        Lock.TDR: OperandClass.TDR,
+    }
+    expected = named.get(lock, OperandClass.OTHER)
+    if lock == Lock.PAGE and operand == 1 and leaf != Leaf.PHYMEM_PAGE_WBINVD:
+        expected = OperandClass.ENTRY  # RCX stands for the entry and for its page
+    assert operand_class(leaf, operand) == expected
+
+
+def test_unknown_operands_are_other():
+    assert operand_class(Leaf.MEM_TRACK, 1 << 31) == OperandClass.OTHER
+    assert operand_class(Leaf.MEM_TRACK, -1) == OperandClass.OTHER
+
+
+@given(cycles=st.integers(0, (1 << 32) - 1))
+def test_cycles_are_scaled_by_their_logarithm(cycles):
+    seen = observed(BUSY_CYCLES=cycles)["busy_cycles"]
+    assert seen == pytest.approx(math.log2(1 + cycles) / 32, abs=1e-6)  # float32
+
+
+def test_flags_and_levels_are_plain():
+    seen = observed(HAS_EVENTS=1, LEVEL=1)
+    assert seen["has_events"] == 1
+    assert seen["level"] == pytest.approx(1 / 3)
+
+
+def in_range(row):
+    """Return a strategy for the values of a feature, and beyond if it is clipped."""
+    if row.scale == Scale.ONE_HOT:
+        return st.integers(row.low, row.high)
+    return st.integers(-5, 1 << 62)
+
+
+@settings(deadline=None)
+@given(values=st.tuples(*(in_range(row) for row in FEATURES)))
+def test_any_observation_is_in_the_space(values):
+    features = np.zeros((1, N_FEATURES), np.int64)
+    for row, value in zip(FEATURES, values, strict=True):
+        features[0, row.feature] = value
+    out = np.full((1, observation_size()), np.nan, np.float32)
+    observe(features, out)
+    assert observation_space().contains(out[0])
+
+
+def test_a_batch_is_observed_row_by_row():
+    rng = np.random.default_rng(1)
+    features = rng.integers(0, 4, (7, N_FEATURES))
+    together = np.empty((7, observation_size()), np.float32)
+    observe(features, together)
+    for index in range(7):
+        alone = np.empty((1, observation_size()), np.float32)
+        observe(features[index : index + 1], alone)
+        assert (alone[0] == together[index]).all()
+
+
+def test_action_space_is_the_three_actions():
+    assert action_space().n == len(Action)
+
+
+@pytest.mark.parametrize("table", [feature_table, action_table])
+def test_tables_fit_into_a_docstring(table):
+    lines = table().splitlines()
+    assert max(map(len, lines)) <= DOCSTRING_WIDTH
+    assert len(set(map(len, lines))) == 1
+
+
+def test_feature_table_has_the_headings_of_the_environment():
+    head = feature_table().splitlines()[0]
+    assert [cell.strip() for cell in head.split("|")[1:-1]] == [
+        "number",
+        "name",
+        "meaning",
+        "unit",
+        "low",
+        "high",
+    ]
+
+
+def test_tables_name_every_feature():
+    for row in FEATURES:
+        assert f" {row.name} " in feature_table()
+        assert f" {row.name} " in reading_table()
