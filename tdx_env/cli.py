@@ -1,0 +1,90 @@
+"""The command `tdx-env`: scenarios, single episodes, status codes, conflicts."""
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tdx_env.errors import TdxEnvError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", help="Override: costs.bare=2300, host.n_vcpus=4..8")
+]
+CostsFile = Annotated[Path | None, typer.Option("--costs", help="TOML file of measured costs")]
+
+
+@app.command("list")
+def list_scenarios(
+    split: Annotated[str | None, typer.Argument(help="train, validation or test")] = None,
+) -> None:
+    """List the scenarios."""
+    from tdx_env.cli_scenarios import list_command
+
+    list_command(split)
+
+
+@app.command("show")
+def show(name: str, set_: Overrides = None, costs: CostsFile = None) -> None:
+    """Show every parameter of a scenario, with unit, range and source."""
+    from tdx_env.cli_scenarios import show_command
+    from tdx_env.scenarios import overrides_from
+
+    show_command(name, overrides_from(set_ or [], costs))
+
+
+@app.command("simulate")
+def simulate(
+    name: Annotated[str, typer.Argument(help="Scenario: a name of `list`, or a TOML file")],
+    policy: Annotated[str, typer.Option(help="Name, FILE.py:FUNCTION or folder")] = "P18",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the episode")] = 0,
+    conflicts: Annotated[int, typer.Option(min=0, help="Conflicts to show")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON")] = False,
+    set_: Overrides = None,
+    costs: CostsFile = None,
+) -> None:
+    """Run one episode and give a readable account of it."""
+    from tdx_env.scenarios import load, overrides_from
+    from tdx_env.simulate import account_text, load_policy
+    from tdx_env.simulate import simulate as run_episode
+
+    scenario = load(name, overrides_from(set_ or [], costs))
+    account = run_episode(scenario, load_policy(policy), seed, conflicts)
+    print(json.dumps(asdict(account), indent=2) if as_json else account_text(account))
+
+
+@app.command("decode")
+def decode(status: Annotated[str, typer.Argument(help="e.g. 0x8000020000000092")]) -> None:
+    """Say in words what a TDX completion status means."""
+    from tdx_env.cli_module import decode_command
+
+    decode_command(status)
+
+
+@app.command("conflicts")
+def conflicts(
+    a: Annotated[str | None, typer.Argument(help="The call that holds, e.g. PAGE.AUG")] = None,
+    b: Annotated[str | None, typer.Argument(help="The call that comes")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON")] = False,
+) -> None:
+    """Show who gets which status when one call holds and another comes."""
+    from tdx_env.cli_module import conflicts_command
+
+    conflicts_command(a, b, as_json)
+
+
+def main() -> None:
+    """Run the command; a mistake of the user's is one line and exit code 2."""
+    try:
+        app()
+    except TdxEnvError as error:
+        print(f"tdx-env: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+if __name__ == "__main__":
+    main()
