@@ -85,6 +85,16 @@ def decision(function: _Function) -> _Function:
     return compiled(function, DECISION_SIGNATURE)
 
 
+def inner(function: _Function) -> _Function:
+    """Compile a function of the simulator that only other compiled functions call.
+
+    Leaving out the entry from Python saves a third of the compile time.
+    """
+    if numba.config.DISABLE_JIT:
+        return function
+    return compiled(function, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+
+
 def kernel(function: _Function) -> _Function:
     """Compile a function of the simulator when it is first called.
 

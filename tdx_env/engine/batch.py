@@ -16,7 +16,7 @@ from tdx_env.engine.loop import advance
 from tdx_env.engine.memory import Block, addresses_of, pick
 from tdx_env.engine.start import start
 from tdx_env.host.busy import decide
-from tdx_env.jit import DECISION_SIGNATURE, compiled, decision, kernel
+from tdx_env.jit import DECISION_SIGNATURE, compiled, decision, inner, kernel
 from tdx_env.module.seamcalls import program as steps_of
 from tdx_env.state.actors import ACTOR, ENTRY
 from tdx_env.state.calls import NONE
@@ -42,7 +42,7 @@ def _ask() -> Decide:
     return decision(leave_open)
 
 
-@kernel
+@inner
 def _show_no_decision(world: World, features: NDArray[np.int64]) -> None:
     """Make the features those of a moment without a decision: only RETRY, path NONE."""
     features[:] = 0

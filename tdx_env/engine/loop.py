@@ -30,7 +30,7 @@ from tdx_env.host.zap import (
     pass_trigger,
     request_for_zap,
 )
-from tdx_env.jit import kernel
+from tdx_env.jit import inner
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import NEVER, Exit, Kick, Purpose, State
 from tdx_env.state.booking import book, charge_cell, end_stretch
@@ -39,7 +39,7 @@ from tdx_env.state.discipline import ASK
 from tdx_env.state.world import End, World
 
 
-@kernel
+@inner
 def next_actor(due: np.ndarray, n_actors: int) -> int:
     """Return the actor with the smallest (due, number)."""
     first = 0
@@ -51,7 +51,7 @@ def next_actor(due: np.ndarray, n_actors: int) -> int:
     return first
 
 
-@kernel
+@inner
 def _serve_interrupt(world: World, vcpu: int) -> None:
     """Handle HOST_IRQ: served, back to the guest."""
     book(world, vcpu, world.actors["row"][vcpu]["category"])
@@ -59,7 +59,7 @@ def _serve_interrupt(world: World, vcpu: int) -> None:
     enter_run_loop(world, vcpu)
 
 
-@kernel
+@inner
 def _wake_up(world: World, vcpu: int) -> None:
     """Handle HALTED: an interrupt ends HLT."""
     me = world.actors["row"][vcpu]
@@ -71,7 +71,7 @@ def _wake_up(world: World, vcpu: int) -> None:
     enter_run_loop(world, vcpu)
 
 
-@kernel
+@inner
 def _back_from_user(world: World, actor: int) -> None:
     """Handle USER_EXIT: a conversion begins, a fault is tried again, a build call repeated."""
     me = world.actors["row"][actor]
@@ -84,7 +84,7 @@ def _back_from_user(world: World, actor: int) -> None:
         enter_run_loop(world, actor)
 
 
-@kernel
+@inner
 def _sent(world: World, actor: int) -> None:
     """Handle KICK_SEND: all IPIs are out; wait for those who have not left the guest."""
     me = world.actors["row"][actor]
@@ -99,13 +99,13 @@ def _sent(world: World, actor: int) -> None:
     world.actors["due"][actor] = NEVER
 
 
-@kernel
+@inner
 def _booked(world: World, actor: int) -> None:
     """Book the activity that ends."""
     book(world, actor, world.actors["row"][actor]["category"])
 
 
-@kernel
+@inner
 def _rescheduled(world: World, actor: int) -> None:
     """Handle RESCHED: take mmu_lock again, behind those who wait."""
     _booked(world, actor)
@@ -115,7 +115,7 @@ def _rescheduled(world: World, actor: int) -> None:
         with_mmu_lock(world, actor)
 
 
-@kernel
+@inner
 def _handle_guest(world: World, actor: int, state: int) -> None:
     """Handle the end of what a vCPU does in the guest."""
     if state == State.COMPUTE:
@@ -134,7 +134,7 @@ def _handle_guest(world: World, actor: int, state: int) -> None:
         try_again(world, actor)
 
 
-@kernel
+@inner
 def _handle_vcpu(world: World, actor: int, state: int) -> None:
     """Handle the end of what a vCPU thread does in the host, call chains aside."""
     if state == State.TD_EXIT:
@@ -156,7 +156,7 @@ def _handle_vcpu(world: World, actor: int, state: int) -> None:
         end_pass(world, actor)
 
 
-@kernel
+@inner
 def _handle_host(world: World, actor: int, state: int) -> None:
     """Handle the end of a wait, a kick, a decision or a step of the zap path."""
     if state == State.MMU_GRANTED:
@@ -188,7 +188,7 @@ def _handle_host(world: World, actor: int, state: int) -> None:
         end_hold(world, actor)
 
 
-@kernel
+@inner
 def handle(world: World, actor: int) -> None:
     """Move the actor that is due one state on."""
     state = world.actors["row"][actor]["state"]
@@ -203,7 +203,7 @@ def handle(world: World, actor: int) -> None:
         _handle_host(world, actor, state)
 
 
-@kernel
+@inner
 def _trace_event(world: World, actor: int) -> None:
     """Keep the event, if events are traced and there is room."""
     run = world.run
@@ -218,7 +218,7 @@ def _trace_event(world: World, actor: int) -> None:
     run["n_traced"] += 1
 
 
-@kernel
+@inner
 def finish(world: World) -> None:
     """Close the books: every open activity, cell and stretch, and the cost of not finishing."""
     run = world.run
@@ -230,7 +230,7 @@ def finish(world: World) -> None:
         run["tail_cost"] = run["n_actors"] * max(0, run["time_cap"] - run["now"])
 
 
-@kernel
+@inner
 def advance(world: World, features: NDArray[np.int64], policy: object) -> int:
     """Run until a decision is left to the caller or the episode ends.
 

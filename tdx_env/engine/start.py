@@ -5,7 +5,7 @@ import numpy as np
 from tdx_env.guest.interrupts import device_gap
 from tdx_env.guest.items import begin_item, is_foreground
 from tdx_env.host.zap import start_task_item
-from tdx_env.jit import kernel
+from tdx_env.jit import inner
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import NEVER, Program, Spte, State, Task
 from tdx_env.state.calls import MAX_STEPS, N_LEAVES, NONE, Delay, EntryState, Leaf, Op
@@ -26,7 +26,7 @@ _FIRST_KICK_WAIT = 5_000
 _FIRST_KICK_TARGET = 10_500
 
 
-@kernel
+@inner
 def _draw_cost(world: World, cost: int) -> int:
     """Draw one cost from the allowed bands of its range [cycles]."""
     setup = world.setup
@@ -48,7 +48,7 @@ def _draw_cost(world: World, cost: int) -> int:
     return low + span * fine // (N_BANDS << _FINE_BITS)
 
 
-@kernel
+@inner
 def _cost_of(leaf: int) -> int:
     """Return the Cost of a whole successful call, or NONE."""
     if leaf == Leaf.MEM_SEPT_ADD:
@@ -76,7 +76,7 @@ def _cost_of(leaf: int) -> int:
     return NONE
 
 
-@kernel
+@inner
 def _set_delays(world: World) -> None:
     """Work out the delays between the steps of every call from the drawn costs."""
     run = world.run
@@ -105,13 +105,13 @@ def _set_delays(world: World) -> None:
         delays[Delay.BODY] = max(0, costs[total] - others)
 
 
-@kernel
+@inner
 def _draw_size(world: World, number: int, low: int, high: int) -> int:
     """Draw one size of the episode."""
     return uniform(low, high, draw(world.run["seed"], Draw.SIZE, 0, number, 0))
 
 
-@kernel
+@inner
 def _draw_groups(world: World) -> None:
     """Draw the guest groups' sizes and give them their vCPUs."""
     run = world.run
@@ -137,7 +137,7 @@ def _draw_groups(world: World) -> None:
         left -= drawn[group][0]
 
 
-@kernel
+@inner
 def _draw_tasks(world: World) -> None:
     """Draw the host tasks' sizes and number them."""
     run = world.run
@@ -155,7 +155,7 @@ def _draw_tasks(world: World) -> None:
     run["n_actors"] = actor
 
 
-@kernel
+@inner
 def _set_entry(world: World, entry: int, state: int, spte: int) -> None:
     """Give one S-EPT entry its first state."""
     row = world.entries["row"][entry]
@@ -169,7 +169,7 @@ def _set_entry(world: World, entry: int, state: int, spte: int) -> None:
     row["purge"] = 0
 
 
-@kernel
+@inner
 def _set_region(world: World, region: int, initial: int) -> None:
     """Give a 2M region's entries their first state."""
     run = world.run
@@ -192,7 +192,7 @@ def _set_region(world: World, region: int, initial: int) -> None:
         _set_entry(world, entry, page_state, page_spte)
 
 
-@kernel
+@inner
 def _lay_out_memory(world: World) -> None:
     """Give every S-EPT entry its first state."""
     run = world.run
@@ -217,7 +217,7 @@ def _lay_out_memory(world: World) -> None:
         _set_entry(world, entry, state, spte)
 
 
-@kernel
+@inner
 def _clear_actor(world: World, actor: int) -> None:
     """Give an actor's record its first values; all else in it is zero."""
     me = world.actors["row"][actor]
@@ -239,7 +239,7 @@ def _clear_actor(world: World, actor: int) -> None:
     world.actors["due"][actor] = NEVER
 
 
-@kernel
+@inner
 def _start_interrupts(world: World, vcpu: int) -> None:
     """Set when the vCPU's first tick and device interrupt come."""
     run = world.run
@@ -251,7 +251,7 @@ def _start_interrupts(world: World, vcpu: int) -> None:
         me["device_at"] = device_gap(world, vcpu, 0)
 
 
-@kernel
+@inner
 def _start_vcpu(world: World, vcpu: int) -> None:
     """Set a vCPU going."""
     run = world.run
@@ -273,7 +273,7 @@ def _start_vcpu(world: World, vcpu: int) -> None:
         world.actors["due"][vcpu] = uniform(0, _FIRST_ENTRY_SPREAD, bits)
 
 
-@kernel
+@inner
 def _start_vcpus(world: World) -> None:
     """Set all vCPUs going, group by group."""
     run = world.run
@@ -292,7 +292,7 @@ def _start_vcpus(world: World) -> None:
             _start_vcpu(world, vcpu)
 
 
-@kernel
+@inner
 def _start_tasks(world: World) -> None:
     """Set all host tasks going."""
     run = world.run
@@ -307,7 +307,7 @@ def _start_tasks(world: World) -> None:
             start_task_item(world, drawn[2] + member)
 
 
-@kernel
+@inner
 def _set_scalars(world: World) -> None:
     """Give the run's scalars their first values; all else is zero."""
     run = world.run
@@ -337,7 +337,7 @@ def _set_scalars(world: World) -> None:
         run["holder_leaf"][word] = NONE
 
 
-@kernel
+@inner
 def start(world: World, seed: np.uint64) -> None:
     """Start an episode in arrays that are all zero.
 

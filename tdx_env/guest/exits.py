@@ -2,7 +2,7 @@
 
 from tdx_env.guest.items import entry_of_item
 from tdx_env.guest.walk import walk_end
-from tdx_env.jit import kernel
+from tdx_env.jit import inner
 from tdx_env.module.zero_step import after_vm_exit, log_ept_violation
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import Exit, Kick, Phase, Program, State
@@ -12,7 +12,7 @@ from tdx_env.state.costs import Cost
 from tdx_env.state.world import World
 
 
-@kernel
+@inner
 def vm_exit_filter(world: World, actor: int) -> None:
     """Do what the module does at every VM exit: progress since VP.ENTER clears zero-step."""
     me = world.actors["row"][actor]
@@ -24,7 +24,7 @@ def vm_exit_filter(world: World, actor: int) -> None:
     me["zs_listed"] = listed
 
 
-@kernel
+@inner
 def fault_target(world: World, actor: int) -> int:
     """Return the leaf entry that a fault of the vCPU's current instruction is about."""
     me = world.actors["row"][actor]
@@ -42,7 +42,7 @@ def fault_target(world: World, actor: int) -> int:
     return entry
 
 
-@kernel
+@inner
 def _log(world: World, actor: int) -> None:
     """Let zero-step log a hardware EPT violation."""
     me = world.actors["row"][actor]
@@ -59,7 +59,7 @@ def _log(world: World, actor: int) -> None:
     me["zs_listed"] = listed
 
 
-@kernel
+@inner
 def _trip_of(world: World, actor: int, reason: int) -> int:
     """Return the category that an exit and the re-entry after it are booked to."""
     me = world.actors["row"][actor]
@@ -72,7 +72,7 @@ def _trip_of(world: World, actor: int, reason: int) -> int:
     return Category.EXIT_ENTRY
 
 
-@kernel
+@inner
 def begin_exit(world: World, actor: int, reason: int) -> None:
     """Start a TD exit."""
     run = world.run
@@ -97,7 +97,7 @@ def begin_exit(world: World, actor: int, reason: int) -> None:
     world.actors["due"][actor] = run["now"] + run["costs"][Cost.TD_EXIT]
 
 
-@kernel
+@inner
 def begin_interrupt_exit(world: World, actor: int) -> None:
     """Start the TD exit of an IPI that has arrived, else of a tick or device interrupt."""
     if world.actors["row"][actor]["ipi_at"] <= world.run["now"]:

@@ -2,25 +2,25 @@
 
 import numpy as np
 
-from tdx_env.jit import kernel
+from tdx_env.jit import inner
 from tdx_env.state.draws import draw, uniform
 from tdx_env.state.streams import Draw
 from tdx_env.state.world import World
 
 
-@kernel
+@inner
 def next_interrupt(me: np.void) -> int:
     """Return the time of the vCPU's next tick or device interrupt [cycles], or NEVER."""
     return min(me["tick_at"], me["device_at"])
 
 
-@kernel
+@inner
 def next_event(me: np.void) -> int:
     """Return the time at which the vCPU is next disturbed in the guest: interrupt or IPI."""
     return min(min(me["tick_at"], me["device_at"]), me["ipi_at"])
 
 
-@kernel
+@inner
 def device_gap(world: World, actor: int, number: int) -> int:
     """Return the cycles before device interrupt ``number``."""
     run = world.run
@@ -28,7 +28,7 @@ def device_gap(world: World, actor: int, number: int) -> int:
     return uniform(1, 2 * gap - 1, draw(run["seed"], Draw.DEVICE, actor, number, 0))
 
 
-@kernel
+@inner
 def pass_interrupts(world: World, actor: int) -> None:
     """Pass over every tick and device interrupt that is due."""
     run = world.run

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tdx_env.jit import kernel
+from tdx_env.jit import inner
 from tdx_env.state.actors import Phase, Program, State
 from tdx_env.state.calls import NONE
 from tdx_env.state.draws import own, uniform
@@ -13,7 +13,7 @@ FOR_EVER = 1 << 60  # compute left of a vCPU that only spins [cycles]
 RIP_OF_HANDLER = -2  # the guest's #VE handler
 
 
-@kernel
+@inner
 def has_items(me: np.void) -> bool:
     """Say whether the vCPU's program has a next item."""
     if me["program"] == Program.IDLE or me["program"] == Program.HAMMER:
@@ -21,7 +21,7 @@ def has_items(me: np.void) -> bool:
     return bool(me["item"] < me["items"])
 
 
-@kernel
+@inner
 def is_foreground(program: int) -> bool:
     """Say whether a program's items are part of the episode's work."""
     return bool(
@@ -29,7 +29,7 @@ def is_foreground(program: int) -> bool:
     )
 
 
-@kernel
+@inner
 def entry_of_unit(world: World, area: int, level: int, unit: int) -> int:
     """Return the S-EPT entry of a page (level 0) or region (level 1) of an area."""
     run = world.run
@@ -39,7 +39,7 @@ def entry_of_unit(world: World, area: int, level: int, unit: int) -> int:
     return run["first_pd"] + first_region + unit
 
 
-@kernel
+@inner
 def unit_of_item(world: World, actor: int) -> int:
     """Return the page or region, within its area, of the vCPU's current item."""
     me = world.actors["row"][actor]
@@ -50,14 +50,14 @@ def unit_of_item(world: World, actor: int) -> int:
     return me["member"] * group["stride"] + me["item"] * step
 
 
-@kernel
+@inner
 def entry_of_item(world: World, actor: int) -> int:
     """Return the S-EPT entry of the vCPU's current item."""
     group = world.setup["groups"][world.actors["row"][actor]["group"]]
     return entry_of_unit(world, group["area"], group["level"], unit_of_item(world, actor))
 
 
-@kernel
+@inner
 def rip_of_instruction(world: World, me: np.void) -> int:
     """Return the RIP of the current item's instruction."""
     if world.setup["groups"][me["group"]]["same_rip"]:
@@ -65,7 +65,7 @@ def rip_of_instruction(world: World, me: np.void) -> int:
     return 2 * np.int64(me["item"]) + 1
 
 
-@kernel
+@inner
 def is_trigger_reached(world: World, task: int) -> bool:
     """Say whether the vCPU that a host task waits for has begun the item it waits for."""
     run = world.run
@@ -82,7 +82,7 @@ def is_trigger_reached(world: World, task: int) -> bool:
     return bool(vcpu["item"] >= me["item"] * row["trigger_period"])
 
 
-@kernel
+@inner
 def wake_tasks(world: World) -> None:
     """Let every host task go on whose trigger is reached now."""
     run = world.run
@@ -91,7 +91,7 @@ def wake_tasks(world: World) -> None:
             world.actors["due"][task] = run["now"]
 
 
-@kernel
+@inner
 def think(world: World, actor: int) -> int:
     """Draw the compute before the vCPU's instruction [cycles]."""
     group = world.setup["groups"][world.actors["row"][actor]["group"]]
@@ -99,7 +99,7 @@ def think(world: World, actor: int) -> int:
     return uniform(group["think_low"], group["think_high"], bits)
 
 
-@kernel
+@inner
 def begin_item(world: World, actor: int) -> None:
     """Begin the vCPU's current item with its thinking; without one, spin for ever."""
     me = world.actors["row"][actor]
@@ -108,7 +108,7 @@ def begin_item(world: World, actor: int) -> None:
     me["remaining"] = think(world, actor) if has_items(me) else FOR_EVER
 
 
-@kernel
+@inner
 def finish_item(world: World, actor: int) -> None:
     """Count the vCPU's item as done and begin the next one."""
     run = world.run

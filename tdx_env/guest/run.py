@@ -11,7 +11,7 @@ from tdx_env.guest.items import (
 )
 from tdx_env.guest.tdcalls import start_tdcall
 from tdx_env.guest.walk import walk_end
-from tdx_env.jit import kernel
+from tdx_env.jit import inner
 from tdx_env.module.sept import is_acceptable, is_guest_accessible
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import Exit, Phase, Program, State
@@ -23,7 +23,7 @@ from tdx_env.state.streams import Draw
 from tdx_env.state.world import World
 
 
-@kernel
+@inner
 def _run_until_disturbed(world: World, actor: int, state: int) -> None:
     """Compute or touch for the cycles that remain, or until an interrupt comes."""
     run = world.run
@@ -34,7 +34,7 @@ def _run_until_disturbed(world: World, actor: int, state: int) -> None:
     world.actors["due"][actor] = min(run["now"] + me["remaining"], next_event(me))
 
 
-@kernel
+@inner
 def _compute(world: World, actor: int) -> None:
     """Think on."""
     me = world.actors["row"][actor]
@@ -42,7 +42,7 @@ def _compute(world: World, actor: int) -> None:
     _run_until_disturbed(world, actor, State.COMPUTE)
 
 
-@kernel
+@inner
 def _touch(world: World, actor: int) -> None:
     """Access the item's page: copy it, take a #VE, or fault."""
     run = world.run
@@ -63,7 +63,7 @@ def _touch(world: World, actor: int) -> None:
     begin_exit(world, actor, Exit.EPT_VIOLATION)
 
 
-@kernel
+@inner
 def _hammer(world: World, actor: int) -> None:
     """Issue the hostile TDCALL on whatever entry the host works on."""
     run = world.run
@@ -76,7 +76,7 @@ def _hammer(world: World, actor: int) -> None:
     _compute(world, actor)
 
 
-@kernel
+@inner
 def continue_guest(world: World, actor: int) -> None:
     """Execute what comes next in the guest, or leave it for an interrupt that is due."""
     run = world.run
@@ -103,7 +103,7 @@ def continue_guest(world: World, actor: int) -> None:
         begin_exit(world, actor, Exit.MAP_GPA)
 
 
-@kernel
+@inner
 def stop_computing(world: World, actor: int) -> None:
     """Handle COMPUTE: thought enough, or disturbed."""
     me = world.actors["row"][actor]
@@ -112,7 +112,7 @@ def stop_computing(world: World, actor: int) -> None:
     continue_guest(world, actor)
 
 
-@kernel
+@inner
 def stop_touching(world: World, actor: int) -> None:
     """Handle TOUCH: copied all, or disturbed."""
     me = world.actors["row"][actor]
@@ -125,7 +125,7 @@ def stop_touching(world: World, actor: int) -> None:
     continue_guest(world, actor)
 
 
-@kernel
+@inner
 def accept_in_handler(world: World, actor: int) -> None:
     """Handle VE: the guest's #VE handler accepts the page that was touched."""
     me = world.actors["row"][actor]
@@ -135,7 +135,7 @@ def accept_in_handler(world: World, actor: int) -> None:
     start_tdcall(world, actor, Leaf.ACCEPT, end)
 
 
-@kernel
+@inner
 def return_to_guest(world: World, actor: int) -> None:
     """Handle TDCALL_RETURN: the guest looks at the status of its TDCALL."""
     run = world.run
@@ -158,7 +158,7 @@ def return_to_guest(world: World, actor: int) -> None:
     continue_guest(world, actor)
 
 
-@kernel
+@inner
 def try_again(world: World, actor: int) -> None:
     """Handle RETRY_WAIT: the guest repeats what was refused."""
     book(world, actor, world.actors["row"][actor]["category"])

@@ -3,7 +3,7 @@
 from tdx_env.guest.exits import begin_exit, begin_interrupt_exit, vm_exit_filter
 from tdx_env.guest.interrupts import next_event
 from tdx_env.guest.walk import level_of, walk_end
-from tdx_env.jit import kernel
+from tdx_env.jit import inner
 from tdx_env.module.host_priority import after_tdcall
 from tdx_env.module.locks import LockResult, entry_acquire_guest, entry_release
 from tdx_env.module.sept import is_acceptable, is_guest_accessible, next_state
@@ -19,7 +19,7 @@ from tdx_env.state.world import World
 _PAGES_SHIFT = PAGES_PER_2M.bit_length() - 1
 
 
-@kernel
+@inner
 def start_tdcall(world: World, actor: int, leaf: int, entry: int) -> None:
     """Start a TDCALL on the entry that the guest asks for."""
     run = world.run
@@ -35,13 +35,13 @@ def start_tdcall(world: World, actor: int, leaf: int, entry: int) -> None:
     world.actors["due"][actor] = run["now"] + jitter(run["costs"][Cost.TDCALL] >> 1, bits)
 
 
-@kernel
+@inner
 def _accept_step(world: World) -> int:
     """Return the cycles that ACCEPT needs for one 4K page of a 2M page."""
     return max(1, world.run["costs"][Cost.ACCEPT_2M] >> _PAGES_SHIFT)
 
 
-@kernel
+@inner
 def schedule_hold(world: World, actor: int) -> None:
     """Set when a 2M ACCEPT lets go: at its end, or at the poll after an interrupt has come."""
     me = world.actors["row"][actor]
@@ -52,7 +52,7 @@ def schedule_hold(world: World, actor: int) -> None:
     world.actors["due"][actor] = me["started"] + min(left, pages) * step
 
 
-@kernel
+@inner
 def is_long_accept(world: World, actor: int) -> bool:
     """Say whether the vCPU initialises a 2M page, which an interrupt can stop between 4K pages."""
     me = world.actors["row"][actor]
@@ -64,7 +64,7 @@ def is_long_accept(world: World, actor: int) -> bool:
     )
 
 
-@kernel
+@inner
 def _refused_walk(world: World, actor: int, end: int) -> int:
     """Return how ACCEPT ends whose walk stopped above the level asked for: no lock is taken."""
     state = world.entries["row"][end]["state"]
@@ -73,7 +73,7 @@ def _refused_walk(world: World, actor: int, end: int) -> int:
     return Outcome.EPT_VIOLATION
 
 
-@kernel
+@inner
 def _outcome_under_lock(leaf: int, state: int) -> int:
     """Return how the TDCALL ends, given the state of the entry it has locked."""
     if leaf == Leaf.ACCEPT:
@@ -96,7 +96,7 @@ def _outcome_under_lock(leaf: int, state: int) -> int:
     return Outcome.SUCCESS
 
 
-@kernel
+@inner
 def _exit_with_violation(world: World, actor: int) -> None:
     """Leave the guest with an EPT violation of type ACCEPT, which zero-step does not count."""
     me = world.actors["row"][actor]
@@ -105,7 +105,7 @@ def _exit_with_violation(world: World, actor: int) -> None:
     begin_exit(world, actor, Exit.EPT_VIOLATION)
 
 
-@kernel
+@inner
 def tdcall_over(world: World, actor: int) -> None:
     """Run the TDCALL epilogue: host-priority time-out, or back to the guest."""
     run = world.run
@@ -131,7 +131,7 @@ def tdcall_over(world: World, actor: int) -> None:
     world.actors["due"][actor] = run["now"] + cost - (cost >> 1)
 
 
-@kernel
+@inner
 def _hold(world: World, actor: int) -> None:
     """Keep the entry that was just locked for as long as the TDCALL needs it."""
     run = world.run
@@ -147,7 +147,7 @@ def _hold(world: World, actor: int) -> None:
         world.actors["due"][actor] = run["now"] + run["costs"][Cost.ACCEPT_4K]
 
 
-@kernel
+@inner
 def try_entry(world: World, actor: int) -> None:
     """Handle TDCALL: walk, then try the entry's lock as a guest."""
     run = world.run
@@ -180,7 +180,7 @@ def try_entry(world: World, actor: int) -> None:
     tdcall_over(world, actor)
 
 
-@kernel
+@inner
 def _commit_accept(world: World, actor: int) -> None:
     """Store what ACCEPT did; the plain store and the unlock leave no host-priority mark.
 
@@ -200,7 +200,7 @@ def _commit_accept(world: World, actor: int) -> None:
     entry["state"] = next_state(Leaf.ACCEPT, entry["state"])
 
 
-@kernel
+@inner
 def let_entry_go(world: World, actor: int) -> None:
     """Handle HOLD: release the entry and end the TDCALL."""
     me = world.actors["row"][actor]

@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from tdx_env.jit import kernel
+from tdx_env.jit import inner
 from tdx_env.state.calls import EntryState
 from tdx_env.state.world import World
 
 _REGIONS_SHIFT = 9  # 512 PD entries belong to one entry of level 2
 
 
-@kernel
+@inner
 def level_of(run: np.void, entry: int) -> int:
     """Return the level of an entry: 0 for 4K, 1 for 2M, 2 and 3 above."""
     if entry < run["first_pd"]:
@@ -21,7 +21,7 @@ def level_of(run: np.void, entry: int) -> int:
     return 3
 
 
-@kernel
+@inner
 def ancestor(run: np.void, entry: int, level: int) -> int:
     """Return the entry of the given level on the way to this one (itself at its own level)."""
     if level == 3:
@@ -36,7 +36,7 @@ def ancestor(run: np.void, entry: int, level: int) -> int:
     return run["first_l2"] + ((pd - run["first_pd"]) >> _REGIONS_SHIFT)
 
 
-@kernel
+@inner
 def walk_end(world: World, entry: int) -> int:
     """Return where a walk to an entry ends: at the first one on the way that is not NL_MAPPED."""
     run = world.run

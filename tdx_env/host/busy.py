@@ -19,7 +19,7 @@ from tdx_env.host.kick import begin_kick, leave_guest_mode, release_gate
 from tdx_env.host.mmu_lock import release_mmu, release_seamcall_lock, request_mmu
 from tdx_env.host.seamcalls import new_call
 from tdx_env.host.zap import is_vcpu
-from tdx_env.jit import kernel
+from tdx_env.jit import inner
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import Kick, Path, Purpose, State
 from tdx_env.state.booking import book
@@ -35,7 +35,7 @@ _SEPT_TREE = 146
 _LOTTERY_SHIFT = np.uint64(33)
 
 
-@kernel
+@inner
 def seamcall_returned(world: World, actor: int) -> None:
     """Handle SEAM_RETURN: the caller looks at the status of a call that failed."""
     me = world.actors["row"][actor]
@@ -55,7 +55,7 @@ def seamcall_returned(world: World, actor: int) -> None:
         kill(world, actor, me["leaf"], outcome)
 
 
-@kernel
+@inner
 def _on_busy(world: World, actor: int) -> None:
     """Learn from a busy reply; ask for a decision, or run the discipline's exhaustion."""
     run = world.run
@@ -80,7 +80,7 @@ def _on_busy(world: World, actor: int) -> None:
     _fill_features(world, actor)
 
 
-@kernel
+@inner
 def _fill_mask(world: World, actor: int) -> None:
     """Note which actions are allowed."""
     run = world.run
@@ -90,7 +90,7 @@ def _fill_mask(world: World, actor: int) -> None:
     run["mask"][Action.YIELD] = path != Path.ZAP or world.discipline["zap_yield"] != 0
 
 
-@kernel
+@inner
 def _fill_features(world: World, actor: int) -> None:
     """Note what the host can know at this decision."""
     run = world.run
@@ -134,7 +134,7 @@ def _fill_features(world: World, actor: int) -> None:
     f[Feature.LOTTERY] = np.int64(own(world, actor, Draw.LOTTERY) >> _LOTTERY_SHIFT)
 
 
-@kernel
+@inner
 def decide(world: World, action: int) -> None:
     """Give the actor that waits for a decision its action; a masked one becomes RETRY."""
     run = world.run
@@ -153,7 +153,7 @@ def decide(world: World, action: int) -> None:
     _trace_decision(world, actor)
 
 
-@kernel
+@inner
 def _trace_decision(world: World, actor: int) -> None:
     """Keep the decision, if decisions are traced and there is room."""
     run = world.run
@@ -173,7 +173,7 @@ def _trace_decision(world: World, actor: int) -> None:
     run["n_decisions_traced"] += 1
 
 
-@kernel
+@inner
 def act(world: World, actor: int) -> None:
     """Handle DECIDED: carry out the decision."""
     me = world.actors["row"][actor]
@@ -186,7 +186,7 @@ def act(world: World, actor: int) -> None:
         _yield(world, actor)
 
 
-@kernel
+@inner
 def _kick(world: World, actor: int, force_gate: int) -> None:
     """Kick all vCPUs, then issue the call again."""
     me = world.actors["row"][actor]
@@ -196,7 +196,7 @@ def _kick(world: World, actor: int, force_gate: int) -> None:
     begin_kick(world, actor, Purpose.REISSUE, Kick.DECISION, force_gate)
 
 
-@kernel
+@inner
 def _yield(world: World, actor: int) -> None:
     """Give up for now and come back, in the way of the path."""
     me = world.actors["row"][actor]
@@ -217,7 +217,7 @@ def _yield(world: World, actor: int) -> None:
             yield_to_run_loop(world, actor)
 
 
-@kernel
+@inner
 def _yield_zap(world: World, actor: int) -> None:
     """Drop every lock in the middle of a zap and reschedule.
 
@@ -234,7 +234,7 @@ def _yield_zap(world: World, actor: int) -> None:
     world.actors["due"][actor] = run["now"] + run["costs"][Cost.RESCHED]
 
 
-@kernel
+@inner
 def _return_to_user(world: World, actor: int) -> None:
     """Return -EAGAIN to user space, which calls again."""
     run = world.run
@@ -244,14 +244,14 @@ def _return_to_user(world: World, actor: int) -> None:
     world.actors["due"][actor] = run["now"] + run["costs"][Cost.USER_EXIT]
 
 
-@kernel
+@inner
 def call_again(world: World, actor: int) -> None:
     """User space calls again: the SEAMCALL is a new one."""
     me = world.actors["row"][actor]
     new_call(world, actor, me["leaf"], me["entry"])
 
 
-@kernel
+@inner
 def _exhaust(world: World, actor: int) -> None:
     """The call was busy as often as the discipline allows."""
     me = world.actors["row"][actor]
@@ -269,7 +269,7 @@ def _exhaust(world: World, actor: int) -> None:
         give_up(world, actor, what != Exhaustion.LOCAL_RETRY)
 
 
-@kernel
+@inner
 def _swallow(world: World, actor: int) -> None:
     """The caller ignores that the call failed.
 

@@ -16,7 +16,7 @@ from tdx_env.host.zap import (
     restored,
     zap_with_lock,
 )
-from tdx_env.jit import kernel
+from tdx_env.jit import inner
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import Exit, Kick, Purpose, Spte, State, Task
 from tdx_env.state.booking import begin_operation, book, charge_cell
@@ -33,7 +33,7 @@ _TD_EPOCH = 169
 _RCX = 1
 
 
-@kernel
+@inner
 def operand_class(leaf: int, operand: int) -> int:
     """Return which average a busy operand belongs to: TREE, ENTRY, EPOCH or OTHER."""
     if operand == _SEPT_TREE:
@@ -45,7 +45,7 @@ def operand_class(leaf: int, operand: int) -> int:
     return OTHER
 
 
-@kernel
+@inner
 def kill(world: World, actor: int, leaf: int, outcome: int) -> None:
     """KVM_BUG_ON: the TD is dead, the episode over."""
     run = world.run
@@ -55,7 +55,7 @@ def kill(world: World, actor: int, leaf: int, outcome: int) -> None:
     run["kill_outcome"] = outcome
 
 
-@kernel
+@inner
 def reissue(world: World, actor: int) -> None:
     """Issue the SEAMCALL that was busy again."""
     run = world.run
@@ -74,7 +74,7 @@ def reissue(world: World, actor: int) -> None:
         issue(world, actor)
 
 
-@kernel
+@inner
 def with_mmu_lock(world: World, actor: int) -> None:
     """Go on with mmu_lock in hand."""
     me = world.actors["row"][actor]
@@ -94,14 +94,14 @@ def with_mmu_lock(world: World, actor: int) -> None:
         new_call(world, actor, Leaf.MEM_RANGE_UNBLOCK, me["entry"])
 
 
-@kernel
+@inner
 def yield_to_run_loop(world: World, vcpu: int) -> None:
     """Leave the fast path after a busy VP.ENTER: the next one is a new call."""
     enter_run_loop(world, vcpu)
     world.actors["row"][vcpu]["category"] = Category.YIELD
 
 
-@kernel
+@inner
 def after_kick(world: World, actor: int) -> None:
     """Go on when every kicked vCPU has left the guest."""
     me = world.actors["row"][actor]
@@ -119,7 +119,7 @@ def after_kick(world: World, actor: int) -> None:
         keep_blocked(world, actor)
 
 
-@kernel
+@inner
 def enter_guest(world: World, vcpu: int) -> None:
     """VP.ENTER has succeeded: the vCPU runs TD code."""
     run = world.run
@@ -133,7 +133,7 @@ def enter_guest(world: World, vcpu: int) -> None:
     continue_guest(world, vcpu)
 
 
-@kernel
+@inner
 def try_enter(world: World, vcpu: int) -> None:
     """Handle RUN_LOOP and GATED: check the gate, issue VP.ENTER."""
     book(world, vcpu, world.actors["row"][vcpu]["category"])
@@ -145,7 +145,7 @@ def try_enter(world: World, vcpu: int) -> None:
         new_call(world, vcpu, Leaf.VP_ENTER, NONE)
 
 
-@kernel
+@inner
 def _after_track(world: World, actor: int) -> None:
     """TRACK has succeeded: kick every vCPU, whatever the discipline.
 
@@ -158,7 +158,7 @@ def _after_track(world: World, actor: int) -> None:
     begin_kick(world, actor, purpose, Kick.TRACK, 0)
 
 
-@kernel
+@inner
 def go_on(world: World, actor: int) -> None:
     """Go on in the chain that the actor's SEAMCALL was part of."""
     me = world.actors["row"][actor]
@@ -189,7 +189,7 @@ def go_on(world: World, actor: int) -> None:
         build_on(world, actor)
 
 
-@kernel
+@inner
 def succeed(world: World, actor: int) -> None:
     """The SEAMCALL is over for the caller: learn from it, let its locks go, go on."""
     run = world.run
@@ -207,13 +207,13 @@ def succeed(world: World, actor: int) -> None:
     go_on(world, actor)
 
 
-@kernel
+@inner
 def np_int(value: int) -> int:
     """Return a 32-bit field as a 64-bit integer."""
     return value + 0
 
 
-@kernel
+@inner
 def leave_guest(world: World, vcpu: int) -> None:
     """Handle TD_EXIT: outside the guest; serve the exit."""
     run = world.run
@@ -248,7 +248,7 @@ def leave_guest(world: World, vcpu: int) -> None:
         enter_run_loop(world, vcpu)
 
 
-@kernel
+@inner
 def after_synthetic_exit(world: World, vcpu: int) -> None:
     """VP.ENTER of an armed vCPU came back with a made-up EPT violation."""
     run = world.run

@@ -1,6 +1,6 @@
 """The way back into the guest: KVM's run loop, the gate, VP.ENTER."""
 
-from tdx_env.jit import kernel
+from tdx_env.jit import inner
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import NEVER, Path, State
 from tdx_env.state.calls import NONE, Leaf, Outcome
@@ -8,7 +8,7 @@ from tdx_env.state.costs import Cost
 from tdx_env.state.world import World
 
 
-@kernel
+@inner
 def enter_run_loop(world: World, vcpu: int) -> None:
     """Start the way back into the guest."""
     run = world.run
@@ -20,7 +20,7 @@ def enter_run_loop(world: World, vcpu: int) -> None:
     world.actors["due"][vcpu] = run["now"] + run["costs"][Cost.RUN_LOOP]
 
 
-@kernel
+@inner
 def pass_gate(world: World, vcpu: int) -> bool:
     """Check the gate; past it the vCPU is in IN_GUEST_MODE. A closed gate keeps it waiting."""
     run = world.run
@@ -38,7 +38,7 @@ def pass_gate(world: World, vcpu: int) -> bool:
     return True
 
 
-@kernel
+@inner
 def is_repeat(world: World, vcpu: int) -> bool:
     """Say whether the VP.ENTER to come repeats one that was busy."""
     return bool(world.actors["row"][vcpu]["leaf"] == Leaf.VP_ENTER)

@@ -12,7 +12,7 @@ from tdx_env.host.enter import enter_run_loop
 from tdx_env.host.kick import begin_kick, release_gate
 from tdx_env.host.mmu_lock import release_mmu, release_seamcall_lock, request_mmu
 from tdx_env.host.seamcalls import new_call
-from tdx_env.jit import kernel
+from tdx_env.jit import inner
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import Exit, Kick, Path, Purge, Purpose, Spte, State
 from tdx_env.state.booking import book, end_operation
@@ -22,7 +22,7 @@ from tdx_env.state.discipline import FaultYield, OnFrozen
 from tdx_env.state.world import Operation, World
 
 
-@kernel
+@inner
 def _fault_category(me: np.void) -> int:
     """Return what a pass over the actor's fault is booked to."""
     if me["synthetic"]:
@@ -30,7 +30,7 @@ def _fault_category(me: np.void) -> int:
     return Category.REFAULT if me["refault"] else Category.HOST_WORK
 
 
-@kernel
+@inner
 def begin_fault_pass(world: World, vcpu: int) -> None:
     """Start a pass of KVM's fault handler."""
     run = world.run
@@ -43,7 +43,7 @@ def begin_fault_pass(world: World, vcpu: int) -> None:
     world.actors["due"][vcpu] = run["now"] + run["costs"][Cost.FAULT_SOFTWARE]
 
 
-@kernel
+@inner
 def look_up_page(world: World, vcpu: int) -> None:
     """Handle FAULT_SOFTWARE: exit to user space if the page is not private, else mmu_lock."""
     run = world.run
@@ -62,7 +62,7 @@ def look_up_page(world: World, vcpu: int) -> None:
         start_walk(world, vcpu)
 
 
-@kernel
+@inner
 def start_walk(world: World, vcpu: int) -> None:
     """Hold mmu_lock for read: walk the mirror."""
     run = world.run
@@ -72,7 +72,7 @@ def start_walk(world: World, vcpu: int) -> None:
     world.actors["due"][vcpu] = run["now"] + run["costs"][Cost.FAULT_LOCKED]
 
 
-@kernel
+@inner
 def _is_leaf(state: int) -> bool:
     """Say whether an upper level entry maps a page itself."""
     return bool(
@@ -82,7 +82,7 @@ def _is_leaf(state: int) -> bool:
     )
 
 
-@kernel
+@inner
 def _install_leaf(world: World, vcpu: int) -> None:
     """Freeze the leaf's SPTE and ask the module for the page."""
     run = world.run
@@ -98,7 +98,7 @@ def _install_leaf(world: World, vcpu: int) -> None:
         new_call(world, vcpu, Leaf.MEM_PAGE_AUG, entry)
 
 
-@kernel
+@inner
 def walk(world: World, vcpu: int) -> None:
     """Walk the mirror from the root: add a missing table, or the leaf."""
     run = world.run
@@ -122,7 +122,7 @@ def walk(world: World, vcpu: int) -> None:
             return
 
 
-@kernel
+@inner
 def resolve(world: World, vcpu: int) -> None:
     """The page is there: end the fault and go back to the guest."""
     run = world.run
@@ -139,7 +139,7 @@ def resolve(world: World, vcpu: int) -> None:
     enter_run_loop(world, vcpu)
 
 
-@kernel
+@inner
 def _meet_frozen(world: World, vcpu: int) -> None:
     """Another thread is inside a SEAMCALL on an entry of the walk."""
     run = world.run
@@ -157,7 +157,7 @@ def _meet_frozen(world: World, vcpu: int) -> None:
         give_up(world, vcpu, rules["fault_yield"] == FaultYield.REENTER)
 
 
-@kernel
+@inner
 def give_up(world: World, vcpu: int, reenters: int) -> None:
     """Unwind this pass; afterwards retry inside KVM, or let the guest fault again."""
     run = world.run
@@ -168,7 +168,7 @@ def give_up(world: World, vcpu: int, reenters: int) -> None:
     world.actors["due"][vcpu] = run["now"] + run["costs"][Cost.UNWIND]
 
 
-@kernel
+@inner
 def end_pass(world: World, vcpu: int) -> None:
     """Handle UNWIND: unfreeze, drop the locks, start the next pass or leave for the guest."""
     run = world.run

@@ -5,7 +5,7 @@ arch/x86/kvm/vmx/tdx.c, wait_for_sept_zap (6.16).
 """
 
 from tdx_env.guest.tdcalls import is_long_accept, schedule_hold
-from tdx_env.jit import kernel
+from tdx_env.jit import inner
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import NEVER, Kick, State
 from tdx_env.state.booking import begin_stretch, end_stretch
@@ -18,7 +18,7 @@ from tdx_env.state.streams import Draw
 from tdx_env.state.world import World
 
 
-@kernel
+@inner
 def close_gate(world: World, actor: int) -> None:
     """Take the actor's share of the gate, unless it has it."""
     me = world.actors["row"][actor]
@@ -27,7 +27,7 @@ def close_gate(world: World, actor: int) -> None:
         world.run["gate_count"] += 1
 
 
-@kernel
+@inner
 def release_gate(world: World, actor: int) -> None:
     """Drop the actor's share of the gate; the last one lets the vCPUs through."""
     run = world.run
@@ -46,7 +46,7 @@ def release_gate(world: World, actor: int) -> None:
             world.actors["due"][vcpu] = run["now"] + uniform(1, poll, bits)
 
 
-@kernel
+@inner
 def _interrupt(world: World, vcpu: int, arrival: int, kind: int) -> None:
     """Let an IPI arrive at a vCPU in guest mode."""
     target = world.actors["row"][vcpu]
@@ -58,7 +58,7 @@ def _interrupt(world: World, vcpu: int, arrival: int, kind: int) -> None:
         schedule_hold(world, vcpu)
 
 
-@kernel
+@inner
 def _send_to_all(world: World, actor: int, kind: int) -> None:
     """Send an IPI to every other vCPU in guest mode that has none pending."""
     run = world.run
@@ -79,7 +79,7 @@ def _send_to_all(world: World, actor: int, kind: int) -> None:
     run["n_ipis"] += me["sent"]
 
 
-@kernel
+@inner
 def begin_kick(world: World, actor: int, purpose: int, kind: int, force_gate: int) -> None:
     """Start to interrupt all vCPUs; what follows when they have left is the purpose."""
     run = world.run
@@ -104,7 +104,7 @@ def begin_kick(world: World, actor: int, purpose: int, kind: int, force_gate: in
     world.actors["due"][actor] = run["now"] + sending
 
 
-@kernel
+@inner
 def note_kick_sent(world: World, actor: int) -> None:
     """Learn what one IPI costs the sender."""
     run = world.run
@@ -115,7 +115,7 @@ def note_kick_sent(world: World, actor: int) -> None:
     me["kick_started"] = run["now"]
 
 
-@kernel
+@inner
 def note_kick_over(world: World, actor: int) -> None:
     """Learn how long the kicked vCPUs take, and take the kick off the list."""
     run = world.run
@@ -135,7 +135,7 @@ def note_kick_over(world: World, actor: int) -> None:
         end_stretch(world, actor)
 
 
-@kernel
+@inner
 def leave_guest_mode(world: World, vcpu: int) -> None:
     """Set the vCPU's mode to OUTSIDE_GUEST_MODE and answer the kicks that wait for it."""
     run = world.run

@@ -4,7 +4,7 @@ Source: Linux kernel/locking/qrwlock.c: readers queue behind a waiting writer. K
 read in the fault path and for write in the zap path; both keep preemption off.
 """
 
-from tdx_env.jit import kernel
+from tdx_env.jit import inner
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import NEVER, State
 from tdx_env.state.booking import begin_stretch, end_stretch
@@ -16,7 +16,7 @@ READ = 1
 WRITE = 2
 
 
-@kernel
+@inner
 def _is_free(world: World, write: int) -> bool:
     """Say whether the lock can be had in this mode, the queue aside."""
     run = world.run
@@ -25,7 +25,7 @@ def _is_free(world: World, write: int) -> bool:
     return not write or run["mmu_readers"] == 0
 
 
-@kernel
+@inner
 def _take(world: World, actor: int, write: int) -> None:
     """Make the actor a holder of mmu_lock."""
     run = world.run
@@ -39,7 +39,7 @@ def _take(world: World, actor: int, write: int) -> None:
     begin_stretch(world, actor)
 
 
-@kernel
+@inner
 def request_mmu(world: World, actor: int, write: int, purpose: int) -> bool:
     """Ask for mmu_lock; say whether it was free. If not, the actor waits in the queue."""
     run = world.run
@@ -61,7 +61,7 @@ def request_mmu(world: World, actor: int, write: int, purpose: int) -> bool:
     return False
 
 
-@kernel
+@inner
 def release_mmu(world: World, actor: int) -> None:
     """Drop mmu_lock, if held, and hand it to those at the head of the queue."""
     run = world.run
@@ -85,7 +85,7 @@ def release_mmu(world: World, actor: int) -> None:
         world.actors["due"][first] = run["now"] + run["costs"][Cost.MMU_HANDOFF]
 
 
-@kernel
+@inner
 def request_seamcall_lock(world: World, actor: int) -> bool:
     """Ask for the SEAMCALL lock; say whether it was free. If not, the actor waits for it."""
     run = world.run
@@ -106,7 +106,7 @@ def request_seamcall_lock(world: World, actor: int) -> bool:
     return False
 
 
-@kernel
+@inner
 def release_seamcall_lock(world: World, actor: int) -> None:
     """Drop the SEAMCALL lock, if held, and hand it to the first in its queue."""
     run = world.run

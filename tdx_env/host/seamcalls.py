@@ -4,7 +4,7 @@ import numpy as np
 
 from tdx_env.guest.walk import level_of
 from tdx_env.host.mmu_lock import request_seamcall_lock
-from tdx_env.jit import kernel
+from tdx_env.jit import inner
 from tdx_env.module.locks import (
     ENTRY_LOCKED,
     LockResult,
@@ -38,7 +38,7 @@ _NO_WORD = -1
 _RCX = 1
 
 
-@kernel
+@inner
 def is_sept_call(leaf: int) -> bool:
     """Say whether the discipline's SEAMCALL lock covers a call."""
     return bool(
@@ -52,7 +52,7 @@ def is_sept_call(leaf: int) -> bool:
     )
 
 
-@kernel
+@inner
 def issue(world: World, actor: int) -> None:
     """Issue the actor's current SEAMCALL, for the first time or again."""
     run = world.run
@@ -71,14 +71,14 @@ def issue(world: World, actor: int) -> None:
     world.actors["due"][actor] = run["now"] + jitter(run["delays"][me["leaf"]][Delay.TO_TDR], bits)
 
 
-@kernel
+@inner
 def lock_and_issue(world: World, actor: int) -> None:
     """Issue the current SEAMCALL under the SEAMCALL lock, waiting for that if need be."""
     if world.actors["row"][actor]["has_seamcall_lock"] or request_seamcall_lock(world, actor):
         issue(world, actor)
 
 
-@kernel
+@inner
 def new_call(world: World, actor: int, leaf: int, entry: int) -> None:
     """Start a SEAMCALL that was not issued before."""
     me = world.actors["row"][actor]
@@ -94,7 +94,7 @@ def new_call(world: World, actor: int, leaf: int, entry: int) -> None:
         issue(world, actor)
 
 
-@kernel
+@inner
 def _word_of(lock: int) -> int:
     """Return the TD's lock word that a lock is, or _NO_WORD."""
     if lock == Lock.TDR:
@@ -108,7 +108,7 @@ def _word_of(lock: int) -> int:
     return _NO_WORD
 
 
-@kernel
+@inner
 def _acquire_word(word: int, value: int, mode: int) -> tuple[int, int]:
     """Try a lock word of the TD for a host; return it afterwards, and a LockResult."""
     if word == Word.TREE or word == Word.EPOCH:
@@ -120,7 +120,7 @@ def _acquire_word(word: int, value: int, mode: int) -> tuple[int, int]:
     return hp_acquire_shared(value, False)
 
 
-@kernel
+@inner
 def _release_word(word: int, value: int, mode: int) -> int:
     """Release a lock word of the TD."""
     if word == Word.TREE or word == Word.EPOCH:
@@ -132,7 +132,7 @@ def _release_word(word: int, value: int, mode: int) -> int:
     return hp_release_shared(value)[0]
 
 
-@kernel
+@inner
 def _acquire_entry(world: World, actor: int) -> bool:
     """Try the lock of the call's S-EPT entry for a host."""
     me = world.actors["row"][actor]
@@ -146,7 +146,7 @@ def _acquire_entry(world: World, actor: int) -> bool:
     return True
 
 
-@kernel
+@inner
 def _acquire(world: World, actor: int, lock: int, mode: int) -> bool:
     """Try a lock of the call; say whether it was taken.
 
@@ -172,7 +172,7 @@ def _acquire(world: World, actor: int, lock: int, mode: int) -> bool:
     return True
 
 
-@kernel
+@inner
 def _mode_of(world: World, leaf: int, lock: int) -> int:
     """Return the mode in which a call takes a lock."""
     step = 0
@@ -183,7 +183,7 @@ def _mode_of(world: World, leaf: int, lock: int) -> int:
         step += 1
 
 
-@kernel
+@inner
 def release(world: World, actor: int, leaf: int, lock: int) -> None:
     """Release a lock of a call, if the actor holds it."""
     run = world.run
@@ -201,7 +201,7 @@ def release(world: World, actor: int, leaf: int, lock: int) -> None:
     run["words"][word] = _release_word(word, value, _mode_of(world, leaf, lock))
 
 
-@kernel
+@inner
 def _note_busy(world: World, actor: int, lock: int) -> None:
     """Count a busy reply in its cell: call, call of the lock's last holder, lock."""
     run = world.run
@@ -221,7 +221,7 @@ def _note_busy(world: World, actor: int, lock: int) -> None:
     run["cells"][me["cell"]][0] += 1
 
 
-@kernel
+@inner
 def fail(world: World, actor: int, outcome: int, operand: int) -> None:
     """End the call with an error: release what it holds, back to the caller."""
     run = world.run
@@ -240,7 +240,7 @@ def fail(world: World, actor: int, outcome: int, operand: int) -> None:
     world.actors["due"][actor] = run["now"] + run["delays"][me["leaf"]][Delay.LEAVE]
 
 
-@kernel
+@inner
 def _filter(world: World, actor: int) -> int:
     """Run zero-step's filter in an armed VP.ENTER: the first listed page that would fault, or NONE."""
     me = world.actors["row"][actor]
@@ -251,7 +251,7 @@ def _filter(world: World, actor: int) -> int:
     return NONE
 
 
-@kernel
+@inner
 def _check(world: World, actor: int) -> int:
     """Return the outcome of the call's checks."""
     run = world.run
@@ -274,7 +274,7 @@ def _check(world: World, actor: int) -> int:
     return check_entry(leaf, entry["state"], not run["is_building"], tracked)
 
 
-@kernel
+@inner
 def _sample_epoch(world: World, actor: int) -> None:
     """Count the entering vCPU under the current epoch.
 
@@ -288,7 +288,7 @@ def _sample_epoch(world: World, actor: int) -> None:
     run["refcount"][run["td_epoch"] & 1] += 1
 
 
-@kernel
+@inner
 def _commit(world: World, actor: int) -> None:
     """Put the call's effect in place."""
     run = world.run
@@ -318,7 +318,7 @@ def _commit(world: World, actor: int) -> None:
         me["held"] &= ~(1 << Lock.ENTRY)
 
 
-@kernel
+@inner
 def _body(world: World, actor: int) -> int:
     """Return the cycles of the call's body, with what depends on level and epoch."""
     run = world.run
@@ -338,7 +338,7 @@ def _body(world: World, actor: int) -> int:
     return body
 
 
-@kernel
+@inner
 def _delay_before(world: World, actor: int, kind: int) -> int:
     """Return the cycles before a step of the actor's call."""
     me = world.actors["row"][actor]
@@ -349,7 +349,7 @@ def _delay_before(world: World, actor: int, kind: int) -> int:
     return world.run["delays"][me["leaf"]][kind]
 
 
-@kernel
+@inner
 def _do_step(world: World, actor: int, row: np.void) -> bool:
     """Do one step; say whether the call goes on."""
     run = world.run
@@ -375,7 +375,7 @@ def _do_step(world: World, actor: int, row: np.void) -> bool:
     return True
 
 
-@kernel
+@inner
 def go_through_steps(world: World, actor: int) -> bool:
     """Handle SEAMCALL: do the steps that are due; say whether the call has succeeded."""
     run = world.run

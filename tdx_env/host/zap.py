@@ -17,7 +17,7 @@ from tdx_env.host.enter import enter_run_loop
 from tdx_env.host.kick import begin_kick, release_gate
 from tdx_env.host.mmu_lock import release_mmu, request_mmu
 from tdx_env.host.seamcalls import new_call
-from tdx_env.jit import kernel
+from tdx_env.jit import inner
 from tdx_env.module.sept import is_guest_accessible
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import NEVER, Kick, Path, Purge, Purpose, Spte, State, Task
@@ -30,13 +30,13 @@ from tdx_env.state.streams import Draw
 from tdx_env.state.world import Operation, World
 
 
-@kernel
+@inner
 def is_vcpu(me: np.void) -> bool:
     """Say whether an actor is a vCPU (else it is a host task)."""
     return bool(me["program"] != NONE)
 
 
-@kernel
+@inner
 def entry_at(world: World, actor: int, unit: int) -> int:
     """Return the S-EPT entry of a page or region of the area that the actor zaps or builds in."""
     me = world.actors["row"][actor]
@@ -47,7 +47,7 @@ def entry_at(world: World, actor: int, unit: int) -> int:
     return entry_of_unit(world, task["area"], task["level"], unit)
 
 
-@kernel
+@inner
 def _first_unit(world: World, task: int) -> int:
     """Return the first page or region of a host task's current item."""
     me = world.actors["row"][task]
@@ -58,7 +58,7 @@ def _first_unit(world: World, task: int) -> int:
     return me["member"] * row["stride"] + index * row["step"]
 
 
-@kernel
+@inner
 def begin_chunk(world: World, actor: int) -> None:
     """Start to remove the pages of the actor's item."""
     me = world.actors["row"][actor]
@@ -79,21 +79,21 @@ def begin_chunk(world: World, actor: int) -> None:
     request_for_zap(world, actor)
 
 
-@kernel
+@inner
 def request_for_zap(world: World, actor: int) -> None:
     """Ask for mmu_lock for write; with it, zap on."""
     if request_mmu(world, actor, 1, Purpose.ZAP):
         zap_with_lock(world, actor)
 
 
-@kernel
+@inner
 def zap_with_lock(world: World, actor: int) -> None:
     """Hold mmu_lock for write: zap the next page."""
     world.actors["row"][actor]["zapped"] = 0
     next_page(world, actor)
 
 
-@kernel
+@inner
 def next_page(world: World, actor: int) -> None:
     """Zap the next present page of the chunk, make way for others, or end the chunk."""
     run = world.run
@@ -126,7 +126,7 @@ def next_page(world: World, actor: int) -> None:
     world.actors["due"][actor] = run["now"] + run["costs"][Cost.ZAP_SOFTWARE]
 
 
-@kernel
+@inner
 def _end_chunk(world: World, actor: int) -> None:
     """All pages of the item are gone."""
     me = world.actors["row"][actor]
@@ -138,7 +138,7 @@ def _end_chunk(world: World, actor: int) -> None:
         finish_task_item(world, actor)
 
 
-@kernel
+@inner
 def block_page(world: World, actor: int) -> None:
     """Handle ZAP_SOFTWARE: issue BLOCK, or close the gate first."""
     me = world.actors["row"][actor]
@@ -149,7 +149,7 @@ def block_page(world: World, actor: int) -> None:
         new_call(world, actor, Leaf.MEM_RANGE_BLOCK, me["entry"])
 
 
-@kernel
+@inner
 def clear_page(world: World, actor: int) -> None:
     """The page left the TD: clear it."""
     run = world.run
@@ -160,7 +160,7 @@ def clear_page(world: World, actor: int) -> None:
     world.actors["due"][actor] = run["now"] + pages * run["costs"][Cost.CLEAR]
 
 
-@kernel
+@inner
 def end_page(world: World, actor: int) -> None:
     """Handle ZAP_CLEAR: the page is done, on to the next."""
     run = world.run
@@ -176,7 +176,7 @@ def end_page(world: World, actor: int) -> None:
     next_page(world, actor)
 
 
-@kernel
+@inner
 def start_task_item(world: World, task: int) -> None:
     """Begin the host task's current item: wait for its trigger, then think."""
     run = world.run
@@ -192,7 +192,7 @@ def start_task_item(world: World, task: int) -> None:
     me["since"] = run["now"]
 
 
-@kernel
+@inner
 def _think_task(world: World, task: int) -> None:
     """Let time pass before the host task works."""
     run = world.run
@@ -203,14 +203,14 @@ def _think_task(world: World, task: int) -> None:
     world.actors["due"][task] = run["now"] + uniform(row["think_low"], row["think_high"], bits)
 
 
-@kernel
+@inner
 def pass_trigger(world: World, task: int) -> None:
     """Handle WAIT_TRIGGER: the vCPU is there."""
     book(world, task, world.actors["row"][task]["category"])
     _think_task(world, task)
 
 
-@kernel
+@inner
 def begin_task_item(world: World, task: int) -> None:
     """Handle THINK: do what the host task does."""
     me = world.actors["row"][task]
@@ -231,7 +231,7 @@ def begin_task_item(world: World, task: int) -> None:
         block_for_a_while(world, task)
 
 
-@kernel
+@inner
 def block_for_a_while(world: World, task: int) -> None:
     """Hold mmu_lock for write: block a page that is to be restored, if there is one."""
     me = world.actors["row"][task]
@@ -245,7 +245,7 @@ def block_for_a_while(world: World, task: int) -> None:
     finish_task_item(world, task)
 
 
-@kernel
+@inner
 def keep_blocked(world: World, task: int) -> None:
     """The page is blocked and tracked: leave it so for a while, without mmu_lock."""
     run = world.run
@@ -258,7 +258,7 @@ def keep_blocked(world: World, task: int) -> None:
     world.actors["due"][task] = run["now"] + uniform(row["hold_low"], row["hold_high"], bits)
 
 
-@kernel
+@inner
 def end_hold(world: World, task: int) -> None:
     """Handle HOLD_BLOCKED: restore the page."""
     me = world.actors["row"][task]
@@ -267,7 +267,7 @@ def end_hold(world: World, task: int) -> None:
         new_call(world, task, Leaf.MEM_RANGE_UNBLOCK, me["entry"])
 
 
-@kernel
+@inner
 def restored(world: World, task: int) -> None:
     """The page is unblocked: its item is done."""
     me = world.actors["row"][task]
@@ -276,7 +276,7 @@ def restored(world: World, task: int) -> None:
     finish_task_item(world, task)
 
 
-@kernel
+@inner
 def build_on(world: World, task: int) -> None:
     """One MR.EXTEND is done: measure on, add the next page, or end the item."""
     me = world.actors["row"][task]
@@ -292,7 +292,7 @@ def build_on(world: World, task: int) -> None:
         finish_task_item(world, task)
 
 
-@kernel
+@inner
 def finish_task_item(world: World, task: int) -> None:
     """Count the host task's item as done and begin the next one."""
     run = world.run

@@ -1,6 +1,6 @@
 """Booking: every cycle of every CPU to one category; operations, latencies, stretches."""
 
-from tdx_env.jit import kernel
+from tdx_env.jit import inner
 from tdx_env.state.accounting import IS_OVERHEAD, IS_WASTE, Category
 from tdx_env.state.calls import NONE
 from tdx_env.state.world import MAX_ENDED, N_BINS, SUB_BINS, Operation
@@ -8,7 +8,7 @@ from tdx_env.state.world import MAX_ENDED, N_BINS, SUB_BINS, Operation
 _SUB_BITS = SUB_BINS.bit_length() - 1
 
 
-@kernel
+@inner
 def book(world, actor, category):
     """Book the actor's open cycles to a category; the next activity begins now."""
     run = world.run
@@ -25,7 +25,7 @@ def book(world, actor, category):
             me["operation_cost"] += cycles
 
 
-@kernel
+@inner
 def latency_bin(cycles):
     """Return the histogram bin of a latency: powers of two, each cut into SUB_BINS."""
     octave = 0
@@ -34,7 +34,7 @@ def latency_bin(cycles):
     return min(octave * SUB_BINS + (cycles >> octave), N_BINS - 1)
 
 
-@kernel
+@inner
 def begin_operation(world, actor):
     """Begin a fault or a page zap, unless one is open already."""
     run = world.run
@@ -48,7 +48,7 @@ def begin_operation(world, actor):
     me["busies"] = 0
 
 
-@kernel
+@inner
 def end_operation(world, actor, kind):
     """End the actor's operation and keep its latency."""
     run = world.run
@@ -67,7 +67,7 @@ def end_operation(world, actor, kind):
         run["zap_max"] = max(run["zap_max"], cycles)
 
 
-@kernel
+@inner
 def begin_stretch(world, actor):
     """Preemption goes off, unless it is off already."""
     me = world.actors["row"][actor]
@@ -75,7 +75,7 @@ def begin_stretch(world, actor):
         me["nonpreemptible_since"] = world.run["now"]
 
 
-@kernel
+@inner
 def end_stretch(world, actor):
     """Preemption is on again: keep the stretch and charge what is beyond the limit."""
     run = world.run
@@ -88,7 +88,7 @@ def end_stretch(world, actor):
     run["preempt_penalty"] += max(0, cycles - world.setup["preempt_limit"])
 
 
-@kernel
+@inner
 def charge_cell(world, actor):
     """Charge the cycles since the last busy issue to its cell of the busy matrix."""
     run = world.run
