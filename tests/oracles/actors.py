@@ -1,0 +1,228 @@
+"""Actors and the draws, booking and stretches that every part of the oracle needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
+from tdx_env.state.accounting import N_CATEGORIES, Category
+from tdx_env.state.actors import NEVER, Exit, Kick, Path, Phase, Purpose, State
+from tdx_env.state.calls import NONE, Leaf, Lock, Outcome
+from tdx_env.state.streams import Draw
+
+from .draws import draw, jitter, uniform
+from .sept import Entry
+
+if TYPE_CHECKING:
+    from .world import OracleWorld
+
+
+@dataclass
+class Group:
+    """A guest group or a row of host tasks with its sizes drawn."""
+
+    spec: SimpleNamespace
+    count: int
+    items: int
+    first: int = 0
+    period: int = 0  # timer [cycles], 0: none
+    gap: int = 0  # device interrupts [cycles], 0: none
+
+
+@dataclass
+class KickUnderWay:
+    """A kick from its first IPI until it is answered."""
+
+    number: int
+    kind: Kick
+    purpose: Purpose
+    started: int
+    waiting: set[int]
+    sent: int = 0
+    sent_at: int = 0  # end of sending [cycles]
+
+
+@dataclass
+class Call:
+    """The SEAMCALL or TDCALL of an actor."""
+
+    leaf: int = NONE
+    entry: Entry | None = None
+    step: int = 0
+    held: set[Lock] = field(default_factory=set)
+    outcome: Outcome = Outcome.SUCCESS
+    operand: int = 0
+    issues: int = 0
+    kicks: int = 0
+    started: int = 0
+    issued: int = 0
+    busy_cycles: int = 0
+    is_counted: bool = False  # VP.ENTER: past its COMMIT
+    must_flush: bool = False  # VP.ENTER: first of a new epoch
+
+
+@dataclass
+class Actor:
+    """A vCPU thread or a host task."""
+
+    number: int
+    group: Group
+    member: int
+    is_vcpu: bool
+    state: State = State.PARKED
+    due: int = NEVER
+    category: Category = Category.IDLE
+    since: int = 0
+    booked: list[int] = field(default_factory=lambda: [0] * N_CATEGORIES)
+    item: int = 0
+    attempt: int = 0
+    call: Call = field(default_factory=Call)
+    purpose: Purpose = Purpose.NONE
+    path: Path = Path.FAULT
+    kick: KickUnderWay | None = None
+    has_gate: bool = False
+    is_gate_forced: bool = False
+    stretch_since: int | None = None
+    cell: tuple[int, int, int] | None = None
+    busy_since: int = 0
+    operation_started: int | None = None
+    busies: int = 0
+    action: int = 0
+    # vCPUs
+    phase: Phase = Phase.THINK
+    remaining: int = 0
+    started: int = 0
+    tick: int = 0
+    tick_phase: int = 0
+    tick_at: int = NEVER
+    device: int = 0
+    device_at: int = NEVER
+    ipi_at: int = NEVER
+    ipi_kind: Kick = Kick.NONE
+    is_ipi_pending: bool = False
+    mode: int = 0
+    rip: int = 0
+    entry_rip: int = 0
+    entry_remaining: int = 0
+    exit: Exit = Exit.TICK
+    exit_started: int = 0
+    trip: Category = Category.EXIT_ENTRY
+    vcpu_epoch: int = 1
+    asked: Entry | None = None  # what the guest's TDCALL asks for
+    zs_counter: int = 0
+    zs_list: list[Entry] = field(default_factory=list)
+    hp_since: int | None = None
+    # faults
+    fault_entry: Entry | None = None
+    accept_fault: int = 0
+    synthetic: int = 0
+    refault: int = 0
+    repeats: int = 0
+    walks: int = 0
+    is_flagged: bool = False
+    is_fatal: bool = False  # touched a PENDING page that KVM doesn't forgive
+    is_local: bool = False  # after UNWIND: retry inside KVM
+    # zaps and builds
+    cursor: int = 0
+    cursor_end: int = 0
+    zapped: int = 0
+    extends: int = 0
+    repeats_call: bool = False  # after USER_EXIT: the same call again
+
+    @property
+    def irq_at(self) -> int:
+        """Return when the next interrupt of any kind arrives."""
+        return min(self.tick_at, self.device_at, self.ipi_at)
+
+    @property
+    def has_items_left(self) -> bool:
+        """Return whether there is work for this actor."""
+        return self.item < self.group.items
+
+    @property
+    def program(self) -> int:
+        """Return the vCPU's Program."""
+        return self.group.spec.program
+
+
+def own(w: OracleWorld, a: Actor, purpose: Draw) -> int:
+    """Draw with the actor's own key."""
+    bits = draw(w.seed, purpose, a.number, a.item, a.attempt)
+    a.attempt += 1
+    return bits
+
+
+def own_jitter(w: OracleWorld, a: Actor, cycles: int) -> int:
+    """Return a duration with the actor's own jitter."""
+    return jitter(cycles, own(w, a, Draw.JITTER))
+
+
+def think(w: OracleWorld, a: Actor) -> int:
+    """Draw a think time."""
+    return uniform(a.group.spec.think_low, a.group.spec.think_high, own(w, a, Draw.THINK))
+
+
+def book(w: OracleWorld, a: Actor, category: Category | None = None) -> None:
+    """Book the open cycles."""
+    a.booked[a.category if category is None else category] += w.now - a.since
+    a.since = w.now
+
+
+def go(
+    w: OracleWorld, a: Actor, state: State, category: Category | None, cycles: int | None
+) -> None:
+    """Enter a state for some cycles; None: until somebody else ends it."""
+    a.state = state
+    if category is not None:
+        a.category = category
+    a.due = NEVER if cycles is None else w.now + cycles
+
+
+def begin_operation(w: OracleWorld, a: Actor) -> None:
+    """Open a fault or zap unless one is open."""
+    if a.operation_started is None:
+        a.operation_started = w.now
+        a.busies = 0
+
+
+def end_operation(w: OracleWorld, a: Actor) -> int:
+    """Close it and return its latency."""
+    assert a.operation_started is not None
+    cycles = w.now - a.operation_started
+    a.operation_started = None
+    return cycles
+
+
+def begin_stretch(w: OracleWorld, a: Actor) -> None:
+    """Preemption goes off."""
+    assert a.stretch_since is None
+    a.stretch_since = w.now
+
+
+def end_stretch(w: OracleWorld, a: Actor) -> None:
+    """Preemption is on again."""
+    if a.stretch_since is None:
+        return
+    cycles = w.now - a.stretch_since
+    a.stretch_since = None
+    w.longest_stretch = max(w.longest_stretch, cycles)
+    w.preempt_penalty += max(0, cycles - w.setup.preempt_limit)
+
+
+def charge_cell(w: OracleWorld, a: Actor) -> None:
+    """Charge what a busy reply has cost until now."""
+    if a.cell is not None:
+        w.cells[a.cell][1] += w.now - a.busy_since
+        a.cell = None
+
+
+def drop_target(w: OracleWorld, entry: Entry | None) -> None:
+    """The host no longer works on this entry."""
+    if entry is not None and w.target is entry:
+        w.target = None
+
+
+def is_vp_enter(a: Actor) -> bool:
+    """Return whether the actor's call is VP.ENTER."""
+    return a.call.leaf == Leaf.VP_ENTER

@@ -1,0 +1,190 @@
+"""TD exits, zero-step and the way back into the guest (model, sections 3.4 and 3.5)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tdx_env.state.accounting import Category
+from tdx_env.state.actors import Exit, Kick, Path, Phase, Program, State
+from tdx_env.state.calls import NONE, Leaf, Outcome
+from tdx_env.state.costs import Cost
+from tdx_env.state.streams import Draw
+
+from . import faults, guest, kick, seamcalls
+from .actors import Actor, begin_operation, book, go
+from .draws import draw, moved, uniform
+from .sept import E, Entry
+
+if TYPE_CHECKING:
+    from .world import OracleWorld
+
+
+def vm_exit_filter(w: OracleWorld, v: Actor) -> None:
+    """Zero-step: forget everything if the guest made progress."""
+    is_thinking = v.phase == Phase.THINK
+    if v.rip != v.entry_rip or (is_thinking and v.remaining != v.entry_remaining):
+        v.zs_counter = 0
+        v.zs_list.clear()
+
+
+def log_ept_violation(w: OracleWorld, v: Actor, leaf_entry: Entry) -> None:
+    """Zero-step: count a hardware EPT violation, or list its page."""
+    if v.zs_counter < w.setup.zero_step_threshold:
+        v.zs_counter += 1
+    elif leaf_entry not in v.zs_list and len(v.zs_list) < w.setup.zero_step_capacity:
+        v.zs_list.append(leaf_entry)
+
+
+def still_faults(w: OracleWorld, entry: Entry) -> bool:
+    """Return whether a listed page can't be read and written yet."""
+    end = w.table.walk(entry)
+    return end.state != E.MAPPED
+
+
+def exit_for_interrupt(w: OracleWorld, v: Actor) -> None:
+    """Leave the guest for whatever interrupt is due."""
+    begin_exit(w, v, Exit.KICK if v.ipi_at <= w.now else Exit.TICK)
+
+
+def begin_exit(w: OracleWorld, v: Actor, reason: Exit, accept_fault: int = 0) -> None:
+    """Begin a TD exit."""
+    is_repeat = reason == Exit.EPT_VIOLATION and v.refault
+    book(w, v, Category.REFAULT if is_repeat else None)
+    vm_exit_filter(w, v)
+    v.exit = reason
+    v.exit_started = w.now
+    v.trip = Category.EXIT_ENTRY
+    if reason == Exit.KICK:
+        is_track = v.ipi_kind == Kick.TRACK
+        v.trip = Category.TRACK_KICK if is_track else Category.KICK_TARGET
+    elif reason == Exit.HOST_PRIORITY_TIMEOUT:
+        v.trip = Category.GUEST_PRIORITY_STALL
+    elif reason == Exit.EPT_VIOLATION:
+        if v.refault:
+            v.trip = Category.REFAULT
+        v.synthetic = 0
+        v.accept_fault = accept_fault
+        v.fault_entry = fault_leaf(w, v)
+        if not accept_fault:
+            log_ept_violation(w, v, v.fault_entry)
+        begin_operation(w, v)
+    go(w, v, State.TD_EXIT, v.trip, w.costs[Cost.TD_EXIT])
+
+
+def fault_leaf(w: OracleWorld, v: Actor) -> Entry:
+    """Return the leaf entry that an EPT violation is about."""
+    if v.program == Program.HAMMER:
+        assert v.asked is not None
+        return v.asked
+    return guest.touched_leaf(w, v) if v.program == Program.TOUCH else guest.item_entry(w, v)
+
+
+def on_td_exit(w: OracleWorld, v: Actor) -> None:
+    """The vCPU is back in KVM."""
+    book(w, v)
+    w.epochs.in_guest[v.vcpu_epoch & 1] -= 1
+    w.tdr.drop(v.number)
+    leave_guest_mode(w, v)
+    match v.exit:
+        case Exit.TICK:
+            go(w, v, State.HOST_IRQ, Category.HOST_IRQ, w.costs[Cost.IRQ_HANDLER])
+        case Exit.KICK:
+            go(w, v, State.HOST_IRQ, v.trip, w.costs[Cost.IRQ_HANDLER])
+        case Exit.EPT_VIOLATION if v.is_fatal:
+            w.kill(v, NONE, Outcome.EPT_VIOLATION)
+        case Exit.EPT_VIOLATION:
+            faults.begin_fault_pass(w, v)
+        case Exit.HLT:
+            pass_due_interrupts(w, v)
+            go(w, v, State.HALTED, Category.IDLE, None)
+            v.due = min(v.tick_at, v.device_at)
+        case Exit.MAP_GPA:
+            go(w, v, State.USER_EXIT, Category.HOST_WORK, w.costs[Cost.USER_EXIT])
+        case Exit.HOST_PRIORITY_TIMEOUT:
+            enter_run_loop(w, v)
+
+
+def pass_due_interrupts(w: OracleWorld, v: Actor) -> None:
+    """Skip every timer and device interrupt that is due."""
+    while v.tick_at <= w.now:
+        v.tick += 1
+        v.tick_at = v.tick_phase + v.tick * v.group.period
+    while v.device_at <= w.now:
+        v.device += 1
+        v.device_at += device_gap(w, v)
+
+
+def device_gap(w: OracleWorld, v: Actor) -> int:
+    """Return the cycles before the vCPU's next device interrupt."""
+    bits = draw(w.seed, Draw.DEVICE, v.number, v.device, 0)
+    return uniform(1, 2 * v.group.gap - 1, bits)
+
+
+def on_host_irq(w: OracleWorld, v: Actor) -> None:
+    """The interrupt handler is done."""
+    book(w, v)
+    pass_due_interrupts(w, v)
+    enter_run_loop(w, v)
+
+
+def on_halted(w: OracleWorld, v: Actor) -> None:
+    """An interrupt wakes the halted vCPU."""
+    book(w, v)
+    pass_due_interrupts(w, v)
+    v.item += 1
+    guest.begin_item(w, v)
+    v.trip = Category.EXIT_ENTRY
+    enter_run_loop(w, v)
+
+
+def leave_guest_mode(w: OracleWorld, v: Actor) -> None:
+    """The vCPU's mode is OUTSIDE_GUEST_MODE; that answers every kick."""
+    if v.mode == 1:
+        v.mode = 0
+        if v.is_ipi_pending:
+            kick.acknowledge(w, v)
+
+
+# Entries
+
+
+def enter_run_loop(w: OracleWorld, v: Actor) -> None:
+    """Go round KVM's run loop to a new VP.ENTER."""
+    v.call.leaf = NONE
+    v.call.outcome = Outcome.SUCCESS
+    go(w, v, State.RUN_LOOP, v.trip, w.costs[Cost.RUN_LOOP])
+
+
+def on_run_loop(w: OracleWorld, v: Actor) -> None:
+    """Try to enter the guest, unless a gate is closed."""
+    book(w, v)
+    if w.n_gates > 0 and not v.has_gate:
+        go(w, v, State.GATED, Category.GATED, None)
+        return
+    assert v.mode == 0
+    v.mode = 1
+    v.path = Path.ENTER
+    v.entry_rip = v.rip
+    v.entry_remaining = v.remaining
+    if v.call.leaf == Leaf.VP_ENTER:
+        seamcalls.issue(w, v)
+    else:
+        seamcalls.new_call(w, v, Leaf.VP_ENTER, None)
+
+
+def entered(w: OracleWorld, v: Actor) -> None:
+    """VP.ENTER succeeded: the guest runs."""
+    kick.release_gate(w, v)
+    if v.trip == Category.KICK_TARGET:
+        w.kick_target = moved(w.kick_target, w.now - v.exit_started)
+    pass_due_interrupts(w, v)
+    guest.continue_guest(w, v)
+
+
+HANDLERS = {
+    State.TD_EXIT: on_td_exit,
+    State.HOST_IRQ: on_host_irq,
+    State.HALTED: on_halted,
+    State.RUN_LOOP: on_run_loop,
+    State.GATED: on_run_loop,
+}

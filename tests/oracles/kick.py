@@ -1,0 +1,140 @@
+"""Kicks and gates (section 6)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tdx_env.state.accounting import Category
+from tdx_env.state.actors import NEVER, Kick, Purpose, State
+from tdx_env.state.calls import Leaf
+from tdx_env.state.costs import Cost
+from tdx_env.state.discipline import GateScope
+from tdx_env.state.streams import Draw
+
+from . import busy, guest, seamcalls, tasks
+from .actors import Actor, KickUnderWay, begin_stretch, book, end_stretch, go, own
+from .draws import moved, uniform
+
+if TYPE_CHECKING:
+    from .world import OracleWorld
+
+CALL_AFTER = {
+    Purpose.REMOVE: Leaf.MEM_PAGE_REMOVE,
+    Purpose.BLOCK: Leaf.MEM_RANGE_BLOCK,
+    Purpose.AUG: Leaf.MEM_PAGE_AUG,
+}
+
+
+def begin_kick(
+    w: OracleWorld, a: Actor, purpose: Purpose, kind: Kick, has_gate: bool = False
+) -> None:
+    """Interrupt every other vCPU that is in guest mode; `has_gate`: whatever gate_scope says."""
+    if kind == Kick.DECISION:
+        w.n_kicks += 1
+        if has_gate or w.discipline.gate_scope != GateScope.NOTHING:
+            take_gate(w, a)
+    w.seen_purposes.add(purpose)
+    w.n_kicks_begun += 1
+    under_way = KickUnderWay(w.n_kicks_begun, kind, purpose, w.now, set())
+    for v in w.vcpus:
+        if v is not a and v.mode == 1:
+            under_way.waiting.add(v.number)
+            if not v.is_ipi_pending:
+                under_way.sent += 1
+                send(w, v, kind, w.now + sending(w, under_way.sent))
+    a.kick = under_way
+    if not w.mmu.is_held_by(a.number):
+        begin_stretch(w, a)
+    category = Category.TRACK_KICK if kind == Kick.TRACK else Category.IPI_SEND
+    go(w, a, State.KICK_SEND, category, sending(w, under_way.sent))
+
+
+def sending(w: OracleWorld, n_targets: int) -> int:
+    """Return how long it takes to send that many IPIs."""
+    return w.costs[Cost.KICK_FIXED] + n_targets * w.costs[Cost.KICK_TARGET]
+
+
+def send(w: OracleWorld, v: Actor, kind: Kick, arrival: int) -> None:
+    """Send an IPI to a vCPU."""
+    w.n_ipis += 1
+    v.is_ipi_pending = True
+    v.ipi_kind = kind
+    v.ipi_at = arrival
+    if v.state in (State.COMPUTE, State.TOUCH):
+        v.due = min(v.due, arrival)
+    elif guest.is_long_accept(v):
+        guest.schedule_hold(w, v)
+
+
+def on_kick_send(w: OracleWorld, a: Actor) -> None:
+    """All IPIs are sent."""
+    book(w, a)
+    kick = a.kick
+    assert kick is not None
+    kick.sent_at = w.now
+    if kick.kind == Kick.DECISION and kick.sent > 0:
+        w.kick_send_target = moved(w.kick_send_target, (w.now - kick.started) // kick.sent)
+    if kick.waiting:
+        is_track = kick.kind == Kick.TRACK
+        category = Category.TRACK_KICK if is_track else Category.KICK_WAIT
+        go(w, a, State.KICK_WAIT, category, None)
+    else:
+        kick_done(w, a)
+
+
+def on_kick_wait(w: OracleWorld, a: Actor) -> None:
+    """The last vCPU has answered."""
+    book(w, a)
+    kick_done(w, a)
+
+
+def acknowledge(w: OracleWorld, v: Actor) -> None:
+    """The vCPU left the guest: it answers every kick that waits for it."""
+    for a in w.actors:
+        if a.kick is not None and v.number in a.kick.waiting:
+            a.kick.waiting.remove(v.number)
+            if not a.kick.waiting and a.state == State.KICK_WAIT:
+                a.due = w.now
+    v.is_ipi_pending = False
+    v.ipi_at = NEVER
+
+
+def kick_done(w: OracleWorld, a: Actor) -> None:
+    """Go on after a kick."""
+    kick = a.kick
+    assert kick is not None
+    a.kick = None
+    if not w.mmu.is_held_by(a.number):
+        end_stretch(w, a)
+    if kick.kind == Kick.DECISION:
+        w.kick_wait = moved(w.kick_wait, w.now - kick.sent_at)
+    if kick.purpose == Purpose.REISSUE:
+        busy.reissue(w, a)
+    elif kick.purpose == Purpose.UNBLOCK:
+        tasks.hold_blocked(w, a)
+    else:
+        seamcalls.new_call(w, a, CALL_AFTER[kick.purpose], a.call.entry)
+
+
+def take_gate(w: OracleWorld, a: Actor) -> None:
+    """Keep the vCPUs out of the guest, once for each actor."""
+    if not a.has_gate:
+        a.has_gate = True
+        w.n_gates += 1
+
+
+def release_gate(w: OracleWorld, a: Actor) -> None:
+    """Drop the own gate; the last one lets the vCPUs go on."""
+    if not a.has_gate:
+        return
+    a.has_gate = a.is_gate_forced = False
+    w.n_gates -= 1
+    if w.n_gates > 0:
+        return
+    for v in w.vcpus:
+        if v.state == State.GATED and v.due == NEVER:
+            longest = max(1, w.costs[Cost.GATE_POLL])
+            v.due = w.now + uniform(1, longest, own(w, v, Draw.GATE))
+
+
+HANDLERS = {State.KICK_SEND: on_kick_send, State.KICK_WAIT: on_kick_wait}

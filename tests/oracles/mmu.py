@@ -1,0 +1,71 @@
+"""mmu_lock: who goes on how once it is taken (section 4.2)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tdx_env.state.accounting import Category
+from tdx_env.state.actors import Purpose, State
+from tdx_env.state.costs import Cost
+
+from . import busy, faults, tasks
+from .actors import Actor, begin_stretch, book, end_stretch, go
+
+if TYPE_CHECKING:
+    from .world import OracleWorld
+
+
+def request(w: OracleWorld, a: Actor, is_write: bool, purpose: Purpose) -> None:
+    """Take mmu_lock and go on, or queue for it."""
+    a.purpose = purpose
+    w.seen_purposes.add(purpose)
+    if w.mmu.request(a.number, is_write):
+        begin_stretch(w, a)
+        go_on(w, a)
+    else:
+        go(w, a, State.MMU_WAIT, Category.MMU_LOCK_WAIT, None)
+
+
+def release(w: OracleWorld, a: Actor) -> None:
+    """Drop mmu_lock if held, and hand it over."""
+    if not w.mmu.is_held_by(a.number):
+        return
+    end_stretch(w, a)
+    for number in w.mmu.release(a.number):
+        following = w.actors[number]
+        begin_stretch(w, following)
+        go(w, following, State.MMU_GRANTED, None, w.costs[Cost.MMU_HANDOFF])
+
+
+def on_granted(w: OracleWorld, a: Actor) -> None:
+    """mmu_lock was handed over."""
+    book(w, a)
+    go_on(w, a)
+
+
+def go_on(w: OracleWorld, a: Actor) -> None:
+    """Go on with mmu_lock held."""
+    match a.purpose:
+        case Purpose.FAULT:
+            faults.locked(w, a)
+        case Purpose.ZAP:
+            a.zapped = 0
+            tasks.next_page(w, a)
+        case Purpose.REISSUE:
+            busy.reissue(w, a)
+        case Purpose.BARRIER:
+            release(w, a)
+            busy.back_to_run_loop(w, a)
+        case Purpose.BLOCK:
+            tasks.block(w, a)
+        case Purpose.UNBLOCK:
+            tasks.unblock(w, a)
+
+
+def on_resched(w: OracleWorld, a: Actor) -> None:
+    """The zap thread runs again."""
+    book(w, a)
+    request(w, a, True, a.purpose)
+
+
+HANDLERS = {State.MMU_GRANTED: on_granted, State.RESCHED: on_resched}

@@ -1,0 +1,231 @@
+"""Host tasks and the zap loop, which conversions run too (section 7)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tdx_env.state.accounting import Category
+from tdx_env.state.actors import Kick, Path, Purge, Purpose, Spte, State, Task
+from tdx_env.state.calls import NONE, Leaf
+from tdx_env.state.costs import Cost
+from tdx_env.state.streams import Draw
+
+from . import exits, guest, kick, mmu, seamcalls
+from .actors import Actor, begin_operation, book, drop_target, end_operation, go, own, think
+from .draws import uniform
+from .sept import ACCESSIBLE, Entry
+
+if TYPE_CHECKING:
+    from .world import OracleWorld
+
+
+def start_task_item(w: OracleWorld, a: Actor) -> None:
+    """Think about the next item, or wait for its trigger."""
+    a.attempt = 0
+    if is_reached(w, a):
+        go(w, a, State.THINK, Category.IDLE, think(w, a))
+    else:
+        go(w, a, State.WAIT_TRIGGER, Category.IDLE, None)
+
+
+def is_reached(w: OracleWorld, a: Actor) -> bool:
+    """Return whether the item's trigger has been reached."""
+    spec = a.group.spec
+    if spec.trigger_group == NONE:
+        return True
+    group = w.groups[spec.trigger_group]
+    if group.count == 0:
+        return True
+    v = w.actors[group.first + a.member % group.count]
+    return v.item >= a.item * spec.trigger_period or not v.has_items_left
+
+
+def wake(w: OracleWorld) -> None:
+    """Wake the tasks whose item has been reached."""
+    for a in w.actors[len(w.vcpus) :]:
+        if a.state == State.WAIT_TRIGGER and is_reached(w, a):
+            a.due = w.now
+
+
+def on_wait_trigger(w: OracleWorld, a: Actor) -> None:
+    """The trigger was reached."""
+    book(w, a)
+    go(w, a, State.THINK, Category.IDLE, think(w, a))
+
+
+def item_entry(w: OracleWorld, a: Actor) -> Entry:
+    """Return the first unit of the item."""
+    if a.is_vcpu:
+        return guest.item_entry(w, a)
+    spec = a.group.spec
+    place = a.item
+    if spec.trigger_group != NONE:
+        place = a.item * spec.trigger_period + spec.trigger_lead
+    area = w.setup.areas[spec.area]
+    return w.table.unit(area, spec.level, a.member * spec.stride + place * spec.step)
+
+
+def on_think(w: OracleWorld, a: Actor) -> None:
+    """Begin the item's work."""
+    book(w, a)
+    match a.group.spec.kind:
+        case Task.ZAP:
+            begin_chunk(w, a)
+        case Task.BLOCK_RESTORE:
+            a.call.entry = item_entry(w, a)
+            a.call.entry.purge = Purge.USER
+            mmu.request(w, a, True, Purpose.BLOCK)
+        case Task.BUILD:
+            a.path = Path.BUILD
+            set_cursor(w, a)
+            seamcalls.new_call(w, a, Leaf.MEM_PAGE_ADD, w.table.entries[a.cursor])
+
+
+def set_cursor(w: OracleWorld, a: Actor) -> None:
+    """Point at the item's units."""
+    a.cursor = item_entry(w, a).number
+    a.cursor_end = a.cursor + a.group.spec.chunk
+
+
+def finish_task_item(w: OracleWorld, a: Actor) -> None:
+    """Count the item and begin the next."""
+    w.task_items += 1
+    w.work_done += 1
+    w.last_progress = w.now
+    a.item += 1
+    if a.has_items_left:
+        start_task_item(w, a)
+    else:
+        go(w, a, State.FINISHED, Category.IDLE, None)
+
+
+# Block and restore
+
+
+def block(w: OracleWorld, a: Actor) -> None:
+    """mmu_lock is held: block the page if it is mapped."""
+    entry = item_entry(w, a)
+    if entry.spte == Spte.PRESENT and entry.state in ACCESSIBLE:
+        a.path = Path.ZAP
+        seamcalls.new_call(w, a, Leaf.MEM_RANGE_BLOCK, entry)
+    else:
+        restored(w, a, entry)
+
+
+def restored(w: OracleWorld, a: Actor, entry: Entry) -> None:
+    """The item is over."""
+    entry.purge = Purge.PRIVATE
+    mmu.release(w, a)
+    finish_task_item(w, a)
+
+
+def hold_blocked(w: OracleWorld, a: Actor) -> None:
+    """Keep the page blocked for a while."""
+    kick.release_gate(w, a)
+    mmu.release(w, a)
+    spec = a.group.spec
+    cycles = uniform(spec.hold_low, spec.hold_high, own(w, a, Draw.HOLD))
+    go(w, a, State.HOLD_BLOCKED, Category.IDLE, cycles)
+
+
+def on_hold_blocked(w: OracleWorld, a: Actor) -> None:
+    """Restore the page."""
+    book(w, a)
+    mmu.request(w, a, True, Purpose.UNBLOCK)
+
+
+def unblock(w: OracleWorld, a: Actor) -> None:
+    """mmu_lock is held again."""
+    seamcalls.new_call(w, a, Leaf.MEM_RANGE_UNBLOCK, a.call.entry)
+
+
+def unblocked(w: OracleWorld, a: Actor, entry: Entry) -> None:
+    """RANGE.UNBLOCK succeeded."""
+    kick.release_gate(w, a)
+    restored(w, a, entry)
+
+
+# Build
+
+
+def page_built(w: OracleWorld, a: Actor) -> None:
+    """A page was added and measured."""
+    a.cursor += 1
+    if a.cursor < a.cursor_end:
+        seamcalls.new_call(w, a, Leaf.MEM_PAGE_ADD, w.table.entries[a.cursor])
+    else:
+        finish_task_item(w, a)
+
+
+# Zap
+
+
+def begin_chunk(w: OracleWorld, a: Actor) -> None:
+    """Begin to zap the item's units."""
+    a.path = Path.ZAP
+    set_cursor(w, a)
+    if a.group.spec.is_shared_after:
+        for entry in w.table.entries[a.cursor : a.cursor_end]:
+            entry.purge = Purge.USER
+    mmu.request(w, a, True, Purpose.ZAP)
+
+
+def next_page(w: OracleWorld, a: Actor) -> None:
+    """Zap the next unit that is there."""
+    while a.cursor < a.cursor_end and w.table.entries[a.cursor].spte == Spte.ABSENT:
+        a.cursor += 1
+    if a.cursor == a.cursor_end:
+        chunk_done(w, a)
+        return
+    entry = w.table.entries[a.cursor]
+    is_contended = a.zapped > 0 and w.setup.break_on_contention and w.mmu.queue
+    if entry.spte == Spte.FROZEN or is_contended:
+        mmu.release(w, a)
+        a.purpose = Purpose.ZAP
+        go(w, a, State.RESCHED, Category.MMU_LOCK_WAIT, w.costs[Cost.RESCHED])
+        return
+    begin_operation(w, a)
+    entry.spte = Spte.FROZEN
+    a.call.entry = w.target = entry
+    go(w, a, State.ZAP_SOFTWARE, Category.HOST_WORK, w.costs[Cost.ZAP_SOFTWARE])
+
+
+def chunk_done(w: OracleWorld, a: Actor) -> None:
+    """All units of the item are gone."""
+    mmu.release(w, a)
+    if not a.is_vcpu:
+        finish_task_item(w, a)
+        return
+    guest.finish_item(w, a)
+    a.trip = Category.EXIT_ENTRY
+    exits.enter_run_loop(w, a)
+
+
+def on_zap_software(w: OracleWorld, a: Actor) -> None:
+    """The SPTE is gone: block the entry."""
+    book(w, a)
+    if w.discipline.gate_first:
+        kick.begin_kick(w, a, Purpose.BLOCK, Kick.DECISION, has_gate=True)
+    else:
+        seamcalls.new_call(w, a, Leaf.MEM_RANGE_BLOCK, a.call.entry)
+
+
+def on_zap_clear(w: OracleWorld, a: Actor) -> None:
+    """The page is removed and cleared."""
+    book(w, a)
+    kick.release_gate(w, a)
+    w.zap_max = max(w.zap_max, end_operation(w, a))
+    w.last_progress = w.now
+    drop_target(w, a.call.entry)
+    a.zapped += 1
+    a.cursor += 1
+    next_page(w, a)
+
+
+HANDLERS = {
+    State.WAIT_TRIGGER: on_wait_trigger,
+    State.THINK: on_think,
+    State.HOLD_BLOCKED: on_hold_blocked,
+    State.ZAP_SOFTWARE: on_zap_software,
+    State.ZAP_CLEAR: on_zap_clear,
+}

@@ -1,0 +1,125 @@
+"""The oracle: an episode of the model with ordinary Python objects."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+from tdx_env.state.accounting import IS_OVERHEAD, IS_WASTE, N_CATEGORIES, Category
+from tdx_env.state.calls import NONE, Outcome
+from tdx_env.state.world import End
+
+from . import busy, exits, faults, guest, kick, mmu, seamcalls, start, tasks
+from .actors import Actor, Group, book, charge_cell, end_stretch
+from .locks import MmuLock, SeamcallMutex, SharedLock
+from .sept import Entry, Epochs, Table
+
+HANDLERS = {
+    state: handler
+    for module in (guest, exits, seamcalls, busy, kick, mmu, faults, tasks)
+    for state, handler in module.HANDLERS.items()
+}
+Decide = Callable[[list[int], list[int]], int]
+
+
+class OracleWorld:
+    """One episode.
+
+    Args:
+        setup: A SETUP record or a (1,) array of one.
+        discipline: A DISCIPLINE record or a (1,) array of one.
+        seed: The episode's seed.
+    """
+
+    def __init__(self, setup: Any, discipline: Any, seed: int) -> None:
+        self.setup = start.plain(setup.reshape(-1)[0])
+        self.discipline = start.plain(discipline.reshape(-1)[0])
+        self.seed = int(seed)
+        self._clear_counters()
+        self.table = Table(self.setup)
+        self.tdr, self.op_state, self.tree, self.epoch = (SharedLock() for _ in range(4))
+        self.epochs = Epochs()
+        self.mmu = MmuLock()
+        self.mutex = SeamcallMutex()
+        self.target: Entry | None = None
+        self.n_gates = self.n_kicks_begun = 0
+        self.try_cycles, self.tries = [5000] * 3, [32] * 3
+        self.kick_send_target, self.kick_wait, self.kick_target = 2250, 5000, 10500
+        self.costs = start.draw_costs(self)
+        self.delays = start.delays(self.costs)
+        self.groups: list[Group] = []
+        self.task_groups: list[Group] = []
+        self.vcpus: list[Actor] = []
+        self.actors: list[Actor] = []
+        start.draw_groups(self)
+        start.start_actors(self)
+
+    def _clear_counters(self) -> None:
+        self.now = 0
+        self.end = End.RUNNING
+        self.events: list[tuple[int, int, int, int]] = []
+        self.decisions: list[tuple[int, ...]] = []
+        self.n_events = self.n_decisions = self.n_seamcalls = self.n_busy = 0
+        self.n_ipis = self.n_kicks = self.n_guest_busy = self.n_synthetic = self.n_armed = 0
+        self.guest_items = self.task_items = self.work_done = self.work_total = 0
+        self.last_progress = 0
+        self.preempt_penalty = self.longest_stretch = self.fault_max = self.zap_max = 0
+        self.waste = self.overhead = self.tail_cost = 0
+        self.kill_actor = self.kill_leaf = NONE
+        self.kill_outcome = Outcome.SUCCESS
+        self.is_building = False
+        self.cells: dict[tuple[int, int, int], list[int]] = defaultdict(lambda: [0, 0])
+        # What an episode has met, for coverage alone.
+        self.seen_exhaustions: set[int] = set()
+        self.seen_purposes: set[int] = set()
+        self.seen_outcomes: set[int] = set()
+
+    @property
+    def booked(self) -> list[list[int]]:
+        """Return the cycles of each actor by category."""
+        return [a.booked for a in self.actors]
+
+    def run(self, decide: Decide) -> None:
+        """Run the episode to its end."""
+        self.decide = decide
+        while self.end == End.RUNNING:
+            self._step()
+        self._close()
+
+    def _step(self) -> None:
+        a = min(self.actors, key=lambda actor: (actor.due, actor.number))
+        stall = self.last_progress + self.setup.stall_cycles
+        limit = min(stall, self.setup.time_cap)
+        if a.due > limit:
+            self.now = limit
+            self.end = End.HUNG if stall < self.setup.time_cap else End.CAPPED
+            return
+        assert a.due >= self.now
+        self.now = a.due
+        self.n_events += 1
+        entry = a.call.entry.number if a.call.entry else NONE
+        self.events.append((self.now, a.number, int(a.state), entry))
+        HANDLERS[a.state](self, a)
+        self.seen_outcomes.add(int(a.call.outcome))
+        if self.end == End.RUNNING and self.work_done == self.work_total:
+            self.end = End.FINISHED
+
+    def kill(self, a: Actor, leaf: int, outcome: Outcome) -> None:
+        """The TD is dead."""
+        self.end = End.KILLED
+        self.kill_actor, self.kill_leaf, self.kill_outcome = a.number, leaf, outcome
+
+    def _close(self) -> None:
+        for a in self.actors:
+            charge_cell(self, a)
+            end_stretch(self, a)
+            book(self, a)
+        weight = [1] * N_CATEGORIES
+        weight[Category.YIELD] = self.setup.yield_weight
+        for category in range(N_CATEGORIES):
+            cycles = weight[category] * sum(a.booked[category] for a in self.actors)
+            self.waste += cycles * int(IS_WASTE[category])
+            self.overhead += cycles * int(IS_OVERHEAD[category])
+        if self.end != End.FINISHED:
+            self.tail_cost = len(self.actors) * (self.setup.time_cap - self.now)
