@@ -1,0 +1,46 @@
+"""Every deliberate mistake of the catalogue is noticed by the suite."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.mutants.catalogue import MUTANTS, Mutant
+
+_ROOT = Path(__file__).resolve().parents[2]
+_SEARCH = ["-m", "tests.mutants.search"]  # compares kernel and oracle until they differ
+_TABLES = ["-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "tests/module"]
+
+
+def mutated(mutant: Mutant, folder: Path) -> Path:
+    """Copy the package and its tests to a folder, with the mistake in it."""
+    for name in ("tdx_env", "agents", "tests"):
+        shutil.copytree(_ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(_ROOT / "pyproject.toml", folder)
+    file = folder / "tdx_env" / mutant.file
+    text = file.read_text()
+    assert text.count(mutant.old) == 1, f"{mutant.name}: its text stands in {mutant.file} not once"
+    file.write_text(text.replace(mutant.old, mutant.new))
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_mutant_is_caught(mutant: Mutant, tmp_path: Path) -> None:
+    """The lock tables or the comparison with the oracle fail with the mistake in place."""
+    folder = mutated(mutant, tmp_path)
+    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTHONPATH": str(folder)}
+    check = _TABLES if mutant.file.startswith("module/") else _SEARCH
+    run = subprocess.run(
+        [sys.executable, "-W", "ignore", *check],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert run.returncode == 1, f"{mutant.name} survived\n{run.stdout[-2000:]}\n{run.stderr[-2000:]}"
