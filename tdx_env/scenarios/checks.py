@@ -72,6 +72,13 @@ def _missing(key: str, why: str) -> PydanticCustomError:
     return PydanticCustomError("mistake", "{text}", {"text": f"{key} is missing, {why}"})
 
 
+def keys_of(table: Group | Task) -> set[str]:
+    """Return the keys that a group or task of this kind may have."""
+    if hasattr(table, "program"):
+        return _GROUP_ALWAYS | _GROUP_KEYS[table.program]
+    return _TASK_ALWAYS | _TASK_KEYS[table.kind]
+
+
 def _known(names: Mapping[str, object]) -> str:
     """Return the list of known names for an error message."""
     return f"must be one of: {', '.join(names) or '(there is none)'}"
@@ -102,10 +109,9 @@ def _check_costs(scenario: Scenario) -> None:
             raise mistake(key, given.low, f"unknown key, must be one of: {', '.join(COST_NAMES)}")
 
 
-def _check_keys(
-    key: str, table: Group | Task, kind: str, allowed: set[str], needs: tuple[str, ...]
-) -> None:
+def _check_keys(key: str, table: Group | Task, kind: str, needs: tuple[str, ...]) -> None:
     """Check that a group or task has the keys of its kind and no others."""
+    allowed = keys_of(table)
     for field in sorted(table.model_fields_set - allowed):
         must = f"a {kind} has no such key, must be one of: {', '.join(sorted(allowed))}"
         raise mistake(f"{key}.{field}", getattr(table, field), must)
@@ -117,12 +123,10 @@ def _check_keys(
 def _check_kinds(scenario: Scenario) -> None:
     """Check that groups and tasks have the keys that fit what they do."""
     for name, group in scenario.groups.items():
-        allowed = _GROUP_ALWAYS | _GROUP_KEYS[group.program]
         needs = _GROUP_NEEDS.get(group.program, ())
-        _check_keys(f"groups.{name}", group, group.program, allowed, needs)
+        _check_keys(f"groups.{name}", group, group.program, needs)
     for name, task in scenario.tasks.items():
-        allowed = _TASK_ALWAYS | _TASK_KEYS[task.kind]
-        _check_keys(f"tasks.{name}", task, task.kind, allowed, _TASK_NEEDS.get(task.kind, ()))
+        _check_keys(f"tasks.{name}", task, task.kind, _TASK_NEEDS.get(task.kind, ()))
 
 
 def _check_vcpus(scenario: Scenario) -> None:

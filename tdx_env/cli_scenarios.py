@@ -1,0 +1,139 @@
+"""Commands about scenarios: list them, and show one with every parameter."""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from rich.console import Console
+from rich.table import Table
+
+from tdx_env.scenarios.checks import keys_of
+from tdx_env.scenarios.keys import NAMED, TABLES
+from tdx_env.scenarios.loader import Layers, layers, load, names
+from tdx_env.scenarios.schema import CostRange, Group, Scenario, Task, digest
+from tdx_env.scenarios.values import Range
+
+_UNIT = re.compile(r"\s*\[([^\]]+)\]$")
+_HEAD = {"name", "title", "description", "schema_version"}
+_PLAIN = _HEAD | {"costs"} | set(TABLES) | set(NAMED)
+
+
+def _written(value: object) -> str:
+    """Return a value as a reader wants it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return " ".join(str(item) for item in value)
+    if isinstance(value, Range | str):
+        return str(value)
+    return "-" if value is None else f"{value:,}"
+
+
+def _decisions(scenario: Scenario) -> str:
+    """Return how many decisions an episode has, and of which kind the scenario is."""
+    kind = "control: " if scenario.is_control else ""
+    return kind + ("?" if scenario.decisions is None else str(scenario.decisions))
+
+
+def list_command(split: str | None = None) -> None:
+    """List the package's scenarios.
+
+    Args:
+        split: train, validation or test; default all.
+
+    Raises:
+        ScenarioError: There is no such split.
+    """
+    table = Table("name", "family", "vCPUs", "decisions", "title")
+    for name in names(split):
+        scenario = load(name)
+        n_vcpus = str(scenario.host.n_vcpus)
+        table.add_row(name, scenario.family, n_vcpus, _decisions(scenario), scenario.title)
+    Console(highlight=False, markup=False).print(table)
+
+
+def _has(layer: Mapping[str, Any], key: str) -> bool:
+    """Say whether a layer sets a dotted key."""
+    at: Any = layer
+    for part in key.split("."):
+        if not isinstance(at, Mapping) or part not in at:
+            return False
+        at = at[part]
+    return True
+
+
+def _set_by(read: Layers, overrides: Mapping[str, object], key: str) -> str:
+    """Return where a parameter's value comes from."""
+    if key in overrides:
+        return "user"
+    if _has(read.split, key):
+        return "split"
+    return "file" if _has(read.base, key) else "default"
+
+
+def _rows(prefix: str, table: BaseModel, fields: set[str]) -> Iterator[tuple[str, str, str, str]]:
+    """Yield key, value, unit and meaning of a table's parameters."""
+    for field, info in type(table).model_fields.items():
+        if field in fields:
+            text = info.description or ""
+            unit = _UNIT.search(text)
+            value = _written(getattr(table, field))
+            yield prefix + field, value, unit[1] if unit else "", _UNIT.sub("", text)
+
+
+def _all_rows(scenario: Scenario) -> Iterator[tuple[str, str, str, str]]:
+    """Yield key, value, unit and meaning of every parameter but the costs."""
+    yield from _rows("", scenario, set(Scenario.model_fields) - _PLAIN)
+    for name in TABLES:
+        table = getattr(scenario, name)
+        yield from _rows(f"{name}.", table, set(type(table).model_fields))
+    for kind in NAMED:
+        for name, table in getattr(scenario, kind).items():
+            is_actor = isinstance(table, Group | Task)
+            fields = keys_of(table) if is_actor else set(type(table).model_fields)
+            yield from _rows(f"{kind}.{name}.", table, fields)
+
+
+def _parameters(scenario: Scenario, read: Layers, overrides: Mapping[str, object]) -> Table:
+    """Return the table of all parameters but the costs."""
+    table = Table("parameter", "value", "unit", "meaning", "set by")
+    for key, value, unit, meaning in _all_rows(scenario):
+        table.add_row(key, value, unit, meaning, _set_by(read, overrides, key))
+    return table
+
+
+def _costs(scenario: Scenario) -> Table:
+    """Return the table of costs."""
+    table = Table("cost", "low", "high", "unit", "source", "by")
+    for name, cost in scenario.costs.items():
+        table.add_row(*_cost_row(name, cost))
+    return table
+
+
+def _cost_row(name: str, cost: CostRange) -> tuple[str, ...]:
+    """Return a row of the table of costs."""
+    return f"costs.{name}", f"{cost.low:,}", f"{cost.high:,}", "cycles", cost.source, cost.by
+
+
+def show_command(name: str | Path, overrides: Mapping[str, object] | None = None) -> None:
+    """Show every parameter of a scenario, and its costs with their sources.
+
+    Args:
+        name: As `tdx_env.scenarios.load` takes it.
+        overrides: Dotted keys and their values.
+
+    Raises:
+        ScenarioError: There is no such scenario, split or key, or the scenario is impossible.
+    """
+    changed = overrides or {}
+    scenario = load(name, changed)
+    console = Console(highlight=False, markup=False)
+    console.print(f"{scenario.name}: {scenario.title} ({digest(scenario)})\n")
+    console.print(scenario.description.strip() + "\n")
+    console.print(_parameters(scenario, layers(name), changed))
+    console.print(
+        f"\nDrawn once an episode, from these tenths of each range: {scenario.cost_bands}"
+    )
+    console.print(_costs(scenario))
