@@ -1,0 +1,118 @@
+"""The record that the kernel reads says what the file says."""
+
+import pytest
+
+from tdx_env.scenarios import load
+from tdx_env.state.actors import Program, Task
+from tdx_env.state.calls import NONE, Leaf
+from tdx_env.state.costs import Cost
+from tdx_env.state.setup import REST, SETUP, Initial
+
+
+def test_the_record_has_one_row_of_the_dtype(write):
+    setup = load(write()).setup()
+    assert (setup.shape, setup.dtype) == ((1,), SETUP)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("n_vcpus_low", 4),
+        ("n_vcpus_high", 6),
+        ("n_groups", 2),
+        ("n_tasks", 1),
+        ("n_areas", 2),
+        ("page_shift", 9),
+        ("clock_khz", 2_000_000),
+        ("sept_ve_disable", 1),
+        ("zero_step_threshold", 6),
+        ("zero_step_capacity", 32),
+        ("hp_timeout", 2_000_000_000),
+        ("break_on_contention", 1),
+        ("guests_lock_free", 1),
+        ("stall_cycles", 40_000_000),
+        ("time_cap", 1_000_000_000),
+        ("preempt_limit", 2_000_000),
+        ("yield_weight", 1),
+        ("reward_scale", 1_000),
+        ("cost_bands", 0b1111111111),
+    ],
+)
+def test_scalars_agree_with_the_file(field, value, write):
+    assert load(write()).setup()[0][field] == value
+
+
+def test_a_group_with_items_agrees_with_the_file(write):
+    row = load(write()).setup()[0]["groups"][0]
+    assert row["program"] == Program.ACCEPT
+    assert (row["count_low"], row["count_high"]) == (1, 2)
+    assert (row["items_low"], row["items_high"]) == (10, 300)
+    assert (row["think_low"], row["think_high"]) == (5_000, 5_000)
+    assert (row["tick_low"], row["tick_high"]) == (2_000_000, 2_000_000)
+    assert (row["area"], row["stride"], row["step"]) == (1, 300, 1)
+    assert row["leaf"] == NONE
+
+
+def test_the_group_with_the_rest_has_the_sentinels(write):
+    row = load(write()).setup()[0]["groups"][1]
+    assert row["program"] == Program.COMPUTE
+    assert (row["count_low"], row["count_high"], row["area"]) == (REST, REST, NONE)
+
+
+def test_a_task_agrees_with_the_file(write):
+    row = load(write()).setup()[0]["tasks"][0]
+    assert (row["kind"], row["area"], row["trigger_group"]) == (Task.ZAP, 0, NONE)
+    assert (row["items_low"], row["step"], row["chunk"], row["is_shared_after"]) == (5, 4, 4, 0)
+
+
+def test_areas_lie_one_behind_the_other(write):
+    areas = load(write()).setup()[0]["areas"]
+    assert areas["first_region"].tolist()[:2] == [0, 1]
+    assert areas["n_regions"].tolist()[:2] == [1, 2]
+    assert areas["initial"].tolist()[:2] == [Initial.MAPPED_4K, Initial.FREE]
+
+
+def test_costs_and_bands_agree_with_the_scenario(write):
+    changed = {"costs.track": {"low": 5, "high": 7}, "cost_bands": [3, 6]}
+    setup = load(write(), changed).setup()[0]
+    assert (setup["cost_low"][Cost.TRACK], setup["cost_high"][Cost.TRACK]) == (5, 7)
+    assert setup["cost_bands"] == 0b1001000
+
+
+def test_a_module_version_that_leaves_free_entries_alone_says_so(write):
+    setup = load(write(), {"module.version": "1.5-no-free-lock"}).setup()
+    assert setup[0]["guests_lock_free"] == 0
+
+
+def test_2m_areas_alone_have_one_entry_a_region():
+    setup = load("s08-accept-2m").setup()[0]
+    assert setup["page_shift"] == 0
+    assert setup["areas"][0]["n_regions"] == 40
+
+
+def test_a_hammer_has_its_tdcall():
+    assert load("s10-hostile").setup()[0]["groups"][0]["leaf"] == Leaf.ATTR_RD
+
+
+def test_a_triggered_task_follows_its_group():
+    setup = load("s09-accept-4k").setup()[0]
+    group, task = setup["groups"][0], setup["tasks"][0]
+    assert (task["stride"], task["step"]) == (group["stride"], group["step"])
+    assert (task["trigger_group"], task["trigger_period"]) == (0, 2)
+
+
+def test_pages_of_an_interleaved_group_follow_each_other():
+    group = load("s01-boot-storm-region").setup()[0]["groups"][0]
+    assert (group["stride"], group["step"]) == (1, 0)
+
+
+def test_every_vcpu_of_a_spread_group_has_regions_of_its_own():
+    setup = load("s02-boot-storm-spread").setup()[0]
+    assert setup["groups"][0]["stride"] == 512
+    assert setup["areas"][0]["n_regions"] == 16
+
+
+@pytest.mark.parametrize("field", ["hold_low", "hold_high"])
+def test_block_and_restore_holds_in_cycles(field):
+    scenario = load("s03-zero-step", {"tasks.invalidator.hold_us": 100})
+    assert scenario.setup()[0]["tasks"][0][field] == 250_000

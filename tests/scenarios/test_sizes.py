@@ -1,0 +1,52 @@
+"""Areas hold the largest draw, exactly."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tdx_env.scenarios import load, names
+from tdx_env.scenarios.sizes import group_placement, task_placement, uncontended_cycles
+
+LAYOUTS = ["own", "regions", "shared", "interleaved"]
+
+
+def units_of(stride: int, step: int, count: int, items: int, chunk: int) -> set[int]:
+    """Return every unit that members work on, counted one by one."""
+    return {
+        member * stride + item * (step or count) + unit
+        for member in range(count)
+        for item in range(items)
+        for unit in range(chunk)
+    }
+
+
+@given(layout=st.sampled_from(LAYOUTS), items=st.integers(1, 40), count=st.integers(1, 3))
+def test_the_last_unit_of_a_group_is_the_last_that_it_works_on(layout, items, count):
+    changed = {"layout": layout, "items": items, "count": count}
+    scenario = load(
+        "s22-clean", {f"groups.acceptor.{key}": value for key, value in changed.items()}
+    )
+    place = group_placement(scenario, "acceptor")
+    assert place.n_units == max(units_of(place.stride, place.step, count, items, 1)) + 1
+
+
+@given(chunk=st.integers(1, 8), items=st.integers(1, 20), count=st.integers(1, 3))
+def test_the_last_unit_of_a_task_is_the_last_that_it_works_on(chunk, items, count):
+    changed = {"chunk": chunk, "items": items, "count": count, "think_cycles": 0}
+    scenario = load("s22-clean", {f"tasks.zapper.{key}": value for key, value in changed.items()})
+    place = task_placement(scenario, "zapper")
+    units = units_of(place.stride, place.step, count, items, chunk)
+    assert place.n_units == len(units) == max(units) + 1
+
+
+def test_a_lead_needs_room_behind_the_group():
+    scenario = load("s03-zero-step", {"tasks.invalidator.items": 8})
+    task = scenario.tasks["invalidator"]
+    place = task_placement(scenario, "invalidator")
+    assert place.n_units == place.stride + 7 * task.trigger_period + task.trigger_lead + 1
+
+
+@pytest.mark.parametrize("name", names())
+def test_the_cap_is_ten_times_the_uncontended_length(name):
+    scenario = load(name)
+    assert scenario.cycles(scenario.limits.time_cap_us) >= 10 * uncontended_cycles(scenario)
