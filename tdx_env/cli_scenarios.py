@@ -1,11 +1,13 @@
 """Commands about scenarios: list them, and show one with every parameter."""
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
@@ -15,9 +17,27 @@ from tdx_env.scenarios.loader import Layers, layers, load, names
 from tdx_env.scenarios.schema import CostRange, Group, Scenario, Task, digest
 from tdx_env.scenarios.values import Range
 
+_PIPE_WIDTH = 160  # of what is no terminal, where nobody wants names cut
 _UNIT = re.compile(r"\s*\[([^\]]+)\]$")
 _HEAD = {"name", "title", "description", "schema_version"}
 _PLAIN = _HEAD | {"costs"} | set(TABLES) | set(NAMED)
+
+
+def _console() -> Console:
+    """Return the console: as wide as the terminal, or wide enough for a pipe."""
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = _PIPE_WIDTH
+    return console
+
+
+def _table(first: str, *columns: str) -> Table:
+    """Return an empty table whose first column is never cut."""
+    table = Table(box=SIMPLE, pad_edge=False)
+    table.add_column(first, no_wrap=True, overflow="ignore")
+    for column in columns:
+        table.add_column(column)
+    return table
 
 
 def _written(value: object) -> str:
@@ -46,12 +66,14 @@ def list_command(split: str | None = None) -> None:
     Raises:
         ScenarioError: There is no such split.
     """
-    table = Table("name", "family", "vCPUs", "decisions", "title")
-    for name in names(split):
+    table = _table("name", "family", "vCPUs", "decisions", "title")
+    wanted = names(split)
+    table.columns[0].min_width = max(len(name) for name in wanted)
+    for name in wanted:
         scenario = load(name)
         n_vcpus = str(scenario.host.n_vcpus)
         table.add_row(name, scenario.family, n_vcpus, _decisions(scenario), scenario.title)
-    Console(highlight=False, markup=False).print(table)
+    _console().print(table)
 
 
 def _has(layer: Mapping[str, Any], key: str) -> bool:
@@ -98,7 +120,7 @@ def _all_rows(scenario: Scenario) -> Iterator[tuple[str, str, str, str]]:
 
 def _parameters(scenario: Scenario, read: Layers, overrides: Mapping[str, object]) -> Table:
     """Return the table of all parameters but the costs."""
-    table = Table("parameter", "value", "unit", "meaning", "set by")
+    table = _table("parameter", "value", "unit", "meaning", "set by")
     for key, value, unit, meaning in _all_rows(scenario):
         table.add_row(key, value, unit, meaning, _set_by(read, overrides, key))
     return table
@@ -106,7 +128,7 @@ def _parameters(scenario: Scenario, read: Layers, overrides: Mapping[str, object
 
 def _costs(scenario: Scenario) -> Table:
     """Return the table of costs."""
-    table = Table("cost", "low", "high", "unit", "source", "by")
+    table = _table("cost", "low", "high", "unit", "source", "by")
     for name, cost in scenario.costs.items():
         table.add_row(*_cost_row(name, cost))
     return table
@@ -129,7 +151,7 @@ def show_command(name: str | Path, overrides: Mapping[str, object] | None = None
     """
     changed = overrides or {}
     scenario = load(name, changed)
-    console = Console(highlight=False, markup=False)
+    console = _console()
     console.print(f"{scenario.name}: {scenario.title} ({digest(scenario)})\n")
     console.print(scenario.description.strip() + "\n")
     console.print(_parameters(scenario, layers(name), changed))

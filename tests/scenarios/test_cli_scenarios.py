@@ -26,6 +26,14 @@ def test_the_list_of_a_split_has_no_other(capsys):
     assert "s22-clean/train" not in shown
 
 
+@pytest.mark.parametrize("width", ["60", "80"])
+def test_no_name_is_cut_in_a_narrow_terminal(width, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", width)
+    list_command()
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in names())
+
+
 def test_show_has_every_cost_with_its_source(capsys):
     show_command("s22-clean")
     shown = capsys.readouterr().out
@@ -45,9 +53,8 @@ def test_show_has_every_cost_with_its_source(capsys):
 def test_show_says_who_set_a_parameter(key, value, set_by, capsys):
     show_command("s22-clean/test", {"limits.reward_scale": 7})
     lines = capsys.readouterr().out.splitlines()
-    row = next(line for line in lines if f" {key} " in line)
-    cells = [cell.strip() for cell in row.strip("│").split("│")]
-    assert (cells[1], cells[-1]) == (value, set_by)
+    row = next(line for line in lines if line.split()[:1] == [key])
+    assert (row.split()[1], row.split()[-1]) == (value, set_by)
 
 
 def test_show_of_an_unknown_scenario_is_an_error():
