@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tdx_env.guest.interrupts import pass_interrupts
-from tdx_env.guest.items import begin_item
+from tdx_env.guest.items import begin_item, wake_tasks
 from tdx_env.guest.run import (
     accept_in_handler,
     return_to_guest,
@@ -67,6 +67,7 @@ def _wake_up(world: World, vcpu: int) -> None:
     pass_interrupts(world, vcpu)
     me["item"] += 1
     begin_item(world, vcpu)
+    wake_tasks(world)
     me["trip"] = Category.EXIT_ENTRY
     enter_run_loop(world, vcpu)
 

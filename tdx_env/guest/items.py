@@ -14,19 +14,19 @@ RIP_OF_HANDLER = -2  # the guest's #VE handler
 
 
 @inner
-def has_items(me: np.void) -> bool:
-    """Say whether the vCPU's program has a next item."""
-    if me["program"] == Program.IDLE or me["program"] == Program.HAMMER:
-        return True
-    return bool(me["item"] < me["items"])
-
-
-@inner
 def is_foreground(program: int) -> bool:
     """Say whether a program's items are part of the episode's work."""
     return bool(
         program == Program.TOUCH or program == Program.ACCEPT or program == Program.CONVERT
     )
+
+
+@inner
+def has_items(me: np.void) -> bool:
+    """Say whether the vCPU's program has a next item."""
+    if me["program"] == Program.IDLE or me["program"] == Program.HAMMER:
+        return True
+    return bool(is_foreground(me["program"]) and me["item"] < me["items"])
 
 
 @inner

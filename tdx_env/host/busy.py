@@ -7,7 +7,6 @@ from tdx_env.guest.walk import level_of
 from tdx_env.host.chains import (
     OTHER,
     after_synthetic_exit,
-    go_on,
     kill,
     operand_class,
     reissue,
@@ -262,22 +261,9 @@ def _exhaust(world: World, actor: int) -> None:
     elif what == Exhaustion.GATED_KICK:
         _kick(world, actor, 1)
     elif what == Exhaustion.SWALLOW:
-        _swallow(world, actor)
+        # The caller ignores that the call failed: canonical/tdx issues 100 and 213 (bug B1).
+        succeed(world, actor)
     elif not is_fault:
         _yield(world, actor)
     else:
         give_up(world, actor, what != Exhaustion.LOCAL_RETRY)
-
-
-@inner
-def _swallow(world: World, actor: int) -> None:
-    """The caller ignores that the call failed.
-
-    Source: canonical/tdx issues 100 and 213: RANGE.BLOCK came back busy, its caller went on.
-    """
-    release_seamcall_lock(world, actor)
-    if world.actors["row"][actor]["kicks"] > 0:
-        release_gate(world, actor)
-    go_on(world, actor)
-
-

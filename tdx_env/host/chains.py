@@ -1,5 +1,7 @@
 """How KVM's call chains go on: after a SEAMCALL, after a kick, with mmu_lock in hand."""
 
+import numpy as np
+
 from tdx_env.guest.interrupts import pass_interrupts
 from tdx_env.guest.run import continue_guest
 from tdx_env.host.enter import enter_run_loop, is_repeat, pass_gate
@@ -18,7 +20,7 @@ from tdx_env.host.zap import (
 )
 from tdx_env.jit import inner
 from tdx_env.state.accounting import Category
-from tdx_env.state.actors import Exit, Kick, Purpose, Spte, State, Task
+from tdx_env.state.actors import Exit, Kick, Path, Purpose, Spte, State, Task
 from tdx_env.state.booking import begin_operation, book, charge_cell
 from tdx_env.state.calls import NONE, Leaf, Lock, Outcome
 from tdx_env.state.costs import Cost
@@ -190,6 +192,14 @@ def go_on(world: World, actor: int) -> None:
 
 
 @inner
+def _keeps_gate(world: World, me: np.void) -> bool:
+    """Say whether the actor's gate outlasts the call it was taken for."""
+    rules = world.discipline
+    is_first = rules["gate_first"] != 0 and me["path"] == Path.ZAP
+    return bool(is_first or rules["gate_scope"] == GateScope.PAGE)
+
+
+@inner
 def succeed(world: World, actor: int) -> None:
     """The SEAMCALL is over for the caller: learn from it, let its locks go, go on."""
     run = world.run
@@ -199,18 +209,12 @@ def succeed(world: World, actor: int) -> None:
     if me["issues"] > 1:
         column = operand_class(me["leaf"], me["operand"])
         if column != OTHER:
-            tries = TRIES_UNIT * np_int(me["issues"])
+            tries = TRIES_UNIT * np.int64(me["issues"])
             run["tries"][column] += (tries - run["tries"][column]) >> EWMA_SHIFT
     release_seamcall_lock(world, actor)
-    if me["kicks"] > 0 and world.discipline["gate_scope"] != GateScope.PAGE:
+    if me["kicks"] > 0 and not _keeps_gate(world, me):
         release_gate(world, actor)
     go_on(world, actor)
-
-
-@inner
-def np_int(value: int) -> int:
-    """Return a 32-bit field as a 64-bit integer."""
-    return value + 0
 
 
 @inner

@@ -37,7 +37,6 @@ def begin_fault_pass(world: World, vcpu: int) -> None:
     me = world.actors["row"][vcpu]
     me["path"] = Path.FAULT
     me["walks"] = 0
-    me["entry"] = NONE
     me["state"] = State.FAULT_SOFTWARE
     me["category"] = _fault_category(me)
     world.actors["due"][vcpu] = run["now"] + run["costs"][Cost.FAULT_SOFTWARE]

@@ -32,7 +32,6 @@ def release_gate(world: World, actor: int) -> None:
     """Drop the actor's share of the gate; the last one lets the vCPUs through."""
     run = world.run
     me = world.actors["row"][actor]
-    me["forced_gate"] = 0
     if not me["has_gate"]:
         return
     me["has_gate"] = 0
@@ -88,7 +87,6 @@ def begin_kick(world: World, actor: int, purpose: int, kind: int, force_gate: in
         run["n_kicks"] += 1
         if force_gate or world.discipline["gate_scope"] != GateScope.NOTHING:
             close_gate(world, actor)
-            me["forced_gate"] = force_gate
     run["kick_seq"] += 1
     me["kick_number"] = run["kick_seq"]
     me["next_kicker"] = run["first_kicker"]

@@ -182,7 +182,6 @@ def start_task_item(world: World, task: int) -> None:
     run = world.run
     me = world.actors["row"][task]
     me["attempt"] = 0
-    me["entry"] = NONE
     me["category"] = Category.IDLE
     if is_trigger_reached(world, task):
         _think_task(world, task)
@@ -220,6 +219,7 @@ def begin_task_item(world: World, task: int) -> None:
         begin_chunk(world, task)
         return
     me["cursor"] = _first_unit(world, task)
+    me["cursor_end"] = me["cursor"]
     me["entry"] = entry_at(world, task, me["cursor"])
     if row["kind"] == Task.BUILD:
         me["path"] = Path.BUILD
@@ -251,6 +251,7 @@ def keep_blocked(world: World, task: int) -> None:
     run = world.run
     me = world.actors["row"][task]
     row = world.setup["tasks"][me["group"]]
+    release_gate(world, task)
     release_mmu(world, task)
     bits = own(world, task, Draw.HOLD)
     me["state"] = State.HOLD_BLOCKED
@@ -272,6 +273,7 @@ def restored(world: World, task: int) -> None:
     """The page is unblocked: its item is done."""
     me = world.actors["row"][task]
     world.entries["row"][me["entry"]]["purge"] = Purge.PRIVATE
+    release_gate(world, task)
     release_mmu(world, task)
     finish_task_item(world, task)
 
@@ -304,7 +306,6 @@ def finish_task_item(world: World, task: int) -> None:
     if me["item"] < me["items"]:
         start_task_item(world, task)
         return
-    me["entry"] = NONE
     me["state"] = State.FINISHED
     me["category"] = Category.IDLE
     world.actors["due"][task] = NEVER

@@ -201,7 +201,6 @@ ACTOR_FIELDS = [
     ("hp_flagged", np.int32),  # guest's last TDCALL was refused by host priority
     ("cell", np.int32),  # cell of the busy matrix to charge, or NONE
     ("sent", np.int32),  # IPIs of the own kick
-    ("forced_gate", np.int32),  # 1: the own gate is for this call, whatever gate_scope says
     ("pending", np.int32),  # 1: the guest touched a PENDING page that KVM does not forgive
     ("reenters", np.int32),  # 1: after this unwinding the guest faults again
     ("counted", np.int32),  # 1: TLB tracking counts this vCPU as in the guest

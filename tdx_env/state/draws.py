@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tdx_env.jit import inner
+from tdx_env.jit import kernel
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _SPREAD = np.uint64(0xD1342543DE82EF95)
@@ -13,7 +13,7 @@ _ITEM_SHIFT = 20
 _JITTER_SHIFT = 4
 
 
-@inner
+@kernel
 def mix(x):
     """Return the splitmix64 finaliser of a uint64.
 
@@ -24,20 +24,20 @@ def mix(x):
     return x ^ (x >> np.uint64(31))
 
 
-@inner
+@kernel
 def draw(seed, purpose, actor, item, attempt):
     """Return the 64 random bits (uint64) of one key."""
     key = np.uint64((actor << _ACTOR_SHIFT) ^ (item << _ITEM_SHIFT) ^ attempt)
     return mix(mix(seed + _GOLDEN * np.uint64(purpose + 1)) + _SPREAD * key)
 
 
-@inner
+@kernel
 def uniform(low, high, bits):
     """Return the integer from low to high (both included) that 64 random bits stand for."""
     return low + ((np.int64(bits >> np.uint64(32)) * (high - low + 1)) >> 32)
 
 
-@inner
+@kernel
 def jitter(cycles, bits):
     """Return a duration within 6.25 % of the given one.
 
@@ -47,7 +47,7 @@ def jitter(cycles, bits):
     return uniform(0, width, bits) + cycles - (cycles >> _JITTER_SHIFT)
 
 
-@inner
+@kernel
 def own(world, actor, purpose):
     """Draw with the actor's own key (item, attempt) and count the attempt."""
     me = world.actors["row"][actor]
