@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tdx_env.module import calls
@@ -141,7 +141,6 @@ def in_range(row):
     return st.integers(-5, 1 << 62)
 
 
-@settings(deadline=None)
 @given(values=st.tuples(*(in_range(row) for row in FEATURES)))
 def test_any_observation_is_in_the_space(values):
     features = np.zeros((1, N_FEATURES), np.int64)

@@ -1,0 +1,321 @@
+"""The hand-written policies, row by row against what was proposed and merged."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+from agents import names, policies_table
+from agents.adaptive import break_even
+from agents.catalogue import catalogue, find, rows
+from agents.fault_loop import fault_loop
+from agents.kick import paolo_5
+from agents.protocol import Kind, mask_of
+from agents.retry import blind, doubling_cap
+from tdx_env.host.discipline import DEFAULT, HOST_LEAVES
+from tdx_env.state.calls import Leaf
+from tdx_env.state.discipline import UNLIMITED, Action
+from tdx_env.state.features import Feature
+from tests.agents.conftest import ENTRY, EPOCH, TREE, answers, decisions, features_of
+
+AUG, ADD = Leaf.MEM_PAGE_AUG, Leaf.MEM_PAGE_ADD
+BLOCK, TRACK, REMOVE = Leaf.MEM_RANGE_BLOCK, Leaf.MEM_TRACK, Leaf.MEM_PAGE_REMOVE
+ENTER, WBINVD, EXTEND = Leaf.VP_ENTER, Leaf.PHYMEM_PAGE_WBINVD, Leaf.MR_EXTEND
+SEPT_ADD, UNBLOCK, DEMOTE = Leaf.MEM_SEPT_ADD, Leaf.MEM_RANGE_UNBLOCK, Leaf.MEM_PAGE_DEMOTE
+ZAP = (BLOCK, TRACK, REMOVE, UNBLOCK, DEMOTE)
+SERIES_ROWS = ["P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8", "P9", "P11", "P13", "P14"]
+FOR_EVER = ["RETRY"] * 100 + ["AND SO ON"]
+TDR_BY_RDX, TDR_IMPLICIT = 2, 128
+
+
+def retries(count: int, end: str) -> list[str]:
+    """Return a number of repeats and how they end."""
+    return ["RETRY"] * count + [end]
+
+
+@given(features=decisions())
+def test_every_policy_answers_with_an_allowed_action(features):
+    mask = mask_of(features)
+    for policy in catalogue():
+        assert mask[policy.decide(features)], policy.name
+
+
+@given(features=decisions())
+def test_plain_rules_answer_as_compiled(features):
+    for row, policy in zip(rows(), catalogue(), strict=True):
+        assert row.rule(features) == policy.decide(features), row.name
+
+
+@pytest.mark.parametrize("leaf", [AUG, BLOCK, ENTER, ADD])
+def test_masked_alternatives_leave_retry(leaf):
+    for policy in catalogue():
+        assert policy.decide(features_of(leaf, MASK=1, BUSY_CYCLES=1 << 40)) == Action.RETRY
+
+
+# P1 to P5, P8, P12: rows that only repeat
+
+
+def test_p1_makes_17_calls_for_a_busy_tree(by_number):
+    """Patch 09/21: the call and 16 repeats; AUG then re-enters, BLOCK's failure is ignored."""
+    assert answers(by_number["P1"], AUG) == retries(16, "REENTER")
+    assert answers(by_number["P1"], SEPT_ADD) == retries(16, "REENTER")
+    assert answers(by_number["P1"], BLOCK) == retries(16, "SWALLOW")
+
+
+def test_p1_gives_an_entry_up_at_once(by_number):
+    assert answers(by_number["P1"], AUG, ENTRY) == ["REENTER"]
+    assert answers(by_number["P1"], BLOCK, ENTRY) == ["SWALLOW"]
+    assert answers(by_number["P1"], REMOVE, ENTRY) == ["KILL"]
+
+
+def test_p1_any_retries_an_entry_too(by_number):
+    assert answers(by_number["P1-any"], AUG, ENTRY) == retries(16, "REENTER")
+    assert answers(by_number["P1-any"], BLOCK, ENTRY) == retries(16, "SWALLOW")
+    assert answers(by_number["P1-any"], REMOVE, ENTRY) == FOR_EVER
+
+
+@pytest.mark.parametrize("number", ["P1", "P1-any", "P2"])
+def test_callers_loops_of_the_series_have_no_limit(by_number, number):
+    for leaf in (REMOVE, TRACK, ADD, WBINVD):
+        assert by_number[number].discipline.limit(leaf) == UNLIMITED
+    assert answers(by_number[number], TRACK, EPOCH) == FOR_EVER
+    assert answers(by_number[number], ADD, TDR_BY_RDX) == FOR_EVER
+
+
+def test_p2_has_no_loop_for_block_and_aug(by_number):
+    assert answers(by_number["P2"], AUG) == ["REENTER"]
+    assert answers(by_number["P2"], BLOCK) == ["SWALLOW"]
+    assert answers(by_number["P2"], REMOVE, ENTRY) == FOR_EVER
+
+
+def test_p3_repeats_for_ever_under_the_lock(by_number):
+    p3 = by_number["P3"]
+    assert p3.discipline.seamcall_lock == "always"
+    assert answers(p3, AUG) == answers(p3, BLOCK) == FOR_EVER
+    assert answers(p3, AUG, ENTRY) == ["REENTER"]
+
+
+def test_p4_kills_at_1024_tries(by_number):
+    p4 = by_number["P4"].discipline
+    assert p4.seamcall_lock == "always"
+    for leaf in (AUG, SEPT_ADD, *ZAP):
+        assert (p4.limit(leaf), p4.exhaustion(leaf).name) == (1024, "KILL")
+    assert answers(by_number["P4"], AUG, ENTRY) == FOR_EVER
+
+
+def test_p5_is_p4_with_the_lock_after_the_first_busy_reply(by_number):
+    p4, p5 = by_number["P4"], by_number["P5"]
+    assert p5.discipline == p4.discipline.with_(seamcall_lock="after_busy")
+    assert p5.decide is p4.decide or p5.decide(features_of(AUG)) == p4.decide(features_of(AUG))
+
+
+def test_p8_loops_on_every_call_and_operand(by_number):
+    for name in HOST_LEAVES:
+        assert answers(by_number["P8"], Leaf[name], ENTRY) == FOR_EVER
+
+
+def test_p12_differs_from_p4_in_the_enter_path_alone(by_number):
+    p4, p12 = by_number["P4"], by_number["P12"]
+    assert p12.discipline == p4.discipline.with_(enter_yield="barrier")
+    assert answers(p12, ENTER) == ["YIELD"]
+    for leaf in (AUG, SEPT_ADD, ADD, *ZAP):
+        assert answers(p12, leaf) == answers(p4, leaf)
+
+
+# P6, P7, P11, P13, P14: rows that kick
+
+
+@pytest.mark.parametrize("leaf", [AUG, SEPT_ADD, *ZAP])
+def test_p6_kicks_once_then_kills_without_a_gate(by_number, leaf):
+    assert answers(by_number["P6"], leaf, ENTRY) == ["KICK", "KILL"]
+    assert by_number["P6"].discipline.gate_scope == "nothing"
+
+
+def test_p7_kicks_before_each_of_five_tries(by_number):
+    assert answers(by_number["P7"], BLOCK, ENTRY) == ["KICK"] * 4 + ["KILL"]
+    assert answers(by_number["P7-once"], BLOCK, ENTRY) == ["KICK", *retries(3, "KILL")]
+    assert by_number["P7"].discipline == by_number["P7-once"].discipline
+    assert by_number["P7"].discipline.gate_scope == "nothing"
+
+
+def test_p11_kicks_the_flagged_fault_only(by_number):
+    p11 = by_number["P11"]
+    assert p11.discipline.kick_flagged
+    assert answers(p11, AUG) == ["YIELD"]
+    assert p11.discipline.fault_yield == "reenter"
+    assert answers(p11, BLOCK) == ["KICK", "KILL"]
+
+
+def test_p13_gates_first_and_to_the_end_of_the_page(by_number):
+    p13 = by_number["P13"]
+    assert (p13.discipline.gate_first, p13.discipline.gate_scope) == (True, "page")
+    assert answers(p13, BLOCK) == ["KICK", "KILL"]
+    assert answers(p13, AUG) == ["YIELD"]
+
+
+def test_p14_calls_again_once_then_gates_to_the_end_of_the_page(by_number):
+    p14 = by_number["P14"]
+    assert (p14.discipline.gate_first, p14.discipline.gate_scope) == (False, "page")
+    assert answers(p14, TRACK, EPOCH) == ["RETRY", "KICK", "KILL"]
+
+
+# P9, P18, P20: the fault loop, and what was merged
+
+
+def test_p9_re_enters_the_guest_and_loops_in_the_zap(by_number):
+    p9 = by_number["P9"]
+    assert answers(p9, AUG) == ["YIELD"]
+    assert (p9.discipline.fault_yield, p9.discipline.on_frozen) == ("reenter", "reenter")
+    assert answers(p9, BLOCK) == retries(16, "KILL")
+
+
+@pytest.mark.parametrize("leaf", ZAP)
+@pytest.mark.parametrize("operand", [TREE, EPOCH, ENTRY])
+def test_p18_kicks_gates_and_tries_a_zap_s_call_once_more(by_number, leaf, operand):
+    """Linux 6.16: whatever the operand, which it masks away."""
+    assert answers(by_number["P18"], leaf, operand) == ["KICK", "KILL"]
+    assert by_number["P18"].discipline.gate_scope == "call"
+
+
+def test_p18_retries_faults_locally_without_limit(by_number):
+    p18 = by_number["P18"]
+    assert answers(p18, AUG) == answers(p18, SEPT_ADD) == ["YIELD"]
+    assert (p18.discipline.fault_yield, p18.discipline.on_frozen) == ("local_retry", "local_retry")
+    assert p18.discipline.limit(AUG) == UNLIMITED
+
+
+def test_p18_leaves_the_fast_path_and_returns_page_add_to_user_space(by_number):
+    p18 = by_number["P18"]
+    assert answers(p18, ENTER) == answers(p18, ADD) == ["YIELD"]
+    assert p18.discipline.enter_yield == "fastpath"
+    assert answers(p18, WBINVD, ENTRY) == answers(p18, EXTEND, TDR_BY_RDX) == ["KILL"]
+
+
+def test_p20_behaves_as_p18(by_number):
+    p18, p20 = by_number["P18"], by_number["P20"]
+    assert p20.behaves_as == "P18"
+    assert p20.discipline == p18.discipline
+
+
+@pytest.mark.parametrize("number", SERIES_ROWS)
+def test_series_of_2024_enters_again_and_sends_frozen_faults_back(by_number, number):
+    policy = by_number[number]
+    assert answers(policy, ENTER) == FOR_EVER
+    assert policy.discipline.on_frozen == "reenter"
+
+
+# rules of thumb
+
+
+@pytest.mark.parametrize(("busy_cycles", "action"), [(100_999, "RETRY"), (101_000, "KICK")])
+def test_break_even_kicks_when_waiting_cost_as_much(by_number, busy_cycles, action):
+    """1,000 fixed + 4,000 wait + 8 × (2,000 + 10,000) = 101,000 cycles."""
+    features = features_of(
+        BLOCK,
+        ENTRY,
+        BUSY_CYCLES=busy_cycles,
+        N_IN_GUEST=8,
+        KICK_SEND_TARGET=2000,
+        KICK_WAIT=4000,
+        KICK_TARGET=10_000,
+    )
+    assert by_number["break-even"].decide(features) == Action[action]
+
+
+def test_break_even_starts_anew_after_a_kick(by_number):
+    features = features_of(BLOCK, BUSY_CYCLES=1500, KICKS=1)
+    assert by_number["break-even"].decide(features) == Action.RETRY
+    features[Feature.BUSY_CYCLES] = 2000
+    assert by_number["break-even"].decide(features) == Action.KICK
+
+
+@pytest.mark.parametrize(
+    ("leaf", "operand", "level", "action"),
+    [
+        (BLOCK, TREE, 1, "RETRY"),
+        (TRACK, EPOCH, 0, "RETRY"),
+        (BLOCK, ENTRY, 0, "RETRY"),
+        (BLOCK, ENTRY, 1, "KICK"),
+        (AUG, ENTRY, 1, "KICK"),
+        (AUG, TDR_BY_RDX, 0, "YIELD"),
+        (BLOCK, TDR_BY_RDX, 0, "RETRY"),  # YIELD is masked in the zap path
+        (TRACK, ENTRY, 0, "RETRY"),  # RCX is the TDR here; masked likewise
+        (ENTER, TDR_IMPLICIT, 0, "YIELD"),
+        (ENTER, ENTRY, 0, "RETRY"),  # RCX is the vCPU here
+        (ADD, TDR_BY_RDX, 0, "YIELD"),
+    ],
+)
+def test_operand_rule_chooses_by_the_busy_lock(by_number, leaf, operand, level, action):
+    features = features_of(leaf, operand, LEVEL=level)
+    assert by_number["operand"].decide(features) == Action[action]
+
+
+def test_operand_rule_yields_in_the_zap_path_where_allowed(by_number):
+    features = features_of(TRACK, ENTRY, MASK=7)
+    assert by_number["operand"].decide(features) == Action.YIELD
+
+
+@pytest.mark.parametrize("mask", [1, 3, 5, 7])
+def test_random_takes_each_allowed_action_equally_often(by_number, mask):
+    allowed = np.flatnonzero(mask_of(features_of(AUG, MASK=mask)))
+    drawn = [
+        by_number["random"].decide(features_of(AUG, MASK=mask, LOTTERY=lottery))
+        for lottery in range(60)
+    ]
+    for action in allowed:
+        assert drawn.count(action) == 60 // len(allowed)
+
+
+@pytest.mark.parametrize("name", ["break-even", "operand", "random"])
+def test_rules_of_thumb_run_under_the_default_discipline(by_number, name):
+    assert by_number[name].discipline == DEFAULT
+
+
+# the table itself
+
+
+def test_names_and_numbers_are_unique():
+    assert len(set(names())) == len(names())
+    numbers = [row.number for row in rows() if row.number]
+    assert len(set(numbers)) == len(numbers)
+
+
+def test_name_and_number_find_the_same_policy():
+    assert find("P18") is find("p18") is find("p18-merged-6.16")
+    assert find("p99") is None
+    assert find("") is None
+
+
+def test_mergeable_is_who_does_not_yield_in_the_zap_path():
+    for policy in catalogue():
+        assert policy.kind == Kind.COMPILED
+        assert policy.is_mergeable == (not policy.discipline.zap_yield)
+        assert policy.decision_cycles == 10
+
+
+def test_every_row_says_its_source_and_what_it_does():
+    for row in rows():
+        assert row.title
+        assert row.source
+        assert "Source:" in row.rule.__doc__ if row.rule.__doc__ else row.name == "break-even"
+
+
+def test_policies_table_has_a_line_for_each():
+    lines = policies_table().splitlines()
+    assert len(lines) == 1 + len(names())
+    for name, line in zip(names(), lines[1:], strict=True):
+        assert f" {name} " in line
+
+
+def test_thresholds_are_parameters_and_part_of_the_name():
+    assert blind(3).discipline.limit(AUG) == 4
+    assert doubling_cap(64).discipline.limit(AUG) == 64
+    assert paolo_5(3).discipline.limit(AUG) == 3
+    assert fault_loop(2).discipline.limit(BLOCK) == 3
+    assert blind(3).name == "p1-blind-3"
+    assert break_even(500).name == "break-even-500"
+
+
+def test_break_even_threshold_is_the_parameter():
+    policy = break_even(500).compile()
+    assert policy.decide(features_of(BLOCK, BUSY_CYCLES=500)) == Action.KICK
+    assert policy.decide(features_of(BLOCK, BUSY_CYCLES=499)) == Action.RETRY

@@ -1,0 +1,202 @@
+"""Loading policies by what a user types, users' own files among them."""
+
+import numpy as np
+import pytest
+
+from agents import load
+from agents.protocol import Kind, Policy
+from tdx_env.errors import BundleError, PolicyError
+from tdx_env.host.discipline import DEFAULT
+from tdx_env.spaces import observation_size
+from tdx_env.state.calls import Leaf
+from tests.agents.conftest import features_of
+
+PLAIN = """
+def decide(features, mask):
+    '''Kick after three tries.'''
+    return {answer}
+"""
+COMPILED = """
+from tdx_env.jit import decision
+
+@decision
+def decide(features):
+    return {answer}
+"""
+
+
+def user_file(folder, text, **values):
+    """Write a user's policy; return what `load` takes."""
+    path = folder / "mine.py"
+    path.write_text(text.format(**values) if values else text)
+    return f"{path}:decide"
+
+
+def actions_of(policy, *decisions):
+    """Return a policy's actions at some decisions."""
+    features = np.array(decisions)
+    masks = features[:, [29]] >> np.arange(3) & 1
+    observations = np.zeros((len(features), observation_size()), np.float32)
+    return policy.actions(observations, features, masks).tolist()
+
+
+AUG = features_of(Leaf.MEM_PAGE_AUG, ISSUES=1)
+LATE_AUG = features_of(Leaf.MEM_PAGE_AUG, ISSUES=5)
+BLOCK = features_of(Leaf.MEM_RANGE_BLOCK)
+
+
+@pytest.mark.parametrize("spec", ["P18", "p18", "p18-merged-6.16", "P18-MERGED-6.16"])
+def test_catalogue_is_found_by_name_and_number(spec):
+    assert load(spec).name == "p18-merged-6.16"
+
+
+@pytest.mark.parametrize("spec", ["P99", "", "break-eve", "no/such/folder"])
+def test_unknown_policy_lists_the_known_ones(spec):
+    with pytest.raises(PolicyError, match="is unknown, must be one of: p1-blind-16, .*random"):
+        load(spec)
+
+
+def test_folder_without_a_bundle_is_told(tmp_path):
+    with pytest.raises(BundleError, match="bundle.json: is missing"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("answer", ["1", "'KICK'", "'kick'", "Action.KICK", "np.int64(1)"])
+def test_plain_function_may_answer_in_words_or_numbers(tmp_path, answer):
+    head = "import numpy as np\nfrom tdx_env.state.discipline import Action\n"
+    policy = load(user_file(tmp_path, head + PLAIN, answer=answer))
+    assert policy.kind == Kind.PYTHON
+    assert actions_of(policy, AUG, BLOCK) == [1, 1]
+
+
+def test_plain_function_sees_features_by_name_and_the_mask(tmp_path):
+    answer = "'YIELD' if mask[2] and features['issues'] > 3 else 0"
+    policy = load(user_file(tmp_path, PLAIN, answer=answer))
+    assert actions_of(policy, AUG, LATE_AUG, BLOCK) == [0, 2, 0]
+
+
+def test_user_policy_is_named_for_its_file(tmp_path):
+    spec = user_file(tmp_path, PLAIN, answer="0")
+    policy = load(spec)
+    assert (policy.name, policy.source) == ("mine:decide", spec)
+    assert policy.title == "Kick after three tries."
+
+
+def test_compiled_function_is_kept_as_it_is(tmp_path):
+    policy = load(user_file(tmp_path, COMPILED, answer="1 if features[29] & 2 else 0"))
+    assert policy.kind == Kind.COMPILED
+    assert policy.decide(AUG) == 1
+
+
+def test_file_may_change_the_discipline(tmp_path):
+    head = "DISCIPLINE = {'gate_scope': 'page', 'max_issues': {'MEM_TRACK': 3}}\n"
+    head += "DECISION_CYCLES = 25\n"
+    policy = load(user_file(tmp_path, head + PLAIN.format(answer="0")))
+    expected = DEFAULT.with_(gate_scope="page", max_issues={"MEM_TRACK": 3}, decision_cycles=25)
+    assert policy.discipline == expected
+
+
+def test_zap_yield_makes_a_policy_need_a_kvm_change(tmp_path):
+    head = "DISCIPLINE = {'zap_yield': True}\n"
+    policy = load(user_file(tmp_path, head + COMPILED.format(answer="2")))
+    assert not policy.is_mergeable
+    assert policy.mark == "needs a KVM change"
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ("7", r"returned 7, allowed here: RETRY \(0\), KICK \(1\), YIELD \(2\)"),
+        ("-1", r"returned -1, allowed"),
+        ("None", "returned None, allowed"),
+        ("True", "returned True, allowed"),
+        ("1.0", r"returned 1\.0, allowed"),
+        ("'WAIT'", "returned 'WAIT', allowed"),
+        ("features['rip']", "raised KeyError: 'rip'"),
+        ("1 // 0", "raised ZeroDivisionError"),
+    ],
+)
+def test_bad_answer_names_file_function_and_what_is_allowed(tmp_path, answer, told):
+    spec = user_file(tmp_path, PLAIN, answer=answer)
+    policy = load(spec)
+    with pytest.raises(PolicyError, match=r"mine\.py:decide: " + told):
+        actions_of(policy, AUG)
+
+
+def test_masked_answer_is_refused(tmp_path):
+    policy = load(user_file(tmp_path, PLAIN, answer="'YIELD'"))
+    told = r"mine\.py:decide: returned 'YIELD', allowed here: RETRY \(0\), KICK \(1\)$"
+    with pytest.raises(PolicyError, match=told):
+        actions_of(policy, BLOCK)
+
+
+@pytest.mark.parametrize("answer", ["7", "2", "-1", "1 // (features[0] * 0)"])
+def test_bad_answer_of_a_compiled_function_is_found_at_loading(tmp_path, answer):
+    with pytest.raises(PolicyError, match=r"mine\.py:decide: (returned|raised)"):
+        load(user_file(tmp_path, COMPILED, answer=answer))
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("def decide(features, mask:\n", r"mine\.py: can't be imported: SyntaxError"),
+        ("import no_such_module\n", r"mine\.py: can't be imported: ModuleNotFoundError"),
+        ("raise SystemExit(3)\n", r"mine\.py: can't be imported: SystemExit: 3"),
+        ("def choose(features, mask): ...\n", r"has no function decide; its functions: choose"),
+        ("decide = 3\n", r"has no function decide; its functions: none"),
+        ("def decide(): ...\n", r"mine\.py:decide: takes \(\), must take \(features, mask\)"),
+        (
+            "DISCIPLINE = 3\ndef decide(features, mask): ...\n",
+            "DISCIPLINE is a int, must be a dict",
+        ),
+        (
+            "DISCIPLINE = {'gate': 1}\ndef decide(features, mask): ...\n",
+            r"mine\.py: DISCIPLINE: gate: Extra inputs",
+        ),
+        (
+            "DECISION_CYCLES = 'few'\ndef decide(features, mask): ...\n",
+            r"DISCIPLINE: decision_cycles: Input should be a valid integer",
+        ),
+    ],
+)
+def test_unusable_file_is_told(tmp_path, text, told):
+    with pytest.raises(PolicyError, match=told):
+        load(user_file(tmp_path, text))
+
+
+def test_function_compiled_in_another_way_is_refused(tmp_path):
+    numba = pytest.importorskip("numba")
+    if numba.config.DISABLE_JIT:
+        pytest.skip("the compiler is off")
+    text = "import numba\n\n@numba.njit\ndef decide(features):\n    return 0\n"
+    with pytest.raises(PolicyError, match="must be so by tdx_env.jit.decision"):
+        load(user_file(tmp_path, text))
+
+
+def test_undecorated_function_of_one_argument_is_refused(tmp_path):
+    numba = pytest.importorskip("numba")
+    if numba.config.DISABLE_JIT:
+        pytest.skip("the compiler is off: a decision function looks just so")
+    with pytest.raises(PolicyError, match=r"takes \(features\), must take \(features, mask\)"):
+        load(user_file(tmp_path, "def decide(features):\n    return 0\n"))
+
+
+def test_missing_file_and_missing_function_name_are_told(tmp_path):
+    with pytest.raises(PolicyError, match=r"none\.py: there is no such file"):
+        load(f"{tmp_path}/none.py:decide")
+    with pytest.raises(PolicyError, match="say which function of the file"):
+        load(f"{tmp_path}/none.py")
+
+
+def test_answers_of_any_policy_are_checked():
+    def kick_always(observations, features, masks):
+        return np.ones(len(masks), np.int64)
+
+    policy = Policy("kicker", "", "", "", Kind.BATCHED, DEFAULT, act=kick_always)
+    assert actions_of(policy, AUG) == [1]
+    with pytest.raises(PolicyError, match=r"kicker: returned .*1.*, allowed here: RETRY \(0\)"):
+        actions_of(policy, features_of(Leaf.MEM_PAGE_ADD, MASK=1))
+
+
+def test_compiled_policies_decide_for_batches_too():
+    assert actions_of(load("P18"), AUG, BLOCK) == [2, 1]

@@ -1,0 +1,92 @@
+"""The policy network, against torch."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agents.network import Network, weight_shapes
+from tdx_env.spaces import observation_size
+
+N_ACTIONS = 3
+
+
+def random_weights(layers, seed=0):
+    """Return weights for a network of some widths."""
+    rng = np.random.default_rng(seed)
+    return {
+        name: rng.normal(0, 0.3, shape).astype(np.float32)
+        for name, shape in weight_shapes(layers).items()
+    }
+
+
+def layers_of(*hidden):
+    """Return the widths of a network with these hidden layers."""
+    return (observation_size(), *hidden, N_ACTIONS)
+
+
+def torch_logits(weights, activation, observations):
+    """Return what torch computes with the same weights."""
+    torch = pytest.importorskip("torch")
+    step = {"tanh": torch.nn.Tanh, "relu": torch.nn.ReLU}[activation]
+    parts = []
+    for number in range(len(weights) // 2):
+        weight = torch.from_numpy(weights[f"layers.{number}.weight"])
+        layer = torch.nn.Linear(weight.shape[1], weight.shape[0])
+        with torch.no_grad():
+            layer.weight.copy_(weight)
+            layer.bias.copy_(torch.from_numpy(weights[f"layers.{number}.bias"]))
+        parts += [layer, step()]
+    with torch.no_grad():
+        return torch.nn.Sequential(*parts[:-1])(torch.from_numpy(observations)).numpy()
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+@pytest.mark.parametrize("hidden", [(), (8,), (64, 64), (64, 1, 32)])
+def test_logits_are_torch_s(activation, hidden):
+    weights = random_weights(layers_of(*hidden))
+    observations = np.random.default_rng(1).random((37, observation_size()), np.float32)
+    ours = Network(weights, activation).logits(observations)
+    theirs = torch_logits(weights, activation, observations)
+    assert ours.dtype == np.float32
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5)  # float32, other summing order
+
+
+@settings(max_examples=30)
+@given(n_rows=st.integers(1, 60), first=st.integers(0, 40))
+def test_row_is_the_same_bit_for_bit_in_any_batch(n_rows, first):
+    network = Network(random_weights(layers_of(17, 5)), "tanh")
+    observations = np.random.default_rng(1).random((100, observation_size()), np.float32)
+    together = network.logits(observations)
+    part = network.logits(observations[first : first + n_rows])
+    assert (part == together[first : first + n_rows]).all()
+
+
+@given(mask=st.lists(st.integers(0, 1), min_size=2, max_size=2), seed=st.integers(0, 100))
+def test_action_is_the_best_allowed_one(mask, seed):
+    network = Network(random_weights(layers_of(8)), "relu")
+    observation = np.random.default_rng(seed).random((1, observation_size()), np.float32)
+    masks = np.array([[1, *mask]], np.int8)
+    features = np.zeros((1, 0), np.int64)
+    action = int(network.act(observation, features, masks)[0])
+    logits = network.logits(observation)[0]
+    assert masks[0, action]
+    assert all(logits[action] >= logits[other] for other in np.flatnonzero(masks[0]))
+
+
+def test_first_of_equal_actions_is_taken():
+    weights = {
+        name: np.zeros(shape, np.float32) for name, shape in weight_shapes(layers_of(4)).items()
+    }
+    network = Network(weights, "tanh")
+    observations = np.ones((2, observation_size()), np.float32)
+    masks = np.array([[1, 1, 1], [0, 1, 1]], np.int8)
+    actions = network.act(observations, np.zeros((2, 0), np.int64), masks)
+    assert actions.dtype == np.int64
+    assert actions.tolist() == [0, 1]
+
+
+def test_no_decisions_give_no_actions():
+    network = Network(random_weights(layers_of(4)), "tanh")
+    nothing = np.empty((0, observation_size()), np.float32)
+    assert network.logits(nothing).shape == (0, N_ACTIONS)
