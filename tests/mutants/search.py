@@ -1,0 +1,27 @@
+"""Compare kernel and oracle on random worlds until they differ; exit code 1 if they do.
+
+Run in a folder with a mistake in the kernel, and NUMBA_DISABLE_JIT=1.
+"""
+
+import sys
+
+from tests.oracles.comparison import compare
+
+N_WORLDS = 600
+
+
+def main() -> int:
+    """Return 1 at the first world in which kernel and oracle differ, or in which the kernel fails."""
+    for seed in range(N_WORLDS):
+        try:
+            found = compare(seed)
+        except Exception as error:  # noqa: BLE001 - a mistake may raise anything; it is caught then
+            found = repr(error)
+        if found:
+            print(f"world {seed}: {found}")
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
