@@ -1,0 +1,78 @@
+"""The training log: one CSV row for each update, readable at any time."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+_GENERAL = ("steps", "seconds", "episodes", "score", "best_score")
+_LEARNER = {
+    "policy_loss": "train/policy_gradient_loss",
+    "value_loss": "train/value_loss",
+    "entropy_loss": "train/entropy_loss",
+    "approx_kl": "train/approx_kl",
+    "clip_fraction": "train/clip_fraction",
+    "explained_variance": "train/explained_variance",
+    "learning_rate": "train/learning_rate",
+}
+
+
+def cost_column(scenario: str) -> str:
+    """Return the column of a training scenario: mean cost of its episodes since the last row."""
+    return f"cost[{scenario}]"
+
+
+def ratio_column(scenario: str) -> str:
+    """Return the column of a validation scenario: mean cost as a share of the reference's."""
+    return f"ratio[{scenario}]"
+
+
+def learner_values(recorded: Mapping[str, object]) -> dict[str, object]:
+    """Return what the learner last recorded about itself, by column."""
+    return {column: recorded[key] for column, key in _LEARNER.items() if key in recorded}
+
+
+class ProgressLog:
+    """Writes the log; columns that a row doesn't have stay empty.
+
+    Args:
+        path: The file.
+        training: Names of the training scenarios.
+        validation: Names of the validation scenarios.
+    """
+
+    def __init__(self, path: Path, training: Sequence[str], validation: Sequence[str]) -> None:
+        columns = [
+            *_GENERAL,
+            *(ratio_column(name) for name in validation),
+            *(cost_column(name) for name in training),
+            *_LEARNER,
+        ]
+        self._file = path.open("w", newline="", encoding="utf-8")
+        self._writer = csv.DictWriter(self._file, columns)
+        self._writer.writeheader()
+        self._file.flush()
+
+    def write(self, row: Mapping[str, object]) -> None:
+        """Add a row."""
+        self._writer.writerow(
+            {
+                key: f"{value:.6g}" if isinstance(value, float) else value
+                for key, value in row.items()
+            }
+        )
+        self._file.flush()
+
+    def __enter__(self) -> Self:
+        """Return the log."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the file."""
+        self._file.close()

@@ -1,0 +1,60 @@
+"""The scenarios of a training run, and how often and at which scale each is trained on."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tdx_env.scenarios import Scenario, digest, load
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Scenarios side by side.
+
+    Attributes:
+        scenarios: The scenarios.
+        scales: Cost that counts as a reward of -1, shape (n_scenarios,) [cycles].
+        shares: Share of the episodes that each gets, shape (n_scenarios,), sum 1.
+    """
+
+    scenarios: tuple[Scenario, ...]
+    scales: NDArray[np.float64]
+    shares: NDArray[np.float64]
+
+    @property
+    def names(self) -> list[str]:
+        """The scenarios' names, split included."""
+        return [scenario.name for scenario in self.scenarios]
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """A hash of each scenario's resolved content, by name."""
+        return {scenario.name: digest(scenario) for scenario in self.scenarios}
+
+    def setups(self) -> NDArray[np.void]:
+        """Return the scenarios as the kernel reads them: dtype SETUP, shape (n_scenarios,)."""
+        return np.concatenate([scenario.setup() for scenario in self.scenarios])
+
+    def tuned(self, scales: NDArray[np.float64], shares: NDArray[np.float64]) -> "Suite":
+        """Return the same scenarios with other scales and shares."""
+        return replace(self, scales=scales, shares=shares / shares.sum())
+
+
+def suite_of(scenarios: Sequence[Scenario]) -> Suite:
+    """Return a suite that draws all scenarios alike and uses their own reward scales."""
+    scales = [scenario.limits.reward_scale for scenario in scenarios]
+    n_scenarios = len(scenarios)
+    return Suite(
+        tuple(scenarios), np.array(scales, np.float64), np.full(n_scenarios, 1 / n_scenarios)
+    )
+
+
+def load_all(names: Sequence[str], overrides: Mapping[str, object]) -> list[Scenario]:
+    """Load scenarios, all with the same overrides.
+
+    Raises:
+        ScenarioError: One is unknown or impossible.
+    """
+    return [load(name, overrides) for name in names]

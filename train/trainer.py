@@ -1,0 +1,120 @@
+"""A training run from start to end."""
+
+import platform
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+from rich.console import Console
+
+import agents
+from agents.protocol import Policy
+from tdx_env.jit import cache_folder
+from train.calibration import measured_scales
+from train.callback import Overseer, Selection
+from train.log import ProgressLog
+from train.model import build_model
+from train.plan import Plan
+from train.run_folder import RunFolder
+from train.seeds import TRAIN_LIMIT, VALIDATION_FIRST
+from train.suite import Suite
+from train.validation import REFERENCE, Judge
+from train.vec_env import SeamcallVecEnv
+
+_CALIBRATION_EPISODES = 32
+_LIBRARIES = ("tdx-env", "numpy", "numba", "torch", "stable-baselines3", "sb3-contrib")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a training run came to.
+
+    Attributes:
+        best_score: Cost of the best agent relative to the reference, on the validation split.
+        best_steps: Steps of training that it had.
+        n_steps: Steps of training in all.
+        was_interrupted: Whether Ctrl-C ended the run.
+    """
+
+    best_score: float
+    best_steps: int
+    n_steps: int
+    was_interrupted: bool
+
+
+def resolved(plan: Plan, suite: Suite) -> dict[str, Any]:
+    """Return all that a run depends on, for ``config.json``."""
+    seeds = range(plan.config.evaluation_episodes)
+    return {
+        "name": plan.name,
+        "config": plan.config.model_dump(mode="json"),
+        "config_digest": plan.config_digest,
+        "discipline": plan.discipline.model_dump(mode="json"),
+        "overrides": dict(plan.overrides),
+        "reference": REFERENCE,
+        "scenario_digests": {"train": plan.training.digests, "validation": plan.validation.digests},
+        "reward_scales": dict(zip(suite.names, suite.scales.tolist(), strict=True)),
+        "seeds": {
+            "run": plan.config.seed,
+            "train_episodes_below": TRAIN_LIMIT,
+            "validation_episodes": [VALIDATION_FIRST, VALIDATION_FIRST + len(seeds) - 1],
+        },
+        "versions": {name: version(name) for name in _LIBRARIES}
+        | {"python": platform.python_version(), "machine": platform.machine()},
+    }
+
+
+def _is_compiled() -> bool:
+    """Say whether compiled code of exactly these sources is there."""
+    folder = cache_folder()
+    return folder is not None and any(folder.rglob("*.nbc"))
+
+
+def train(
+    plan: Plan, folder: RunFolder, console: Console, reference: Policy | None = None
+) -> Result:
+    """Train an agent; the best one on the validation split is kept in the folder.
+
+    Args:
+        plan: What to do.
+        folder: Where agent, configuration and log go.
+        console: Where progress is shown.
+        reference: Policy whose validation cost counts as 1; default: what Linux 6.16 does.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C before there was an agent to keep.
+    """
+    config = plan.config
+    if not _is_compiled():
+        console.print("compiling the simulator, this once: about half a minute ...")
+    with console.status("measuring the scenarios ..."):
+        judge = Judge(
+            plan.validation,
+            reference or agents.load(REFERENCE),
+            config.evaluation_episodes,
+            config.n_threads,
+        )
+        scales = measured_scales(
+            plan.training, plan.discipline, config.seed, _CALIBRATION_EPISODES, config.n_threads
+        )
+    suite = plan.training.tuned(scales, plan.training.shares)
+    folder.save_config(resolved(plan, suite))
+    env = SeamcallVecEnv(suite, plan.discipline, config.n_envs, config.seed, config.n_threads)
+    selection = Selection(plan, judge, folder)
+    with ProgressLog(folder.log_path, suite.names, plan.validation.names) as log:
+        return _learn(plan, env, Overseer(plan, selection, log, console), selection)
+
+
+def _learn(plan: Plan, env: SeamcallVecEnv, overseer: Overseer, selection: Selection) -> Result:
+    """Run the learner until its steps are done or Ctrl-C."""
+    model = build_model(plan.config, env)
+    was_interrupted = False
+    try:
+        model.learn(plan.config.total_steps, overseer, log_interval=None)  # type: ignore[arg-type]
+    except KeyboardInterrupt:
+        if selection.best_steps == 0 and selection.best_score == float("inf"):
+            raise
+        was_interrupted = True
+    finally:
+        overseer.close()
+    return Result(selection.best_score, selection.best_steps, model.num_timesteps, was_interrupted)

@@ -1,0 +1,173 @@
+"""The environment as stable-baselines3 wants it: a `VecEnv` on a `Batch`.
+
+Python looks at single environments only when their episode ended; everything else works on whole
+arrays, and the arrays of each step are fresh: the rollout buffer keeps references to them.
+"""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from stable_baselines3.common.vec_env import VecEnv
+
+from tdx_env.engine.batch import Batch
+from tdx_env.engine.metrics import episode_metrics
+from tdx_env.errors import ActionError
+from tdx_env.host.discipline import Discipline
+from tdx_env.spaces import action_space, observation_size, observation_space, observe
+from tdx_env.state.discipline import N_ACTIONS
+from tdx_env.state.world import End
+from train.seeds import drawn_scenarios, train_seeds
+from train.suite import Suite
+
+_MASKS = "action_masks"
+
+
+class SeamcallVecEnv(VecEnv):
+    """Many episodes side by side, each followed by the next one in the same step.
+
+    An episode begins with a start observation, at which only RETRY is allowed; the step after it
+    runs to the first decision. The reward is minus the cost since the last decision, divided by the
+    suite's scale for the scenario: the rewards of an episode sum to minus its total cost over the
+    scale. Which scenario and seed an episode has depends on the seed of the run, the environment's
+    number and the episode's number alone.
+
+    ``infos[i]`` of an episode that ended has ``terminal_observation``, ``TimeLimit.truncated``,
+    ``episode`` (``r`` return, ``l`` steps, ``t`` seconds), ``scenario``, ``seed`` and
+    ``episode_metrics``.
+
+    Args:
+        suite: Scenarios, one of which is drawn for each episode, and their scales.
+        discipline: What the host does round the decisions.
+        n_envs: Environments.
+        seed: Seed of the run; `seed` replaces it at the next reset.
+        n_threads: Threads that run the environments; results don't depend on it.
+    """
+
+    def __init__(
+        self, suite: Suite, discipline: Discipline, n_envs: int, seed: int, n_threads: int = 1
+    ) -> None:
+        self._suite = suite
+        self._names = suite.names
+        self._batch = Batch(suite.setups(), discipline.record(), n_envs, n_threads=n_threads)
+        self._seed = seed
+        self._envs = np.arange(n_envs, dtype=np.int64)
+        self._episodes = np.zeros(n_envs, np.int64)
+        self._episode_seeds = np.zeros(n_envs, np.int64)
+        self._n_steps = np.zeros(n_envs, np.int64)
+        self._costs = np.zeros(n_envs, np.int64)
+        self._scales = np.ones(n_envs, np.float64)
+        self._actions = np.zeros(n_envs, np.int64)
+        self._began = time.monotonic()
+        super().__init__(n_envs, observation_space(), action_space())
+
+    def _start(self, which: NDArray[np.bool_]) -> None:
+        """Start the next episode of each of the chosen environments."""
+        seeds = train_seeds(self._seed, self._envs, self._episodes)
+        rows = drawn_scenarios(seeds, self._suite.shares)
+        self._batch.reset(seeds, rows, which)
+        self._episode_seeds[which] = seeds[which]
+        self._scales[which] = self._suite.scales[rows[which]]
+        self._episodes[which] += 1
+        self._n_steps[which] = 0
+        self._costs[which] = 0
+
+    def _observations(self) -> NDArray[np.float32]:
+        """Return all observations in an array of their own, shape (n_envs, size)."""
+        observations = np.empty((self.num_envs, observation_size()), np.float32)
+        observe(self._batch.features, observations)
+        return observations
+
+    def reset(self) -> NDArray[np.float32]:
+        """Start an episode in every environment; after `seed`, the first ones of that seed."""
+        if self._seeds[0] is not None:
+            self._seed = self._seeds[0]
+            self._episodes[:] = 0
+        self._start(np.ones(self.num_envs, np.bool_))
+        self._reset_seeds()
+        self._reset_options()
+        return self._observations()
+
+    def step_async(self, actions: NDArray[Any]) -> None:
+        """Note the actions of the next step.
+
+        Raises:
+            ActionError: One is not in the action space, or their number is wrong.
+        """
+        taken = np.ascontiguousarray(actions, np.int64).reshape(-1)
+        if taken.shape != (self.num_envs,) or taken.min() < 0 or taken.max() >= N_ACTIONS:
+            raise ActionError(
+                f"actions {actions!r}: must be {self.num_envs} integers from 0 to {N_ACTIONS - 1}"
+            )
+        self._actions = taken
+
+    def step_wait(  # type: ignore[override]
+        self,
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]:
+        """Carry out the actions; run every environment to its next decision or its end."""
+        self._batch.advance(actions=self._actions)
+        costs = self._batch.costs
+        rewards = ((self._costs - costs) / self._scales).astype(np.float32)
+        self._costs = costs
+        self._n_steps += 1
+        ended = self._batch.ended
+        observations = self._observations()
+        infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
+        if ended.any():
+            for index in np.flatnonzero(ended):
+                infos[index] = self._info_at_end(int(index), observations[index].copy())
+            self._start(ended)
+            observations = self._observations()
+        return observations, rewards, ended, infos
+
+    def _info_at_end(self, index: int, observation: NDArray[np.float32]) -> dict[str, Any]:
+        """Return what is to be known about an episode that ended."""
+        run = self._batch.run[index]
+        return {
+            "terminal_observation": observation,
+            "TimeLimit.truncated": bool(run["end"] == End.CAPPED),
+            "episode": {
+                "r": -float(self._costs[index]) / float(self._scales[index]),
+                "l": int(self._n_steps[index]),
+                "t": time.monotonic() - self._began,
+            },
+            "scenario": self._names[int(run["scenario"])],
+            "seed": int(self._episode_seeds[index]),
+            "episode_metrics": episode_metrics(self._batch, index),
+        }
+
+    def action_masks(self) -> NDArray[np.bool_]:
+        """Return which actions are allowed now, shape (n_envs, 3)."""
+        return self._batch.masks != 0
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to close."""
+
+    def has_attr(self, attr_name: str) -> bool:
+        """Say whether the environments have an attribute."""
+        return attr_name in (_MASKS, "render_mode")
+
+    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
+        """Return an attribute of some environments; there is only ``render_mode``."""
+        if attr_name != "render_mode":
+            raise AttributeError(f"a SeamcallVecEnv's environments have no {attr_name}")
+        return [None for _ in self._get_indices(indices)]
+
+    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
+        """Refuse: environments in one batch have nothing of their own to set."""
+        raise AttributeError(f"a SeamcallVecEnv's {attr_name} can't be set")
+
+    def env_method(  # type: ignore[override]
+        self, method_name: str, *method_args: Any, indices: Any = None, **method_kwargs: Any
+    ) -> Sequence[Any]:
+        """Call a method of some environments; there is only ``action_masks``."""
+        if method_name != _MASKS:
+            raise AttributeError(f"a SeamcallVecEnv's environments have no {method_name}()")
+        masks = self.action_masks()
+        return masks if indices is None else masks[list(self._get_indices(indices))]  # type: ignore[return-value]
+
+    def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
+        """Say that no environment is wrapped."""
+        return [False for _ in self._get_indices(indices)]
