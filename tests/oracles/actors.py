@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 from tdx_env.state.accounting import N_CATEGORIES, Category
-from tdx_env.state.actors import NEVER, Exit, Kick, Path, Phase, Purpose, State
+from tdx_env.state.actors import NEVER, Exit, Kick, Path, Phase, Program, Purpose, State
 from tdx_env.state.calls import NONE, Leaf, Lock, Outcome
 from tdx_env.state.streams import Draw
 
@@ -82,7 +82,6 @@ class Actor:
     path: Path = Path.FAULT
     kick: KickUnderWay | None = None
     has_gate: bool = False
-    is_gate_forced: bool = False
     stretch_since: int | None = None
     cell: tuple[int, int, int] | None = None
     busy_since: int = 0
@@ -137,7 +136,11 @@ class Actor:
 
     @property
     def has_items_left(self) -> bool:
-        """Return whether there is work for this actor."""
+        """Return whether there is work left; background never runs out, or has none at all."""
+        if self.is_vcpu and self.program in (Program.IDLE, Program.HAMMER):
+            return True
+        if self.is_vcpu and self.program in (Program.PARKED, Program.COMPUTE):
+            return False
         return self.item < self.group.items
 
     @property

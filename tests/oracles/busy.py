@@ -151,7 +151,6 @@ def kick_now(w: OracleWorld, a: Actor, is_forced: bool) -> None:
         exits.leave_guest_mode(w, a)
     a.call.kicks += 1
     kick.begin_kick(w, a, Purpose.REISSUE, Kick.DECISION, is_forced)
-    a.is_gate_forced |= is_forced
 
 
 def yield_now(w: OracleWorld, a: Actor) -> None:

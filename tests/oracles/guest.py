@@ -29,9 +29,7 @@ def begin_item(w: OracleWorld, v: Actor, is_start: bool = False) -> None:
     """Begin the vCPU's current item."""
     v.attempt = 0
     v.phase = Phase.THINK
-    v.remaining = think(w, v)
-    if v.program == Program.COMPUTE or not v.has_items_left:
-        v.remaining = FOREVER
+    v.remaining = think(w, v) if v.has_items_left else FOREVER
     if not is_start:
         tasks.wake(w)
 
@@ -103,7 +101,7 @@ def instruction(w: OracleWorld, v: Actor) -> None:
 
 def touch(w: OracleWorld, v: Actor) -> None:
     """Read or write the item's page."""
-    end = w.table.walk(w.table.first_page(item_entry(w, v)))
+    end = w.table.walk(item_entry(w, v))
     if end.state in ACCESSIBLE:
         run_until(w, v, State.TOUCH)
     elif end.state in ACCEPTABLE and not w.setup.sept_ve_disable:
@@ -117,7 +115,7 @@ def touch(w: OracleWorld, v: Actor) -> None:
 def touched_leaf(w: OracleWorld, v: Actor) -> Entry:
     """Return the entry that maps, or should map, the item's page."""
     entry = item_entry(w, v)
-    end = w.table.walk(w.table.first_page(entry))
+    end = w.table.walk(entry)
     return end if end.level == 1 and is_leaf(end.state) else entry
 
 
@@ -143,7 +141,7 @@ def on_ve(w: OracleWorld, v: Actor) -> None:
     """The #VE handler accepts the page."""
     book(w, v)
     v.rip = HANDLER_RIP
-    start_tdcall(w, v, Leaf.ACCEPT, touched_leaf(w, v))
+    start_tdcall(w, v, Leaf.ACCEPT, w.table.walk(item_entry(w, v)))
 
 
 # TDCALLs
@@ -158,30 +156,28 @@ def start_tdcall(w: OracleWorld, v: Actor, leaf: Leaf, asked: Entry) -> None:
     go(w, v, State.TDCALL, Category.GUEST_ACCEPT, own_jitter(w, v, w.costs[Cost.TDCALL] // 2))
 
 
-def entry_to_lock(w: OracleWorld, v: Actor) -> tuple[Entry | None, Outcome]:
-    """Return the entry that the TDCALL locks, or None and how it ends without a lock."""
-    assert v.asked is not None
-    end = w.table.walk(v.asked)
+def outcome_without_lock(w: OracleWorld, v: Actor, end: Entry) -> Outcome | None:
+    """Return how a TDCALL whose walk ended there is over without a lock, None if it takes one."""
     if v.call.leaf == Leaf.ACCEPT and end is not v.asked:
-        if end.level == 1 and end.state in ACCESSIBLE:
-            return None, Outcome.PAGE_ALREADY_ACCEPTED
-        return None, Outcome.EPT_VIOLATION
+        is_mapped = end.level == 1 and end.state in ACCESSIBLE
+        return Outcome.PAGE_ALREADY_ACCEPTED if is_mapped else Outcome.EPT_VIOLATION
     if end.state == E.FREE and not w.setup.guests_lock_free:
-        return None, Outcome.EPT_VIOLATION
-    return end, Outcome.SUCCESS
+        return Outcome.EPT_VIOLATION
+    return None
 
 
 def on_tdcall(w: OracleWorld, v: Actor) -> None:
     """Handle the try of the entry lock."""
-    entry, outcome = entry_to_lock(w, v)
-    v.call.outcome = outcome
-    if entry is None:
+    assert v.asked is not None
+    entry = v.call.entry = w.table.walk(v.asked)
+    outcome = outcome_without_lock(w, v, entry)
+    if outcome is not None:
+        v.call.outcome = outcome
         if outcome == Outcome.EPT_VIOLATION:
             exits.begin_exit(w, v, Exit.EPT_VIOLATION, accept_fault=1)
         else:
             tdcall_over(w, v)
         return
-    v.call.entry = entry
     result = entry.lock.take_as_guest(v.call.leaf)
     if result == Result.TAKEN:
         begin_hold(w, v, entry)

@@ -127,7 +127,7 @@ def release_gate(w: OracleWorld, a: Actor) -> None:
     """Drop the own gate; the last one lets the vCPUs go on."""
     if not a.has_gate:
         return
-    a.has_gate = a.is_gate_forced = False
+    a.has_gate = False
     w.n_gates -= 1
     if w.n_gates > 0:
         return

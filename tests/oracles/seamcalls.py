@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tdx_env.state.accounting import Category
-from tdx_env.state.actors import Exit, Kick, Purpose, Spte, State, Task
+from tdx_env.state.actors import Exit, Kick, Path, Purpose, Spte, State, Task
 from tdx_env.state.calls import NONE, Delay, EntryState, Leaf, Lock, Mode, Op, Outcome
 from tdx_env.state.costs import Cost
 from tdx_env.state.discipline import GateScope, SeamcallLock
@@ -189,7 +189,7 @@ def check_call(w: OracleWorld, a: Actor) -> bool:
                 a.fault_entry = entry
                 fail(w, a, Outcome.EPT_VIOLATION, 0, None)
                 return False
-    elif leaf in NEXT:
+    elif leaf in SEPT_CALLS:
         assert a.call.entry is not None
         outcome = check(leaf, a.call.entry, w.epochs, not w.is_building)
     if outcome != Outcome.SUCCESS:
@@ -211,7 +211,10 @@ def commit(w: OracleWorld, a: Actor) -> None:
         a.call.is_counted = True
     else:
         assert entry is not None
-        entry.state = EntryState(NEXT[leaf][entry.state])
+        if leaf == Leaf.MEM_PAGE_ADD:
+            entry.state = EntryState.MAPPED
+            return
+        entry.state = NEXT[leaf][entry.state]
         if leaf in (Leaf.MEM_PAGE_AUG, Leaf.MEM_PAGE_REMOVE, Leaf.MEM_RANGE_BLOCK):
             entry.counter = 0
         if leaf == Leaf.MEM_PAGE_AUG:
@@ -220,7 +223,7 @@ def commit(w: OracleWorld, a: Actor) -> None:
             entry.bepoch = w.epochs.td_epoch
         if leaf in (Leaf.MEM_SEPT_ADD, Leaf.MEM_RANGE_BLOCK):
             entry.lock.store(is_locked=True)
-        elif leaf != Leaf.MEM_PAGE_ADD:
+        else:
             entry.lock.store(is_locked=False)
             a.call.held.remove(Lock.ENTRY)
 
@@ -273,9 +276,9 @@ def succeeded(w: OracleWorld, a: Actor) -> None:
     if a.call.issues > 1 and kind is not None:
         w.tries[kind] = moved(w.tries[kind], TRIES_UNIT * a.call.issues)
     drop_mutex(w, a)
-    scope = w.discipline.gate_scope
-    is_for_call = scope == GateScope.CALL or (a.is_gate_forced and scope != GateScope.PAGE)
-    if a.call.kicks > 0 and is_for_call:
+    is_first = w.discipline.gate_first and a.path == Path.ZAP
+    outlasts = is_first or w.discipline.gate_scope == GateScope.PAGE
+    if a.call.kicks > 0 and not outlasts:
         kick.release_gate(w, a)
     follow(w, a)
 

@@ -133,12 +133,6 @@ class Table:
         tables = [self.entries[-1], self.entries[self.first_l2 + region // 512]]
         return tables if entry.level else [*tables, self.entries[self.first_pd + region]]
 
-    def first_page(self, entry: Entry) -> Entry:
-        """Return the entry itself at level 0, the region's first page at level 1."""
-        if entry.level == 0:
-            return entry
-        return self.entries[(entry.number - self.first_pd) << self.shift]
-
     def walk(self, target: Entry) -> Entry:
         """Return where a walk down to an entry ends."""
         for entry in self.above(target):
