@@ -1,0 +1,42 @@
+"""The catalogue runs in the simulator, and nobody takes a masked action."""
+
+import numba
+import numpy as np
+import pytest
+
+from agents import catalogue, names
+from tdx_env.engine.batch import Batch
+from tdx_env.scenarios import load
+from tdx_env.state.world import End
+
+N_WORLDS = 3
+
+
+@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="takes minutes; the rules are tested plain")
+@pytest.mark.parametrize("policy", catalogue(), ids=names())
+@pytest.mark.parametrize("scenario", ["s03-zero-step/train", "s08-accept-2m/train"])
+def test_policy_runs_to_an_end_without_a_masked_action(policy, scenario):
+    batch = Batch(load(scenario).setup(), policy.discipline.record(), n_worlds=N_WORLDS)
+    batch.reset(range(N_WORLDS))
+    batch.advance(policy.decide, np.zeros(N_WORLDS, np.int64))
+    batch.advance(policy.decide)
+    assert np.isin(batch.run["end"], [End.FINISHED, End.KILLED]).all()
+    assert not batch.run["n_masked"].any()
+
+
+@pytest.mark.slow
+def test_batched_decisions_are_those_made_inside_the_simulator():
+    policy = catalogue()[names().index("operand")]
+    costs = []
+    for is_inside in (True, False):
+        batch = Batch(load("s08-accept-2m/train").setup(), policy.discipline.record())
+        batch.reset([5])
+        batch.advance(policy.decide if is_inside else None)
+        while not batch.ended.all():
+            actions = [0]
+            if batch.waiting.all():
+                nothing = np.empty((1, 0), np.float32)
+                actions = policy.actions(nothing, batch.features, batch.masks)
+            batch.advance(policy.decide if is_inside else None, actions)
+        costs.append(batch.costs.tolist())
+    assert costs[0] == costs[1]
