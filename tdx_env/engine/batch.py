@@ -17,6 +17,7 @@ from tdx_env.engine.memory import Block, addresses_of, pick
 from tdx_env.engine.start import start
 from tdx_env.host.busy import decide
 from tdx_env.jit import DECISION_SIGNATURE, compiled, decision, inner, kernel
+from tdx_env.module.seamcalls import MODULE_VERSIONS
 from tdx_env.module.seamcalls import program as steps_of
 from tdx_env.state.actors import ACTOR, ENTRY
 from tdx_env.state.calls import NONE
@@ -134,7 +135,6 @@ class Batch:
         n_events_traced: Events kept of each episode.
         n_decisions_traced: Decisions kept of each episode.
         n_threads: Threads that run the worlds; results don't depend on it.
-        version: Module version whose lock table is used.
     """
 
     def __init__(
@@ -145,7 +145,6 @@ class Batch:
         n_events_traced: int = 0,
         n_decisions_traced: int = 0,
         n_threads: int = 1,
-        version: str = "1.5",
     ) -> None:
         self.n_worlds = n_worlds
         self._n_threads = max(1, min(n_threads, n_worlds))
@@ -162,11 +161,13 @@ class Batch:
             entries=entries.records,
             setup=np.ascontiguousarray(setups, SETUP),
             discipline=np.ascontiguousarray(discipline, DISCIPLINE),
-            program=np.zeros(1, PROGRAM),
+            program=np.zeros(len(setups), PROGRAM),
             trace=Block(TRACE, n_events_traced * 32, n_worlds).records,
             decisions=Block(DECISIONS, n_decisions_traced * 64, n_worlds).records,
         )
-        self._records.program["steps"][0] = steps_of(version)
+        versions = list(MODULE_VERSIONS)
+        for row, setup in enumerate(setups):
+            self._records.program["steps"][row] = steps_of(versions[setup["module_version"]])
         self._features = np.zeros((n_worlds, N_FEATURES), np.int64)
         self._no_actions = np.full(n_worlds, NONE, np.int64)
         self._addresses = np.zeros((n_worlds, len(World._fields)), np.int64)
@@ -183,7 +184,7 @@ class Batch:
             zip(World._fields, self._records, strict=True)
         ):
             addresses = addresses_of(records)
-            if name == "setup":
+            if name in ("setup", "program"):
                 addresses = addresses[self.run["scenario"]]
             self._addresses[:, column] = addresses
 
@@ -272,7 +273,8 @@ class Batch:
 
     def world(self, index: int) -> World:
         """Return one world; its records are views."""
-        row = {"setup": int(self.run["scenario"][index]), "discipline": 0, "program": 0}
+        scenario = int(self.run["scenario"][index])
+        row = {"setup": scenario, "program": scenario, "discipline": 0}
         return World(
             *(
                 records[row.get(name, index)]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from tdx_env.module.host_priority import timeout_cycles
 from tdx_env.module.seamcalls import MODULE_VERSIONS
 from tdx_env.scenarios.sizes import area_regions, group_placement, page_shift, task_placement
 from tdx_env.scenarios.values import Range
@@ -98,7 +99,8 @@ def _fill_module(row: np.void, scenario: Scenario) -> None:
     row["sept_ve_disable"] = scenario.guest.sept_ve_disable
     row["zero_step_threshold"] = module.zero_step_threshold
     row["zero_step_capacity"] = module.zero_step_capacity
-    row["hp_timeout"] = scenario.cycles(module.hp_timeout_us)
+    row["hp_timeout"] = timeout_cycles(module.hp_timeout_us, scenario.clock_khz // 1000)
+    row["module_version"] = list(MODULE_VERSIONS).index(module.version)
     row["guests_lock_free"] = module.guests_lock_free and version.guests_lock_free_entries
     row["break_on_contention"] = scenario.host.break_on_contention
 

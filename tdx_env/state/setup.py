@@ -90,6 +90,7 @@ SETUP_FIELDS = [
     ("zero_step_capacity", np.int64),
     ("hp_timeout", np.int64),  # [cycles]
     ("break_on_contention", np.int64),  # zap drops mmu_lock between pages if contended
+    ("module_version", np.int64),  # place in `module.seamcalls.MODULE_VERSIONS`
     ("guests_lock_free", np.int64),  # module: guests lock FREE entries
     ("stall_cycles", np.int64),
     ("time_cap", np.int64),  # [cycles]
