@@ -24,7 +24,7 @@ from tdx_env.state.actors import Kick, Path, Purpose, State
 from tdx_env.state.booking import book
 from tdx_env.state.calls import NONE, Leaf, Outcome
 from tdx_env.state.costs import Cost
-from tdx_env.state.discipline import Action, EnterYield, Exhaustion, FaultYield
+from tdx_env.state.discipline import N_ACTIONS, Action, EnterYield, Exhaustion, FaultYield
 from tdx_env.state.draws import own
 from tdx_env.state.features import EWMA_SHIFT, Feature
 from tdx_env.state.streams import Draw
@@ -141,7 +141,7 @@ def decide(world: World, action: int) -> None:
     me = world.actors["row"][actor]
     run["decision_actor"] = NONE
     run["n_ended"] = 0
-    run["was_masked"] = not run["mask"][action]
+    run["was_masked"] = action < 0 or action >= N_ACTIONS or not run["mask"][action]
     if run["was_masked"]:
         run["n_masked"] += 1
         action = np.int64(0)
