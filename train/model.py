@@ -39,19 +39,20 @@ def build_model(config: TrainConfig, env: SeamcallVecEnv) -> MaskablePPO:
     )
     model.set_logger(Logger(None, []))
     with torch.no_grad():
-        model.policy.action_net.bias[Action.RETRY] += config.retry_bias
+        dense_layers(model)[-1].bias[Action.RETRY] += config.retry_bias
     return model
+
+
+def dense_layers(model: MaskablePPO) -> list[torch.nn.Linear]:
+    """Return the policy's dense layers, from the observation to the actions."""
+    layers = [*model.policy.mlp_extractor.policy_net, model.policy.action_net]
+    return [layer for layer in layers if isinstance(layer, torch.nn.Linear)]
 
 
 def policy_weights(model: MaskablePPO) -> dict[str, NDArray[np.float32]]:
     """Return the policy's weights as bundles name them: ``layers.N.weight``, ``layers.N.bias``."""
-    hidden = [
-        layer
-        for layer in model.policy.mlp_extractor.policy_net
-        if isinstance(layer, torch.nn.Linear)
-    ]
     weights = {}
-    for number, layer in enumerate([*hidden, model.policy.action_net]):
+    for number, layer in enumerate(dense_layers(model)):
         weights[f"layers.{number}.weight"] = layer.weight.detach().numpy().copy()
         weights[f"layers.{number}.bias"] = layer.bias.detach().numpy().copy()
     return weights

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 
 import agents
@@ -42,9 +44,14 @@ class Result:
     was_interrupted: bool
 
 
-def resolved(plan: Plan, suite: Suite) -> dict[str, Any]:
+def _by_name(suite: Suite, values: NDArray[np.float64]) -> dict[str, float]:
+    """Return one value of each scenario, by its name."""
+    return dict(zip(suite.names, values.tolist(), strict=True))
+
+
+def resolved(plan: Plan, suite: Suite, judge: Judge) -> dict[str, Any]:
     """Return all that a run depends on, for ``config.json``."""
-    seeds = range(plan.config.evaluation_episodes)
+    last_validation = VALIDATION_FIRST + plan.config.evaluation_episodes - 1
     return {
         "name": plan.name,
         "config": plan.config.model_dump(mode="json"),
@@ -52,12 +59,13 @@ def resolved(plan: Plan, suite: Suite) -> dict[str, Any]:
         "discipline": plan.discipline.model_dump(mode="json"),
         "overrides": dict(plan.overrides),
         "reference": REFERENCE,
+        "reference_costs": _by_name(plan.validation, judge.reference_costs),
         "scenario_digests": {"train": plan.training.digests, "validation": plan.validation.digests},
-        "reward_scales": dict(zip(suite.names, suite.scales.tolist(), strict=True)),
+        "reward_scales": _by_name(suite, suite.scales),
         "seeds": {
             "run": plan.config.seed,
             "train_episodes_below": TRAIN_LIMIT,
-            "validation_episodes": [VALIDATION_FIRST, VALIDATION_FIRST + len(seeds) - 1],
+            "validation_episodes": [VALIDATION_FIRST, last_validation],
         },
         "versions": {name: version(name) for name in _LIBRARIES}
         | {"python": platform.python_version(), "machine": platform.machine()},
@@ -98,7 +106,7 @@ def train(
             plan.training, plan.discipline, config.seed, _CALIBRATION_EPISODES, config.n_threads
         )
     suite = plan.training.tuned(scales, plan.training.shares)
-    folder.save_config(resolved(plan, suite))
+    folder.save_config(resolved(plan, suite, judge))
     env = SeamcallVecEnv(suite, plan.discipline, config.n_envs, config.seed, config.n_threads)
     selection = Selection(plan, judge, folder)
     with ProgressLog(folder.log_path, suite.names, plan.validation.names) as log:

@@ -103,7 +103,7 @@ class SeamcallVecEnv(VecEnv):
             )
         self._actions = taken
 
-    def step_wait(  # type: ignore[override]
+    def step_wait(
         self,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]:
         """Carry out the actions; run every environment to its next decision or its end."""

@@ -1,0 +1,80 @@
+"""Tests of training configurations: what is shipped, and what errors say."""
+
+from pathlib import Path
+
+import pytest
+
+from tdx_env.errors import ConfigError
+from train.config import TrainConfig, config_names, load_config
+from train.plan import plan_of
+
+MISTAKES = [
+    ("n_env = 4", "n_env: unknown key, must be one of: scenarios, with_controls"),
+    ("n_envs = 0", "n_envs = 0, must be greater than or equal to 1"),
+    ('n_envs = "many"', "n_envs = 'many', must be a valid integer"),
+    ("n_envs = true", "n_envs = True, must be a valid integer"),
+    ("learning_rate = -1.0", "learning_rate = -1.0, must be greater than 0"),
+    ('activation = "gelu"', "activation = 'gelu', must be 'relu' or 'tanh'"),
+    ("hidden = [64, 0]", "must be a list of widths from 1 to 1024"),
+    ("n_envs = 2\nn_steps = 4", "batch_size = 2048, must be at most n_envs * n_steps, 8"),
+    ("[discipline]\nzap = true", "discipline.zap: unknown key, must be one of: max_issues"),
+    ('[discipline]\ngate_scope = "all"', "discipline.gate_scope = 'all', must be 'nothing',"),
+    ("[discipline]\ndecision_cycles = 1", "must be given as decision_cycles, outside the table"),
+    ("n_envs = = 1", "is no TOML file"),
+]
+
+
+@pytest.mark.parametrize("name", config_names())
+def test_shipped_configuration_resolves(name: str):
+    plan = plan_of(name, load_config(name), {})
+    assert all(scenario.name.endswith("/train") for scenario in plan.training.scenarios)
+    assert not any(scenario.is_control for scenario in plan.training.scenarios)
+    assert len(plan.validation.scenarios) == len(plan.training.scenarios)
+
+
+@pytest.mark.parametrize(("text", "message"), MISTAKES)
+def test_error_names_file_key_value_and_what_is_allowed(tmp_path: Path, text: str, message: str):
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load_config(str(path))
+    assert str(caught.value).startswith(f"{path}: ")
+    assert message in str(caught.value)
+
+
+def test_unknown_name_lists_the_known_ones():
+    with pytest.raises(ConfigError, match='"fast" is unknown, must be .* one of: demo, full'):
+        load_config("fast")
+
+
+def test_missing_file_is_named(tmp_path: Path):
+    with pytest.raises(ConfigError, match="none.toml: can't be read"):
+        load_config(str(tmp_path / "none.toml"))
+
+
+@pytest.mark.parametrize("spec", ["test", "validation", "s03-zero-step/test"])
+def test_other_splits_than_train_are_refused(spec: str):
+    with pytest.raises(ConfigError, match="must be train splits"):
+        plan_of("mine", TrainConfig(scenarios=spec), {})
+
+
+def test_only_controls_are_refused():
+    with pytest.raises(ConfigError, match="with_controls = true"):
+        plan_of("mine", TrainConfig(scenarios="s22-clean"), {})
+
+
+def test_controls_are_trained_on_when_asked_for():
+    plan = plan_of("mine", TrainConfig(scenarios="s22-clean", with_controls=True), {})
+    assert plan.training.names == ["s22-clean/train"]
+
+
+def test_decisions_of_the_network_are_charged():
+    config = TrainConfig(discipline={"gate_scope": "page"}, decision_cycles=1234)
+    discipline = config.host_discipline()
+    assert (discipline.decision_cycles, discipline.gate_scope) == (1234, "page")
+
+
+def test_overrides_reach_both_splits():
+    plan = plan_of("mine", TrainConfig(), {"clock_khz": 3_000_000})
+    for scenario in (*plan.training.scenarios, *plan.validation.scenarios):
+        assert scenario.clock_khz == 3_000_000

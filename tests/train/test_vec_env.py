@@ -1,0 +1,150 @@
+"""Tests of the environment that stable-baselines3 trains on."""
+
+import numpy as np
+import pytest
+from sb3_contrib.common.maskable.utils import get_action_masks, is_masking_supported
+
+from tdx_env.errors import ActionError
+from tdx_env.host.discipline import DEFAULT
+from tdx_env.spaces import observation_names
+from tdx_env.state.discipline import Action
+from train.suite import Suite, load_all, suite_of
+from train.vec_env import SeamcallVecEnv
+
+IS_START = observation_names().index("is_start")
+
+
+def random_actions(env: SeamcallVecEnv, generator: np.random.Generator) -> np.ndarray:
+    """Return an allowed action for each environment."""
+    masks = env.action_masks()
+    return np.argmax(generator.random(masks.shape) * masks, axis=1)
+
+
+def ended_episodes(env: SeamcallVecEnv, n_steps: int) -> list[tuple[dict, float]]:
+    """Step at random; return info and sum of rewards of the episodes that ended."""
+    generator = np.random.default_rng(0)
+    sums = np.zeros(env.num_envs)
+    found = []
+    for _ in range(n_steps):
+        _, rewards, dones, infos = env.step(random_actions(env, generator))
+        sums += rewards
+        for index in np.flatnonzero(dones):
+            found.append((infos[index], sums[index]))
+            sums[index] = 0
+    return found
+
+
+def test_first_observation_is_a_start_that_only_allows_retry(env: SeamcallVecEnv):
+    observations = env.reset()
+    assert (observations[:, IS_START] == 1).all()
+    assert (env.action_masks() == [True, False, False]).all()
+
+
+def test_first_step_runs_to_the_first_decision(env: SeamcallVecEnv):
+    env.reset()
+    observations, _, dones, _ = env.step(np.zeros(6, np.int64))
+    assert ((observations[:, IS_START] == 0) | dones).all()
+
+
+def test_rewards_of_an_episode_sum_to_minus_its_cost(env: SeamcallVecEnv, suite: Suite):
+    scales = dict(zip(suite.names, suite.scales, strict=True))
+    episodes = ended_episodes(env, 600)
+    assert {info["scenario"] for info, _ in episodes} == set(suite.names)
+    for info, total in episodes:
+        cost = info["episode_metrics"]["total_cost"]
+        # Rewards are 32-bit floats.
+        assert -total * scales[info["scenario"]] == pytest.approx(cost, rel=1e-5)
+        assert info["episode"]["r"] == pytest.approx(total, rel=1e-5)
+
+
+def test_rewards_are_divided_by_the_suites_own_scale(suite: Suite):
+    double = suite.tuned(suite.scales * 2, suite.shares)
+    plain, scaled = (SeamcallVecEnv(each, DEFAULT, 4, seed=1) for each in (suite, double))
+    plain.reset(), scaled.reset()
+    for _ in range(50):
+        rewards, halves = (each.step(np.zeros(4))[1] for each in (plain, scaled))
+        assert np.allclose(rewards, halves * 2)
+
+
+def test_step_count_is_one_more_than_the_decisions(env: SeamcallVecEnv):
+    for info, _ in ended_episodes(env, 300):
+        assert info["episode"]["l"] == info["episode_metrics"]["n_decisions"] + 1
+
+
+def test_next_episode_starts_in_the_step_that_ends_one(env: SeamcallVecEnv):
+    generator = np.random.default_rng(1)
+    dones = np.zeros(6, bool)
+    while not dones.any():
+        observations, _, dones, infos = env.step(random_actions(env, generator))
+    index = int(np.flatnonzero(dones)[0])
+    assert observations[index, IS_START] == 1
+    assert infos[index]["terminal_observation"].shape == observations[index].shape
+    assert not env.action_masks()[index, [Action.KICK, Action.YIELD]].any()
+
+
+def test_episode_at_the_time_cap_is_truncated():
+    names = ["s08-accept-2m/train"]
+    capped = suite_of(load_all(names, {}))
+    env = SeamcallVecEnv(capped, DEFAULT, 4, seed=0)
+    env._batch._records.setup["time_cap"] = 2_000_000
+    env.reset()
+    infos = [info for info, _ in ended_episodes(env, 30)]
+    assert infos
+    for info in infos:
+        assert info["TimeLimit.truncated"] == info["episode_metrics"]["capped"]
+    assert any(info["TimeLimit.truncated"] for info in infos)
+
+
+def test_arrays_of_two_steps_share_no_memory(env: SeamcallVecEnv):
+    first = env.step(np.zeros(6))[:3]
+    kept = [array.copy() for array in first]
+    second = env.step(np.zeros(6))[:3]
+    for array, copy, later in zip(first, kept, second, strict=True):
+        assert not np.shares_memory(array, later)
+        assert np.array_equal(array, copy)
+
+
+def test_masks_of_two_steps_share_no_memory(env: SeamcallVecEnv):
+    before = env.action_masks()
+    env.step(np.zeros(6))
+    assert not np.shares_memory(before, env.action_masks())
+
+
+def test_rewards_may_be_changed_by_the_learner(env: SeamcallVecEnv):
+    rewards = env.step(np.zeros(6))[1]
+    rewards += 1  # as stable-baselines3 does for truncated episodes
+    assert env.step(np.zeros(6))[1].dtype == np.float32
+
+
+def test_maskable_learners_find_the_masks(env: SeamcallVecEnv):
+    assert is_masking_supported(env)
+    masks = get_action_masks(env)
+    assert masks.shape == (6, 3) and masks.dtype == bool
+    assert not env.has_attr("something_else")
+
+
+def test_two_environments_with_one_seed_are_equal_step_by_step(suite: Suite):
+    pair = [SeamcallVecEnv(suite, DEFAULT, 8, seed=2, n_threads=n) for n in (1, 2)]
+    assert np.array_equal(*(each.reset() for each in pair))
+    generator = np.random.default_rng(0)
+    for _ in range(200):
+        actions = random_actions(pair[0], generator)
+        one, other = (each.step(actions) for each in pair)
+        for array, twin in zip(one[:3], other[:3], strict=True):
+            assert np.array_equal(array, twin)
+        assert [info.get("seed") for info in one[3]] == [info.get("seed") for info in other[3]]
+
+
+def test_seed_replays_the_same_episodes(env: SeamcallVecEnv):
+    runs = []
+    for _ in range(2):
+        env.seed(11)
+        env.reset()
+        runs.append([info["seed"] for info, _ in ended_episodes(env, 200)])
+    assert runs[0] == runs[1]
+
+
+@pytest.mark.parametrize("actions", [[3] * 6, [-1] * 6, [0] * 5])
+def test_actions_outside_the_space_are_refused(env: SeamcallVecEnv, actions: list[int]):
+    with pytest.raises(ActionError, match="must be 6 integers from 0 to 2"):
+        env.step(np.array(actions))
