@@ -1,9 +1,15 @@
-"""Reward scales of the training scenarios: how much of the cost a policy can change.
+"""How often and at which scale each scenario is trained on, measured before training.
 
-Costs of scenarios differ by orders of magnitude, and most of the cost of some comes whatever is
-decided. So each scenario's rewards are divided by one constant: the root mean square of the
-difference that blind retry and random decisions make on the same seeds.
+Costs of scenarios differ by orders of magnitude. Each scenario's rewards are divided by one
+constant: the mean cost of an episode under the better of two blind policies, always RETRY and
+always YIELD (RETRY where it is masked). A return of -1 is then as good as not thinking.
+
+Scenarios differ as much in what a decision takes to simulate. With n decisions of each scenario,
+errors of n^-1/2 and a given time, the mean squared error is smallest if n is proportional to
+(events per decision)^-1/2; so episodes are drawn in proportion to (decisions * events)^-1/2.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,30 +19,49 @@ from tdx_env.host.discipline import Discipline
 from tdx_env.state.discipline import Action
 from train.seeds import train_seeds
 from train.suite import Suite
-from train.validation import episode_costs
+from train.validation import run_episodes
 
-_LEAST_SHARE = 0.02  # of the mean cost: a scenario that nobody can change is not blown up
 _STREAM = 1 << 20  # number of an environment that no training run has
+_LEAST_SHARE = 0.1  # of an equal share: no scenario is left out
 
 
-def _policy(name: str, discipline: Discipline, seed: int | None) -> Policy:
-    """Return a policy that always retries, or with a seed decides at random."""
-    generator = None if seed is None else np.random.default_rng(seed)
+def blind_policy(action: Action, discipline: Discipline) -> Policy:
+    """Return the policy that always takes one action, RETRY where that is masked."""
 
     def act(
         observations: NDArray[np.float32], features: NDArray[np.int64], masks: NDArray[np.int8]
     ) -> NDArray[np.int64]:
-        if generator is None:
-            return np.full(len(masks), Action.RETRY, np.int64)
-        return np.argmax(generator.random(masks.shape) * masks, axis=1).astype(np.int64)
+        return np.where(masks[:, action] != 0, action, Action.RETRY).astype(np.int64)
 
+    name = f"always {action.name}"
     return Policy(name, "", name, "calibration", Kind.BATCHED, discipline, act=act)
 
 
-def measured_scales(
+@dataclass(frozen=True)
+class _Measured:
+    """Means of the episodes of each scenario, each of shape (n_scenarios,)."""
+
+    costs: NDArray[np.float64]  # [cycles]
+    decisions: NDArray[np.float64]
+    events: NDArray[np.float64]
+
+
+def _measure(suite: Suite, policy: Policy, seeds: NDArray[np.int64], n_threads: int) -> _Measured:
+    """Measure the scenarios under a policy."""
+    batch = run_episodes(suite, policy, seeds, n_threads)
+
+    def means(values: NDArray[np.int64]) -> NDArray[np.float64]:
+        return values.reshape(len(seeds), -1).mean(axis=0)
+
+    return _Measured(
+        means(batch.costs), means(batch.run["n_decisions"]), means(batch.run["n_events"])
+    )
+
+
+def calibrated(
     suite: Suite, discipline: Discipline, seed: int, n_episodes: int, n_threads: int
-) -> NDArray[np.float64]:
-    """Return the reward scale of each scenario, shape (n_scenarios,) [cycles].
+) -> Suite:
+    """Return a suite with measured scales and shares.
 
     Args:
         suite: Training scenarios.
@@ -47,8 +72,11 @@ def measured_scales(
     """
     episodes = np.arange(n_episodes, dtype=np.int64)
     seeds = train_seeds(seed, np.full(n_episodes, _STREAM), episodes)
-    retried = episode_costs(suite, _policy("retry", discipline, None), seeds, n_threads)
-    random = episode_costs(suite, _policy("random", discipline, seed), seeds, n_threads)
-    changed = np.sqrt(np.square(random - retried).mean(axis=0))
-    floor = _LEAST_SHARE * retried.mean(axis=0)
-    return np.maximum(np.maximum(changed, floor), 1.0)
+    retried, yielded = (
+        _measure(suite, blind_policy(action, discipline), seeds, n_threads)
+        for action in (Action.RETRY, Action.YIELD)
+    )
+    scales = np.maximum(np.minimum(retried.costs, yielded.costs), 1.0)
+    shares = 1 / np.sqrt(np.maximum(retried.decisions, 1.0) * retried.events)
+    shares /= shares.sum()
+    return suite.tuned(scales, np.maximum(shares, _LEAST_SHARE / len(shares)))

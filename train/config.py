@@ -52,6 +52,12 @@ class TrainConfig(BaseModel):
     )
     gae_lambda: float = Field(default=0.9, ge=0, le=1, description="of the advantage estimate")
     clip_range: float = Field(default=0.2, gt=0, le=1, description="of PPO's probability ratio")
+    reward_floor: float = Field(
+        default=-5.0,
+        lt=0,
+        description="least reward of a step, where an episode under the better blind policy has "
+        "about -1: single disasters don't drown the rest",
+    )
     evaluation_interval: int = Field(
         default=50_000, ge=1, description="between evaluations on the validation split [steps]"
     )
@@ -67,7 +73,7 @@ class TrainConfig(BaseModel):
     discipline: dict[str, Any] = Field(
         default={}, description="changes to the default host discipline"
     )
-    n_threads: int = Field(default=2, ge=1, le=256, description="threads of simulator and network")
+    n_threads: int = Field(default=2, ge=1, le=256, description="threads of the simulator")
 
     @field_validator("hidden")
     @classmethod

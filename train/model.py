@@ -17,7 +17,7 @@ _GAMMA = 1.0  # episodes are finite; discounting per decision would pay for many
 
 def build_model(config: TrainConfig, env: SeamcallVecEnv) -> MaskablePPO:
     """Return the untrained learner of a configuration."""
-    torch.set_num_threads(config.n_threads)
+    torch.set_num_threads(1)  # a second one gains little on so small a network
     Distribution.set_default_validate_args(False)  # checks of each distribution cost 10 %
     model = MaskablePPO(
         "MlpPolicy",

@@ -17,11 +17,13 @@ class Suite:
         scenarios: The scenarios.
         scales: Cost that counts as a reward of -1, shape (n_scenarios,) [cycles].
         shares: Share of the episodes that each gets, shape (n_scenarios,), sum 1.
+        floor: Least reward of a step; what is lost beyond it is not counted.
     """
 
     scenarios: tuple[Scenario, ...]
     scales: NDArray[np.float64]
     shares: NDArray[np.float64]
+    floor: float = -np.inf
 
     @property
     def names(self) -> list[str]:
@@ -40,6 +42,10 @@ class Suite:
     def tuned(self, scales: NDArray[np.float64], shares: NDArray[np.float64]) -> "Suite":
         """Return the same scenarios with other scales and shares."""
         return replace(self, scales=scales, shares=shares / shares.sum())
+
+    def with_floor(self, floor: float) -> "Suite":
+        """Return the same scenarios with another least reward of a step."""
+        return replace(self, floor=floor)
 
 
 def suite_of(scenarios: Sequence[Scenario]) -> Suite:

@@ -12,7 +12,7 @@ from rich.console import Console
 import agents
 from agents.protocol import Policy
 from tdx_env.jit import cache_folder
-from train.calibration import measured_scales
+from train.calibration import calibrated
 from train.callback import Overseer, Selection
 from train.log import ProgressLog
 from train.model import build_model
@@ -23,7 +23,7 @@ from train.suite import Suite
 from train.validation import REFERENCE, Judge
 from train.vec_env import SeamcallVecEnv
 
-_CALIBRATION_EPISODES = 32
+_CALIBRATION_EPISODES = 16
 _LIBRARIES = ("tdx-env", "numpy", "numba", "torch", "stable-baselines3", "sb3-contrib")
 
 
@@ -62,6 +62,7 @@ def resolved(plan: Plan, suite: Suite, judge: Judge) -> dict[str, Any]:
         "reference_costs": _by_name(plan.validation, judge.reference_costs),
         "scenario_digests": {"train": plan.training.digests, "validation": plan.validation.digests},
         "reward_scales": _by_name(suite, suite.scales),
+        "episode_shares": _by_name(suite, suite.shares),
         "seeds": {
             "run": plan.config.seed,
             "train_episodes_below": TRAIN_LIMIT,
@@ -102,10 +103,10 @@ def train(
             config.evaluation_episodes,
             config.n_threads,
         )
-        scales = measured_scales(
+        suite = calibrated(
             plan.training, plan.discipline, config.seed, _CALIBRATION_EPISODES, config.n_threads
         )
-    suite = plan.training.tuned(scales, plan.training.shares)
+    suite = suite.with_floor(config.reward_floor)
     folder.save_config(resolved(plan, suite, judge))
     env = SeamcallVecEnv(suite, plan.discipline, config.n_envs, config.seed, config.n_threads)
     selection = Selection(plan, judge, folder)

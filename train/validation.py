@@ -49,10 +49,8 @@ def run_policy(batch: Batch, policy: Policy) -> None:
         batch.advance(actions=actions)
 
 
-def episode_costs(
-    suite: Suite, policy: Policy, seeds: NDArray[np.int64], n_threads: int
-) -> NDArray[np.float64]:
-    """Return what episodes cost under a policy and its own discipline.
+def run_episodes(suite: Suite, policy: Policy, seeds: NDArray[np.int64], n_threads: int) -> Batch:
+    """Run episodes of every scenario under a policy and its own discipline.
 
     Args:
         suite: The scenarios.
@@ -61,14 +59,22 @@ def episode_costs(
         n_threads: Threads of the simulator.
 
     Returns:
-        Shape (n_episodes, n_scenarios) [cycles].
+        The ended episodes; its arrays have the shape (n_episodes, n_scenarios), flattened.
     """
     n_scenarios = len(suite.scenarios)
     rows = np.tile(np.arange(n_scenarios), len(seeds))  # mixed, so that threads get equal shares
     batch = Batch(suite.setups(), policy.discipline.record(), len(rows), n_threads=n_threads)
     batch.reset(np.repeat(seeds, n_scenarios), rows)
     run_policy(batch, policy)
-    return batch.costs.reshape(len(seeds), n_scenarios).astype(np.float64)
+    return batch
+
+
+def mean_costs(
+    suite: Suite, policy: Policy, seeds: NDArray[np.int64], n_threads: int
+) -> NDArray[np.float64]:
+    """Return the mean cost of an episode of each scenario, shape (n_scenarios,) [cycles]."""
+    batch = run_episodes(suite, policy, seeds, n_threads)
+    return batch.costs.reshape(len(seeds), -1).mean(axis=0)
 
 
 class Judge:
@@ -89,8 +95,7 @@ class Judge:
 
     def _measure(self, policy: Policy) -> NDArray[np.float64]:
         """Return a policy's mean costs, at least a cycle, so that ratios exist."""
-        costs = episode_costs(self._suite, policy, self._seeds, self._n_threads)
-        return np.maximum(costs.mean(axis=0), 1.0)
+        return np.maximum(mean_costs(self._suite, policy, self._seeds, self._n_threads), 1.0)
 
     def verdict(self, policy: Policy) -> Verdict:
         """Measure a policy."""

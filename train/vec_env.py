@@ -31,8 +31,8 @@ class SeamcallVecEnv(VecEnv):
     An episode begins with a start observation, at which only RETRY is allowed; the step after it
     runs to the first decision. The reward is minus the cost since the last decision, divided by the
     suite's scale for the scenario: the rewards of an episode sum to minus its total cost over the
-    scale. Which scenario and seed an episode has depends on the seed of the run, the environment's
-    number and the episode's number alone.
+    scale, unless the suite has a floor. Which scenario and seed an episode has depends on the seed
+    of the run, the environment's number and the episode's number alone.
 
     ``infos[i]`` of an episode that ended has ``terminal_observation``, ``TimeLimit.truncated``,
     ``episode`` (``r`` return, ``l`` steps, ``t`` seconds), ``scenario``, ``seed`` and
@@ -109,7 +109,7 @@ class SeamcallVecEnv(VecEnv):
         """Carry out the actions; run every environment to its next decision or its end."""
         self._batch.advance(actions=self._actions)
         costs = self._batch.costs
-        rewards = ((self._costs - costs) / self._scales).astype(np.float32)
+        rewards = np.maximum((self._costs - costs) / self._scales, self._suite.floor)
         self._costs = costs
         self._n_steps += 1
         ended = self._batch.ended
@@ -120,7 +120,7 @@ class SeamcallVecEnv(VecEnv):
                 infos[index] = self._info_at_end(int(index), observations[index].copy())
             self._start(ended)
             observations = self._observations()
-        return observations, rewards, ended, infos
+        return observations, rewards.astype(np.float32), ended, infos
 
     def _info_at_end(self, index: int, observation: NDArray[np.float32]) -> dict[str, Any]:
         """Return what is to be known about an episode that ended."""

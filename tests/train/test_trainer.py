@@ -19,7 +19,7 @@ from train.run_folder import RunFolder
 from train.seeds import validation_seeds
 from train.suite import Suite
 from train.trainer import Result, train
-from train.validation import episode_costs
+from train.validation import mean_costs
 from train.vec_env import SeamcallVecEnv
 
 FILES = ["bundle.json", "config.json", "progress.csv", "weights.safetensors"]
@@ -58,7 +58,7 @@ def test_best_agent_costs_on_validation_what_the_log_says(
     names = tiny_plan.validation.names
     policy = load_bundle(path)
     seeds = validation_seeds(tiny_plan.config.evaluation_episodes)
-    costs = episode_costs(tiny_plan.validation, policy, seeds, n_threads=2).mean(axis=0)
+    costs = mean_costs(tiny_plan.validation, policy, seeds, n_threads=2)
     logged = json.loads((path / "config.json").read_text())["reference_costs"]
     for name, cost in zip(names, costs, strict=True):
         assert float(best[f"ratio[{name}]"]) == pytest.approx(cost / logged[name], rel=1e-5)
