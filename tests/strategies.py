@@ -26,6 +26,7 @@ Rng = np.random.Generator
 
 WILD_SHARE = 0.06  # worlds whose levels, areas and SWALLOWs may contradict each other
 BUILD_SHARE = 0.06
+STORM_SHARE = 0.3  # many vCPUs fault on few pages that are not there yet
 WORKING = (Program.TOUCH, Program.ACCEPT, Program.CONVERT)
 SMALL_AREAS = (Initial.EMPTY, Initial.FREE, Initial.PENDING_4K, Initial.MAPPED_4K)
 LARGE_AREAS = (Initial.EMPTY, Initial.PENDING_2M, Initial.MAPPED_2M)
@@ -122,6 +123,7 @@ class _Builder:
         self.setup = np.zeros((), SETUP)
         self.is_wild = rng.random() < WILD_SHARE
         self.is_build = rng.random() < BUILD_SHARE
+        self.is_storm = not self.is_build and rng.random() < STORM_SHARE
         self.is_tiny = rng.random() < 0.8
         self.is_hot = rng.random() < 0.6  # everybody on the same few pages
         self.scale = 1 if self.is_tiny else 10
@@ -136,7 +138,7 @@ class _Builder:
 
     def _scalars(self) -> None:
         rng, s = self.rng, self.setup
-        _set_range(rng, s, "n_vcpus", _pick(rng, (1, 3, 5)), 6)
+        _set_range(rng, s, "n_vcpus", 5 if self.is_storm else _pick(rng, (1, 3, 5)), 6)
         s["clock_khz"] = 2_500_000
         s["sept_ve_disable"] = rng.random() < 0.04
         s["zero_step_threshold"] = _pick(rng, (1, 1, 2, 3, 4, 5, 6))
@@ -174,6 +176,8 @@ class _Builder:
             area["initial"] = _pick(rng, LARGE_AREAS if is_large else SMALL_AREAS)
             if self.is_build:
                 area["initial"] = Initial.FREE
+            if self.is_storm and area["initial"] not in (Initial.EMPTY, Initial.FREE):
+                area["initial"] = Initial.EMPTY
             first += int(area["n_regions"])
             self.is_large.append(is_large)
             self.is_restored.append(rng.random() < 0.5)
@@ -191,6 +195,9 @@ class _Builder:
         rng = self.rng
         row["area"] = area
         row["level"] = rng.integers(2) if self.is_wild else self.is_large[area]
+        is_mapped = self.setup["areas"][area]["initial"] in (Initial.PENDING_2M, Initial.MAPPED_2M)
+        if is_mapped and rng.random() < 0.25:
+            row["level"] = 0  # 4K pages of a 2M mapping
         n_units = int(self.setup["areas"][area]["n_regions"])
         if row["level"] == 0 or self.is_build:
             row["level"] = 0
@@ -234,6 +241,8 @@ class _Builder:
         if self.is_wild or not all(self.is_restored):
             working.append(Program.CONVERT)
         programs = [Program.COMPUTE, Program.IDLE, Program.HAMMER, *working, *working]
+        if self.is_storm:
+            programs = [Program.HAMMER, *working, *working]
         row["program"] = Program.PARKED if self.is_build else _pick(rng, programs)
         if rng.random() < 0.02:
             row["program"] = Program.PARKED
@@ -246,7 +255,7 @@ class _Builder:
             row["items_low"] = row["items_high"] = 1
         if row["program"] in (Program.IDLE, Program.HAMMER):
             row["items_low"] = row["items_high"] = _pick(rng, (0, 2, 1000))
-        _set_range(rng, row, "think", 0, 3000 * self.scale)
+        _set_range(rng, row, "think", 0, (300 if self.is_storm else 3000) * self.scale)
         if row["program"] == Program.HAMMER:
             row["think_low"], row["think_high"] = _pick(rng, (0, 50)), 400
         row["same_rip"] = rng.random() < 0.4
@@ -315,8 +324,7 @@ def random_discipline(rng: Rng) -> Record:
     d = np.zeros((), DISCIPLINE)
     is_wild = rng.random() < WILD_SHARE
     for leaf in range(N_LEAVES):
-        is_limited = rng.random() < 0.8
-        d["max_issues"][leaf] = rng.integers(1, 21) if is_limited else UNLIMITED
+        d["max_issues"][leaf] = _pick(rng, (1, 2, 3, 5, int(rng.integers(1, 21)), UNLIMITED))
         d["on_exhaustion"][leaf] = _pick(rng, _exhaustions(Leaf(leaf), is_wild))
         d["tree_only"][leaf] = rng.random() < 0.1
     d["seamcall_lock"] = _pick(rng, list(SeamcallLock))

@@ -177,6 +177,7 @@ def go(
 ) -> None:
     """Enter a state for some cycles; None: until somebody else ends it."""
     a.state = state
+    w.meet(state)
     if category is not None:
         a.category = category
     a.due = NEVER if cycles is None else w.now + cycles

@@ -42,7 +42,7 @@ def on_busy(w: OracleWorld, a: Actor) -> None:
         a.is_flagged = True
     is_foreign = w.discipline.tree_only[call.leaf] and call.operand != TREE_OPERAND
     if call.issues >= w.discipline.max_issues[call.leaf] or is_foreign:
-        w.seen_exhaustions.add(w.discipline.on_exhaustion[call.leaf])
+        w.meet(Exhaustion(w.discipline.on_exhaustion[call.leaf]))
         exhausted(w, a)
     else:
         ask(w, a)

@@ -33,7 +33,7 @@ def begin_kick(
         w.n_kicks += 1
         if has_gate or w.discipline.gate_scope != GateScope.NOTHING:
             take_gate(w, a)
-    w.seen_purposes.add(purpose)
+    w.meet(purpose)
     w.n_kicks_begun += 1
     under_way = KickUnderWay(w.n_kicks_begun, kind, purpose, w.now, set())
     for v in w.vcpus:

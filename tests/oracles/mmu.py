@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def request(w: OracleWorld, a: Actor, is_write: bool, purpose: Purpose) -> None:
     """Take mmu_lock and go on, or queue for it."""
     a.purpose = purpose
-    w.seen_purposes.add(purpose)
+    w.meet(purpose)
     if w.mmu.request(a.number, is_write):
         begin_stretch(w, a)
         go_on(w, a)

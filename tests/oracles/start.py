@@ -6,14 +6,14 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from tdx_env.state.accounting import Category
-from tdx_env.state.actors import NEVER, Program, State, Task
+from tdx_env.state.actors import Program, State, Task
 from tdx_env.state.calls import Delay, Leaf
 from tdx_env.state.costs import Cost
 from tdx_env.state.setup import N_BANDS, REST
 from tdx_env.state.streams import Draw
 
 from . import exits, guest, tasks
-from .actors import Actor, Group
+from .actors import Actor, Group, go
 from .draws import draw, uniform
 from .programs import PROGRAMS
 
@@ -140,9 +140,9 @@ def start_vcpu(w: OracleWorld, v: Actor) -> None:
         v.device_at = exits.device_gap(w, v)
     guest.begin_item(w, v, is_start=True)
     if v.program == Program.PARKED:
-        v.state, v.due, v.category = State.PARKED, NEVER, Category.IDLE
+        go(w, v, State.PARKED, Category.IDLE, None)
     elif v.program == Program.IDLE:
-        v.state, v.category = State.HALTED, Category.IDLE
+        go(w, v, State.HALTED, Category.IDLE, None)
         v.due = min(v.tick_at, v.device_at)
     else:
         exits.enter_run_loop(w, v)

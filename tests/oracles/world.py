@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
+from enum import IntEnum
 from typing import Any
 
 from tdx_env.state.accounting import IS_OVERHEAD, IS_WASTE, N_CATEGORIES, Category
@@ -70,10 +71,7 @@ class OracleWorld:
         self.kill_outcome = Outcome.SUCCESS
         self.is_building = False
         self.cells: dict[tuple[int, int, int], list[int]] = defaultdict(lambda: [0, 0])
-        # What an episode has met, for coverage alone.
-        self.seen_exhaustions: set[int] = set()
-        self.seen_purposes: set[int] = set()
-        self.seen_outcomes: set[int] = set()
+        self.met: dict[type[IntEnum], set[IntEnum]] = defaultdict(set)
 
     @property
     def booked(self) -> list[list[int]]:
@@ -101,7 +99,7 @@ class OracleWorld:
         entry = a.call.entry.number if a.call.entry else NONE
         self.events.append((self.now, a.number, int(a.state), entry))
         HANDLERS[a.state](self, a)
-        self.seen_outcomes.add(int(a.call.outcome))
+        self.meet(a.call.outcome)
         if self.end == End.RUNNING and self.work_done == self.work_total:
             self.end = End.FINISHED
 
@@ -110,11 +108,16 @@ class OracleWorld:
         self.end = End.KILLED
         self.kill_actor, self.kill_leaf, self.kill_outcome = a.number, leaf, outcome
 
+    def meet(self, member: IntEnum) -> None:
+        """Note a state, outcome and so on that occurred, for coverage alone."""
+        self.met[type(member)].add(member)
+
     def _close(self) -> None:
         for a in self.actors:
             charge_cell(self, a)
             end_stretch(self, a)
             book(self, a)
+        self.meet(self.end)
         weight = [1] * N_CATEGORIES
         weight[Category.YIELD] = self.setup.yield_weight
         for category in range(N_CATEGORIES):

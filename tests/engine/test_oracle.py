@@ -1,0 +1,80 @@
+"""The kernel agrees with the oracle, event by event, and the oracle with itself."""
+
+from collections import defaultdict
+from enum import IntEnum
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tdx_env.state.actors import Purpose, State
+from tdx_env.state.calls import Outcome
+from tdx_env.state.discipline import Action, Exhaustion
+from tdx_env.state.world import End
+from tests.oracles.comparison import RULES, always, by_lottery, compare
+from tests.oracles.world import OracleWorld
+from tests.strategies import random_world, worlds
+
+CHUNK = 50
+N_CHUNKS = 20
+N_COVERED = 2000
+# No call of the simulation ends so; TRACK never, since each TRACK is followed by a kick of all.
+UNREACHED = {
+    Outcome.EPT_WALK_FAILED,
+    Outcome.HOST_PRIORITY_BUSY_TIMEOUT,
+    Outcome.OP_STATE_INCORRECT,
+    Outcome.PREVIOUS_TLB_EPOCH_BUSY,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("chunk", range(N_CHUNKS))
+def test_kernel_agrees_with_the_oracle(chunk: int) -> None:
+    """Events, decisions, features, bookings, counters and busy cells are equal."""
+    for world_seed in range(chunk * CHUNK, (chunk + 1) * CHUNK):
+        found = compare(world_seed)
+        assert not found, f"world {world_seed}: {found}"
+
+
+@given(world=worlds())
+def test_categories_sum_to_elapsed_time(world: tuple) -> None:
+    oracle = OracleWorld(*world)
+    oracle.run(by_lottery)
+    assert [sum(row) for row in oracle.booked] == [oracle.now] * len(oracle.actors)
+
+
+@given(world=worlds())
+def test_same_seed_gives_same_events(world: tuple) -> None:
+    first, second = OracleWorld(*world), OracleWorld(*world)
+    first.run(by_lottery)
+    second.run(by_lottery)
+    assert first.events == second.events
+    assert first.decisions == second.decisions
+
+
+@given(world=worlds(), rule=st.sampled_from(RULES))
+def test_finishing_runs_have_done_the_same_work(world: tuple, rule) -> None:
+    """Whatever is decided: who finishes has finished everything."""
+    first, second = OracleWorld(*world), OracleWorld(*world)
+    first.run(always(Action.RETRY))
+    second.run(rule)
+    assert (first.work_total, first.costs) == (second.work_total, second.costs)
+    for oracle in (first, second):
+        is_all = oracle.guest_items + oracle.task_items == oracle.work_total
+        assert is_all == (oracle.end == End.FINISHED)
+
+
+@pytest.mark.slow
+def test_random_worlds_reach_everything() -> None:
+    """The comparison would be worth less if the worlds left a state or an outcome out."""
+    met: dict[type[IntEnum], set[IntEnum]] = defaultdict(set)
+    for world_seed in range(N_COVERED):
+        oracle = OracleWorld(*random_world(world_seed))
+        oracle.run(RULES[world_seed % len(RULES)])
+        for kind, members in oracle.met.items():
+            met[kind] |= members
+    assert set(State) == met[State]
+    assert set(Outcome) - UNREACHED == met[Outcome]
+    assert set(Exhaustion) == met[Exhaustion]
+    assert set(Purpose) - {Purpose.NONE} == met[Purpose]
+    assert set(End) - {End.RUNNING} == met[End]
