@@ -104,6 +104,11 @@ def _compiled_run() -> Callable[..., None]:
     return compiled(_run_range, signature)
 
 
+def compile_loop() -> None:
+    """Compile the event loop now, or load it from the cache."""
+    _compiled_run()
+
+
 @functools.cache
 def _pool(n_threads: int) -> ThreadPoolExecutor:
     """Return the threads that share the worlds of a batch."""
