@@ -312,8 +312,7 @@ def _exhaustions(leaf: Leaf, is_wild: bool) -> list[Exhaustion]:
     """Return what may follow on an exhausted call, likely ones more than once."""
     kinds = [Exhaustion.GATED_KICK, Exhaustion.REENTER, Exhaustion.LOCAL_RETRY] * 4
     kinds += [Exhaustion.KILL]
-    if leaf in FAULT_LEAVES or leaf in BUILD_LEAVES:
-        kinds += [Exhaustion.USER_ERROR] * 4
+    kinds += [Exhaustion.USER_ERROR] * (4 if leaf in FAULT_LEAVES or leaf in BUILD_LEAVES else 1)
     if leaf != Leaf.VP_ENTER:
         kinds += [Exhaustion.SWALLOW] * (12 if is_wild else 1)
     return kinds

@@ -194,12 +194,10 @@ def exhausted(w: OracleWorld, a: Actor) -> None:
             w.kill(a, a.call.leaf, Outcome.OPERAND_BUSY)
         case Exhaustion.REENTER | Exhaustion.LOCAL_RETRY as kind if is_fault:
             faults.give_up(w, a, kind == Exhaustion.LOCAL_RETRY)
-        case Exhaustion.REENTER | Exhaustion.LOCAL_RETRY:
-            yield_now(w, a)
         case Exhaustion.USER_ERROR if is_fault:
             faults.give_up(w, a, False)
-        case Exhaustion.USER_ERROR:
-            to_user_space(w, a)
+        case Exhaustion.REENTER | Exhaustion.LOCAL_RETRY | Exhaustion.USER_ERROR:
+            yield_now(w, a)
         case Exhaustion.GATED_KICK:
             kick_now(w, a, is_forced=True)
         case Exhaustion.SWALLOW:
