@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 OUT ?= out
+SEEDS ?= 200
 
 .PHONY: demo test check bench clean
 .DELETE_ON_ERROR:
@@ -16,7 +17,7 @@ $(STAMP): constraints.txt pyproject.toml
 
 demo: $(STAMP)
 	$(BIN)/tdx-train --config demo --out $(OUT)/agent --overwrite
-	$(BIN)/tdx-eval compare --scenarios test --policies all --agent $(OUT)/agent --seeds 200 --out $(OUT)/report --overwrite
+	$(BIN)/tdx-eval compare --scenarios test --policies all --agent $(OUT)/agent --seeds $(SEEDS) --out $(OUT)/report --overwrite
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2

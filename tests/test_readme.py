@@ -1,0 +1,56 @@
+"""What the README says works."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+README = Path(__file__).resolve().parents[1] / "README.md"
+
+
+def blocks() -> list[str]:
+    """Return the README's Python blocks."""
+    return re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+
+
+@pytest.mark.slow
+def test_ten_lines_run(tmp_path: Path) -> None:
+    """The first block runs as it stands, and prints a return and a count."""
+    file = tmp_path / "ten_lines.py"
+    file.write_text(blocks()[0])
+    run = subprocess.run([sys.executable, str(file)], capture_output=True, text=True, check=True)
+    total, n_kicks = run.stdout.split()
+    assert float(total) <= 0 and int(n_kicks) >= 0
+
+
+@pytest.mark.slow
+def test_own_policy_is_compared(tmp_path: Path) -> None:
+    """The second block is a policy that `tdx-eval compare` takes."""
+    file = tmp_path / "my_policy.py"
+    file.write_text(blocks()[1])
+    arguments = ["--scenarios", "s08-accept-2m/test", "--policies", "P18", "--seeds", "2"]
+    run = subprocess.run(
+        [sys.executable, "-m", "eval.cli", "compare", *arguments]
+        + ["--policy", f"{file}:decide", "--jobs", "1", "--out", str(tmp_path / "mine")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert "my_policy" in (tmp_path / "mine" / "report.html").read_text()
+
+
+def test_commands_of_the_readme_exist() -> None:
+    """Every `tdx-...` command named in the README is one of the project's."""
+    named = set(re.findall(r"\.venv/bin/(tdx-\w+) (\w+)", README.read_text()))
+    helps = {
+        command: subprocess.run(
+            [sys.executable, "-m", module, "--help"], capture_output=True, text=True, check=True
+        ).stdout
+        for command, module in (("tdx-env", "tdx_env.cli"), ("tdx-eval", "eval.cli"))
+    }
+    assert named
+    for command, verb in named:
+        assert verb in helps[command], (command, verb)
