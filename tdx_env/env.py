@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, SupportsFloat
+from typing import Any, SupportsFloat
 
 import gymnasium
 import numpy as np
@@ -91,7 +91,7 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         v0: first.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi"]}
+    metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 1}
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise ScenarioError(f"render_mode = {render_mode!r}, must be None or 'ansi'")
         self.render_mode = render_mode
-        self.observation_space = observation_space()
+        self.observation_space: Any = observation_space()
         self.action_space = action_space()
         self._spec_of_scenario = scenario
         self._discipline = discipline
@@ -223,7 +223,7 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         """Return which actions are allowed now, shape (3,); what maskable learners ask for."""
         return self._batch.run[0]["mask"] != 0
 
-    def render(self) -> str | None:  # type: ignore[override]
+    def render(self) -> str | None:
         """Return CPUs, locks and waiting threads as text, or None without a render mode."""
         return state_text(self._batch, 0) if self.render_mode == "ansi" else None
 

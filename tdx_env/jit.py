@@ -18,6 +18,8 @@ import numba
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 DECISION_SIGNATURE = numba.types.int64(numba.types.Array(numba.types.int64, 1, "C"))
+_config: Any = numba.config  # made from the environment, so its names are in no stub
+IS_COMPILED = not _config.DISABLE_JIT
 _PACKAGE = Path(__file__).resolve().parent
 _SOURCES = (_PACKAGE, _PACKAGE.parent / "agents")
 
@@ -25,7 +27,7 @@ _SOURCES = (_PACKAGE, _PACKAGE.parent / "agents")
 def _digest() -> str:
     """Return a short digest of everything that compiled code depends on."""
     digest = hashlib.sha256()
-    digest.update(f"{numba.__version__} {numba.config.BOUNDSCHECK}".encode())
+    digest.update(f"{numba.__version__} {_config.BOUNDSCHECK}".encode())
     for folder in _SOURCES:
         for source in sorted(folder.rglob("*.py")):
             digest.update(source.relative_to(folder.parent).as_posix().encode())
@@ -65,14 +67,15 @@ def cache_folder() -> Path | None:
 def compiled(function: _Function, *signature: Any, **options: Any) -> _Function:
     """Compile a function with our cache; with a signature at once, else at the first call."""
     folder = cache_folder()
-    before = numba.config.CACHE_DIR
+    before = _config.CACHE_DIR
     try:
         if folder is not None:
-            numba.config.CACHE_DIR = str(folder)
-        decorate = numba.njit(*signature, nogil=True, cache=folder is not None, **options)
-        return decorate(function)  # type: ignore[no-any-return]
+            _config.CACHE_DIR = str(folder)
+        njit: Any = numba.njit
+        decorate = njit(*signature, nogil=True, cache=folder is not None, **options)
+        return decorate(function)
     finally:
-        numba.config.CACHE_DIR = before
+        _config.CACHE_DIR = before
 
 
 def decision(function: _Function) -> _Function:
@@ -80,7 +83,7 @@ def decision(function: _Function) -> _Function:
 
     All decision functions have one signature, so that the kernel that calls them compiles once.
     """
-    if numba.config.DISABLE_JIT:
+    if not IS_COMPILED:
         return function
     return compiled(function, DECISION_SIGNATURE)
 
@@ -90,7 +93,7 @@ def inner(function: _Function) -> _Function:
 
     Leaving out the entry from Python saves a third of the compile time.
     """
-    if numba.config.DISABLE_JIT:
+    if not IS_COMPILED:
         return function
     return compiled(function, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
@@ -101,6 +104,6 @@ def kernel(function: _Function) -> _Function:
     Kernels take integers and arrays, check nothing and raise nothing. With ``NUMBA_DISABLE_JIT=1``
     the plain Python function is left as it is.
     """
-    if numba.config.DISABLE_JIT:
+    if not IS_COMPILED:
         return function
     return compiled(function)

@@ -1,7 +1,7 @@
 """The vector environment: many episodes in one call, without a Python object for each."""
 
 import os
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -28,8 +28,8 @@ class SeamcallRetryVectorEnv(
 ):
     """Many `SeamcallRetryEnv` side by side, with the same steps, rewards and seeds.
 
-    Environment i of `reset(seed=s)` plays seed s + i. The observation, reward and end arrays of each
-    step are fresh. `info["action_mask"]` (n, 3) int8 belongs to the returned observations.
+    Environment i of `reset(seed=s)` plays seed s + i. The arrays of each step are
+    fresh. `info["action_mask"]` (n, 3) int8 belongs to the returned observations.
 
     Arguments:
         num_envs: Environments.
@@ -40,7 +40,7 @@ class SeamcallRetryVectorEnv(
         n_threads: Threads; results don't depend on it. Default: one a CPU.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {
+    metadata: dict[str, Any] = {
         "render_modes": [],
         "autoreset_mode": AutoresetMode.NEXT_STEP,
     }
@@ -59,7 +59,7 @@ class SeamcallRetryVectorEnv(
         self._mode = AutoresetMode(autoreset_mode)
         if self._mode == AutoresetMode.DISABLED:
             raise ScenarioError("autoreset_mode = Disabled, must be NextStep or SameStep")
-        self.metadata = {**type(self).metadata, "autoreset_mode": self._mode}  # type: ignore[misc]
+        self.metadata = {**type(self).metadata, "autoreset_mode": self._mode}
         self.single_observation_space = observation_space()
         self.single_action_space = action_space()
         self.observation_space = batch_space(self.single_observation_space, num_envs)

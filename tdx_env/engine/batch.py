@@ -12,11 +12,11 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from tdx_env.engine.loop import advance
+from tdx_env.engine.loop import Decide, advance
 from tdx_env.engine.memory import Block, addresses_of, pick
 from tdx_env.engine.start import start
 from tdx_env.host.busy import decide
-from tdx_env.jit import DECISION_SIGNATURE, compiled, decision, inner, kernel
+from tdx_env.jit import DECISION_SIGNATURE, IS_COMPILED, compiled, decision, inner, kernel
 from tdx_env.module.seamcalls import MODULE_VERSIONS
 from tdx_env.module.seamcalls import program as steps_of
 from tdx_env.state.actors import ACTOR, ENTRY
@@ -28,8 +28,6 @@ from tdx_env.state.world import ACTORS, DECISIONS, ENTRIES, PROGRAM, RUN, TRACE,
 
 SKIP = -2  # in place of an action: leave the world alone
 _CAPACITIES = ("capacity", "trace_capacity", "decision_capacity")
-
-Decide = Callable[[NDArray[np.int64]], int]
 
 
 def leave_open(features: NDArray[np.int64]) -> int:
@@ -94,7 +92,7 @@ def _start_many(
 @functools.cache
 def _compiled_run() -> Callable[..., None]:
     """Compile the event loop, once for all decision functions."""
-    if numba.config.DISABLE_JIT:
+    if not IS_COMPILED:
         return _run_range
     types = numba.types
     table = types.Array(types.int64, 2, "C")
@@ -160,19 +158,20 @@ class Batch:
         entries = Block(ENTRIES, _n_entries(setups) * ENTRY.itemsize, n_worlds)
         self._state = (run.bytes, actors.bytes, entries.bytes)
         self.run = run.records
-        self._records = World(
-            run=run.records,
-            actors=actors.records,
-            entries=entries.records,
-            setup=np.ascontiguousarray(setups, SETUP),
-            discipline=np.ascontiguousarray(discipline, DISCIPLINE),
-            program=np.zeros(len(setups), PROGRAM),
-            trace=Block(TRACE, n_events_traced * 32, n_worlds).records,
-            decisions=Block(DECISIONS, n_decisions_traced * 64, n_worlds).records,
-        )
+        program = np.zeros(len(setups), PROGRAM)
         versions = list(MODULE_VERSIONS)
         for row, setup in enumerate(setups):
-            self._records.program["steps"][row] = steps_of(versions[setup["module_version"]])
+            program["steps"][row] = steps_of(versions[setup["module_version"]])
+        self._records: dict[str, NDArray[np.void]] = {
+            "run": run.records,
+            "actors": actors.records,
+            "entries": entries.records,
+            "setup": np.ascontiguousarray(setups, SETUP),
+            "discipline": np.ascontiguousarray(discipline, DISCIPLINE),
+            "program": program,
+            "trace": Block(TRACE, n_events_traced * 32, n_worlds).records,
+            "decisions": Block(DECISIONS, n_decisions_traced * 64, n_worlds).records,
+        }
         self._features = np.zeros((n_worlds, N_FEATURES), np.int64)
         self._no_actions = np.full(n_worlds, NONE, np.int64)
         self._addresses = np.zeros((n_worlds, len(World._fields)), np.int64)
@@ -182,13 +181,11 @@ class Batch:
 
     def _tabulate(self) -> None:
         """Work out where each world's records are."""
-        if numba.config.DISABLE_JIT:
+        if not IS_COMPILED:
             self._worlds = [self.world(index) for index in range(self.n_worlds)]
             return
-        for column, (name, records) in enumerate(
-            zip(World._fields, self._records, strict=True)
-        ):
-            addresses = addresses_of(records)
+        for column, name in enumerate(World._fields):
+            addresses = addresses_of(self._records[name])
             if name in ("setup", "program"):
                 addresses = addresses[self.run["scenario"]]
             self._addresses[:, column] = addresses
@@ -280,19 +277,15 @@ class Batch:
         """Return one world; its records are views."""
         scenario = int(self.run["scenario"][index])
         row = {"setup": scenario, "program": scenario, "discipline": 0}
-        return World(
-            *(
-                records[row.get(name, index)]
-                for name, records in zip(World._fields, self._records, strict=True)
-            )
-        )
+        return World(**{name: rows[row.get(name, index)] for name, rows in self._records.items()})
 
-    def snapshot(self) -> list[NDArray[np.uint8]]:
+    def snapshot(self) -> list[NDArray[Any]]:
         """Return a copy of the state of all worlds, for `restore`."""
         return [memory.copy() for memory in (*self._state, self._features)]
 
-    def restore(self, snapshot: Sequence[NDArray[np.uint8]]) -> None:
+    def restore(self, snapshot: Sequence[NDArray[Any]]) -> None:
         """Put the state of a snapshot back; the worlds go on as they did from there."""
-        for memory, kept in zip((*self._state, self._features), snapshot, strict=True):
+        arrays: list[NDArray[Any]] = [*self._state, self._features]
+        for memory, kept in zip(arrays, snapshot, strict=True):
             memory[...] = kept
         self._tabulate()

@@ -1,5 +1,7 @@
 """The event loop: the actor that is due next is moved one state on, until somebody must decide."""
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -37,6 +39,8 @@ from tdx_env.state.booking import book, charge_cell, end_stretch
 from tdx_env.state.calls import NONE
 from tdx_env.state.discipline import ASK
 from tdx_env.state.world import End, World
+
+Decide = Callable[[NDArray[np.int64]], int]
 
 
 @inner
@@ -232,7 +236,7 @@ def finish(world: World) -> None:
 
 
 @inner
-def advance(world: World, features: NDArray[np.int64], policy: object) -> int:
+def advance(world: World, features: NDArray[np.int64], policy: Decide) -> int:
     """Run until a decision is left to the caller or the episode ends.
 
     Args:
@@ -266,5 +270,3 @@ def advance(world: World, features: NDArray[np.int64], policy: object) -> int:
             run["end"] = End.FINISHED
     finish(world)
     return run["end"]
-
-

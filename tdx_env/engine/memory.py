@@ -12,6 +12,7 @@ import numpy as np
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from tdx_env.jit import IS_COMPILED
 from tdx_env.state.discipline import DISCIPLINE
 from tdx_env.state.setup import SETUP
 from tdx_env.state.world import ACTORS, DECISIONS, ENTRIES, PROGRAM, RUN, TRACE, World
@@ -45,14 +46,14 @@ def _record_at(dtype: np.dtype[np.void]) -> Callable[[int], np.void]:
     """Return a compiled function from an address to the record that stands there."""
     record = numba.from_dtype(dtype)
 
-    @intrinsic  # type: ignore[untyped-decorator]
     def at(typing_context: Any, address: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             return builder.inttoptr(arguments[0], context.get_value_type(record))
 
         return record(numba.types.int64), generate
 
-    return at  # type: ignore[no-any-return]
+    reach: Any = intrinsic(at)
+    return reach
 
 
 _run_at = _record_at(RUN)
@@ -86,4 +87,4 @@ def _by_index(worlds: list[World], index: int) -> World:
 
 
 # Compiled code can't return records, so this is pasted into its callers.
-pick = _by_index if numba.config.DISABLE_JIT else numba.njit(inline="always")(_by_address)
+pick: Any = numba.njit(inline="always")(_by_address) if IS_COMPILED else _by_index

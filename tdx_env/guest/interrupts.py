@@ -37,4 +37,4 @@ def pass_interrupts(world: World, actor: int) -> None:
         me["tick_at"] += run["group_drawn"][me["group"]][2]
     while me["device_at"] <= run["now"]:
         me["device"] += 1
-        me["device_at"] += device_gap(world, actor, np.int64(me["device"]))
+        me["device_at"] += device_gap(world, actor, int(me["device"]))

@@ -16,9 +16,7 @@ RIP_OF_HANDLER = -2  # the guest's #VE handler
 @inner
 def is_foreground(program: int) -> bool:
     """Say whether a program's items are part of the episode's work."""
-    return bool(
-        program == Program.TOUCH or program == Program.ACCEPT or program == Program.CONVERT
-    )
+    return bool(program == Program.TOUCH or program == Program.ACCEPT or program == Program.CONVERT)
 
 
 @inner
@@ -62,7 +60,7 @@ def rip_of_instruction(world: World, me: np.void) -> int:
     """Return the RIP of the current item's instruction."""
     if world.setup["groups"][me["group"]]["same_rip"]:
         return 1
-    return 2 * np.int64(me["item"]) + 1
+    return 2 * int(me["item"]) + 1
 
 
 @inner
@@ -87,7 +85,9 @@ def wake_tasks(world: World) -> None:
     """Let every host task go on whose trigger is reached now."""
     run = world.run
     for task in range(run["n_vcpus"], run["n_actors"]):
-        if world.actors["row"][task]["state"] == State.WAIT_TRIGGER and is_trigger_reached(world, task):
+        if world.actors["row"][task]["state"] == State.WAIT_TRIGGER and is_trigger_reached(
+            world, task
+        ):
             world.actors["due"][task] = run["now"]
 
 

@@ -217,4 +217,3 @@ def let_entry_go(world: World, actor: int) -> None:
         begin_interrupt_exit(world, actor)
     else:
         tdcall_over(world, actor)
-

@@ -144,7 +144,7 @@ def decide(world: World, action: int) -> None:
     run["was_masked"] = action < 0 or action >= N_ACTIONS or not run["mask"][action]
     if run["was_masked"]:
         run["n_masked"] += 1
-        action = np.int64(0)
+        action = 0  # RETRY
     me["action"] = action
     me["state"] = State.DECIDED
     me["category"] = Category.DECISION

@@ -130,7 +130,7 @@ def enter_guest(world: World, vcpu: int) -> None:
     if me["trip"] == Category.KICK_TARGET:
         trip = run["now"] - me["exit_started"]
         run["kick_target"] += (trip - run["kick_target"]) >> EWMA_SHIFT
-    # MODEL: interrupts that came while the vCPU was out are posted and served in the guest for free.
+    # MODEL: interrupts that came while the vCPU was out are posted, and served for free.
     pass_interrupts(world, vcpu)
     continue_guest(world, vcpu)
 
@@ -209,7 +209,7 @@ def succeed(world: World, actor: int) -> None:
     if me["issues"] > 1:
         column = operand_class(me["leaf"], me["operand"])
         if column != OTHER:
-            tries = TRIES_UNIT * np.int64(me["issues"])
+            tries = TRIES_UNIT * int(me["issues"])
             run["tries"][column] += (tries - run["tries"][column]) >> EWMA_SHIFT
     release_seamcall_lock(world, actor)
     if me["kicks"] > 0 and not _keeps_gate(world, me):

@@ -188,5 +188,3 @@ def end_pass(world: World, vcpu: int) -> None:
         # Source: Linux 6.16, tdx_handle_ept_violation: kvm_vcpu_has_events() ends the local retry.
         me["trip"] = Category.REFAULT
         enter_run_loop(world, vcpu)
-
-

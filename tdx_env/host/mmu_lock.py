@@ -1,7 +1,7 @@
 """mmu_lock: a fair, queued reader-writer lock; and the discipline's SEAMCALL lock.
 
-Source: Linux kernel/locking/qrwlock.c: readers queue behind a waiting writer. KVM takes mmu_lock for
-read in the fault path and for write in the zap path; both keep preemption off.
+Source: Linux kernel/locking/qrwlock.c: readers queue behind a waiting writer. KVM takes mmu_lock
+for read in the fault path and for write in the zap path; both keep preemption off.
 """
 
 from tdx_env.jit import inner

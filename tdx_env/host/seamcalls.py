@@ -150,8 +150,8 @@ def _acquire_entry(world: World, actor: int) -> bool:
 def _acquire(world: World, actor: int, lock: int, mode: int) -> bool:
     """Try a lock of the call; say whether it was taken.
 
-    # MODEL: the locks of TDVPR and of pages are always free: KVM never names one vCPU or one page in
-    two of the modelled calls at a time.
+    # MODEL: the locks of TDVPR and of pages are always free: KVM never names one vCPU or one page
+    in two of the modelled calls at a time.
     """
     run = world.run
     me = world.actors["row"][actor]
@@ -242,7 +242,7 @@ def fail(world: World, actor: int, outcome: int, operand: int) -> None:
 
 @inner
 def _filter(world: World, actor: int) -> int:
-    """Run zero-step's filter in an armed VP.ENTER: the first listed page that would fault, or NONE."""
+    """Return the first page on the zero-step list that would still fault, or NONE."""
     me = world.actors["row"][actor]
     for place in range(me["zs_listed"]):
         entry = me["gpas"][place]
@@ -268,9 +268,7 @@ def _check(world: World, actor: int) -> int:
     if not is_sept_call(leaf):
         return Outcome.SUCCESS
     entry = world.entries["row"][me["entry"]]
-    tracked = is_tracked(
-        entry["bepoch"], run["td_epoch"], run["refcount"][0], run["refcount"][1]
-    )
+    tracked = is_tracked(entry["bepoch"], run["td_epoch"], run["refcount"][0], run["refcount"][1])
     return check_entry(leaf, entry["state"], not run["is_building"], tracked)
 
 
@@ -392,4 +390,3 @@ def go_through_steps(world: World, actor: int) -> bool:
         if wait > 0:
             world.actors["due"][actor] = run["now"] + wait
             return False
-

@@ -52,7 +52,7 @@ def _first_unit(world: World, task: int) -> int:
     """Return the first page or region of a host task's current item."""
     me = world.actors["row"][task]
     row = world.setup["tasks"][me["group"]]
-    index = np.int64(me["item"])
+    index = int(me["item"])
     if row["trigger_group"] != NONE:
         index = index * row["trigger_period"] + row["trigger_lead"]
     return me["member"] * row["stride"] + index * row["step"]

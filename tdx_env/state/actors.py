@@ -181,7 +181,10 @@ ACTOR_FIELDS = [
     ("purpose", np.int32),  # a Purpose
     ("action", np.int32),  # the last decision
     ("fault_entry", np.int32),  # leaf entry of the fault being handled, or NONE
-    ("accept_fault", np.int32),  # 1: the fault came from ACCEPT or ATTR (a KVM-visible qualification)
+    (
+        "accept_fault",
+        np.int32,
+    ),  # 1: the fault came from ACCEPT or ATTR; KVM can see that
     ("synthetic", np.int32),  # 1: the fault is zero-step's synthetic exit
     ("refault", np.int32),  # 1: an earlier pass over this fault did not resolve it
     ("repeats", np.int32),  # unresolved faults in a row on this vCPU

@@ -3,13 +3,13 @@
 from tdx_env.jit import inner
 from tdx_env.state.accounting import IS_OVERHEAD, IS_WASTE, Category
 from tdx_env.state.calls import NONE
-from tdx_env.state.world import MAX_ENDED, N_BINS, SUB_BINS, Operation
+from tdx_env.state.world import MAX_ENDED, N_BINS, SUB_BINS, Operation, World
 
 _SUB_BITS = SUB_BINS.bit_length() - 1
 
 
 @inner
-def book(world, actor, category):
+def book(world: World, actor: int, category: int) -> None:
     """Book the actor's open cycles to a category; the next activity begins now."""
     run = world.run
     me = world.actors["row"][actor]
@@ -26,7 +26,7 @@ def book(world, actor, category):
 
 
 @inner
-def latency_bin(cycles):
+def latency_bin(cycles: int) -> int:
     """Return the histogram bin of a latency: powers of two, each cut into SUB_BINS."""
     octave = 0
     while (cycles >> octave) >= 2 * SUB_BINS:
@@ -35,7 +35,7 @@ def latency_bin(cycles):
 
 
 @inner
-def begin_operation(world, actor):
+def begin_operation(world: World, actor: int) -> None:
     """Begin a fault or a page zap, unless one is open already."""
     run = world.run
     me = world.actors["row"][actor]
@@ -49,7 +49,7 @@ def begin_operation(world, actor):
 
 
 @inner
-def end_operation(world, actor, kind):
+def end_operation(world: World, actor: int, kind: int) -> None:
     """End the actor's operation and keep its latency."""
     run = world.run
     me = world.actors["row"][actor]
@@ -68,7 +68,7 @@ def end_operation(world, actor, kind):
 
 
 @inner
-def begin_stretch(world, actor):
+def begin_stretch(world: World, actor: int) -> None:
     """Preemption goes off, unless it is off already."""
     me = world.actors["row"][actor]
     if me["nonpreemptible_since"] == NONE:
@@ -76,7 +76,7 @@ def begin_stretch(world, actor):
 
 
 @inner
-def end_stretch(world, actor):
+def end_stretch(world: World, actor: int) -> None:
     """Preemption is on again: keep the stretch and charge what is beyond the limit."""
     run = world.run
     me = world.actors["row"][actor]
@@ -89,7 +89,7 @@ def end_stretch(world, actor):
 
 
 @inner
-def charge_cell(world, actor):
+def charge_cell(world: World, actor: int) -> None:
     """Charge the cycles since the last busy issue to its cell of the busy matrix."""
     run = world.run
     me = world.actors["row"][actor]

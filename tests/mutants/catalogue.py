@@ -152,16 +152,14 @@ MUTANTS = [
     Mutant(
         "one reader granted at a time",
         "host/mmu_lock.py",
-        '        world.actors["due"][first] = run["now"] + run["costs"][Cost.MMU_HANDOFF]\n\n\n@inner\n'
-        "def request_seamcall_lock",
-        '        world.actors["due"][first] = run["now"] + run["costs"][Cost.MMU_HANDOFF]\n'
-        "        return\n\n\n@inner\ndef request_seamcall_lock",
+        'run["costs"][Cost.MMU_HANDOFF]\n\n\n@inner\ndef request_seamcall_lock',
+        'run["costs"][Cost.MMU_HANDOFF]\n        return\n\n\n@inner\ndef request_seamcall_lock',
     ),
     Mutant(
         "SPTE left frozen by an unwinding",
         "host/fault.py",
-        '        world.entries["row"][me["entry"]]["spte"] = Spte.ABSENT\n        if run["target"]',
-        '        world.entries["row"][me["entry"]]["spte"] = Spte.PRESENT\n        if run["target"]',
+        '["entry"]]["spte"] = Spte.ABSENT\n        if run["target"]',
+        '["entry"]]["spte"] = Spte.PRESENT\n        if run["target"]',
     ),
     Mutant(
         "local retry ignores pending events",

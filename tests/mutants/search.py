@@ -11,7 +11,7 @@ N_WORLDS = 600
 
 
 def main() -> int:
-    """Return 1 at the first world in which kernel and oracle differ, or in which the kernel fails."""
+    """Return 1 at the first world in which kernel and oracle differ, or the kernel fails."""
     for seed in range(N_WORLDS):
         try:
             found = compare(seed)

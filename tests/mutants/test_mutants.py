@@ -43,4 +43,6 @@ def test_mutant_is_caught(mutant: Mutant, tmp_path: Path) -> None:
         timeout=300,
         check=False,
     )
-    assert run.returncode == 1, f"{mutant.name} survived\n{run.stdout[-2000:]}\n{run.stderr[-2000:]}"
+    assert run.returncode == 1, (
+        f"{mutant.name} survived\n{run.stdout[-2000:]}\n{run.stderr[-2000:]}"
+    )
