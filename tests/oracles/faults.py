@@ -12,7 +12,7 @@ from tdx_env.state.discipline import FaultYield, OnFrozen
 
 from . import exits, kick, mmu, seamcalls, tasks
 from .actors import Actor, book, drop_target, end_operation, go
-from .sept import NON_LEAF
+from .sept import is_leaf
 
 if TYPE_CHECKING:
     from .world import OracleWorld
@@ -81,7 +81,7 @@ def walk(w: OracleWorld, v: Actor) -> None:
             entry.spte = Spte.FROZEN
             seamcalls.new_call(w, v, Leaf.MEM_SEPT_ADD, entry)
             return
-        if entry.level == 1 and entry.state not in NON_LEAF:
+        if entry.level == 1 and is_leaf(entry.state):
             resolved(w, v)
             return
     if leaf.spte == Spte.FROZEN:
