@@ -1,0 +1,148 @@
+"""Imports point one way, and importing is cheap."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("tdx_env", "agents", "train", "eval")
+
+# A part may import itself and what stands in its row.
+BASE = {"tdx_env.jit", "tdx_env.errors"}
+STATE = BASE | {"tdx_env.state"}
+MODULE = STATE | {"tdx_env.module"}
+GUEST = MODULE | {"tdx_env.guest"}
+HOST = GUEST | {"tdx_env.host"}
+ENGINE = HOST | {"tdx_env.engine"}
+ENV = ENGINE | {"tdx_env.spaces", "tdx_env.scenarios"}
+ALLOWED = {
+    "tdx_env": set(),
+    "tdx_env.jit": set(),
+    "tdx_env.errors": set(),
+    "tdx_env.state": BASE,
+    "tdx_env.module": STATE,
+    "tdx_env.guest": MODULE,
+    "tdx_env.host": GUEST,
+    "tdx_env.engine": HOST,
+    "tdx_env.spaces": MODULE,
+    "tdx_env.scenarios": MODULE,
+    "tdx_env.env": ENV,
+    "tdx_env.vector": ENV | {"tdx_env.env"},
+    "tdx_env.simulate": ENV,
+    "tdx_env.cli": {f"tdx_env.{name}" for name in ("cli_module", "cli_scenarios", "simulate")}
+    | {"tdx_env.scenarios", "tdx_env.errors"},
+    "tdx_env.cli_module": MODULE,
+    "tdx_env.cli_scenarios": MODULE | {"tdx_env.scenarios"},
+    "agents": {"tdx_env"},
+    "train": {"tdx_env", "agents"},
+    "eval": {"tdx_env", "agents"},
+}
+LEARNING = {"torch", "stable_baselines3", "sb3_contrib"}
+
+
+def modules() -> Iterator[tuple[str, ast.Module]]:
+    """Yield name and syntax tree of every module of the project."""
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+            yield name.removesuffix(".__init__"), ast.parse(path.read_text())
+
+
+def imported(tree: ast.Module) -> Iterator[str]:
+    """Yield what a module imports, at its top or inside a function, as full names."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative imports hide where they point"
+            is_package = (ROOT / node.module.replace(".", "/")).is_dir()
+            own = node.module.split(".")[0] in PACKAGES
+            if own and is_package:
+                yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            else:
+                yield node.module
+
+
+def part_of(name: str) -> str:
+    """Return the part of the project that a module or a name in it belongs to."""
+    first, *rest = name.split(".")
+    return f"tdx_env.{rest[0]}" if first == "tdx_env" and rest else first
+
+
+MODULES = list(modules())
+
+
+@pytest.mark.parametrize(("name", "tree"), MODULES, ids=[name for name, _ in MODULES])
+def test_module_imports_only_what_stands_below_it(name, tree):
+    part = part_of(name)
+    wanted = {other for other in imported(tree) if other.split(".")[0] in PACKAGES}
+    allowed = ALLOWED[part] | {part}
+    wrong = {w for w in wanted if part_of(w) not in allowed and w.split(".")[0] not in allowed}
+    assert not wrong
+
+
+def at_import(tree: ast.Module) -> ast.Module:
+    """Return the part of a module that runs when it is imported, functions and classes aside."""
+    top = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+    return ast.Module(top, [])
+
+
+@pytest.mark.parametrize(("name", "tree"), MODULES, ids=[name for name, _ in MODULES])
+def test_simulator_and_policies_name_no_learning_library(name, tree):
+    """The simulator never does; policies may load a network when they are asked to."""
+    package = name.split(".")[0]
+    if package == "agents":
+        tree = at_import(tree)
+    if package in ("tdx_env", "agents"):
+        assert not {one.split(".")[0] for one in imported(tree)} & LEARNING
+
+
+def loaded_after(code: str) -> set[str]:
+    """Return the modules that a fresh process has loaded after some code."""
+    code += "\nimport sys\nprint(*sys.modules)"
+    command = [sys.executable, "-W", "error", "-c", code]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+@pytest.mark.slow
+def test_import_of_the_package_needs_no_compiler():
+    loaded = loaded_after("import tdx_env")
+    assert "gymnasium" in loaded
+    assert not loaded & ({"numba", "pydantic", "typer"} | LEARNING)
+
+
+@pytest.mark.slow
+def test_environment_needs_no_learning_library():
+    loaded = loaded_after("import tdx_env.env, tdx_env.vector, tdx_env.simulate, agents")
+    assert "numba" in loaded
+    assert not loaded & (LEARNING | {"pandas", "matplotlib", "sklearn"})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["tdx_env.cli", "train.cli", "eval.cli"])
+def test_command_lines_import_late(name):
+    """Help and mistakes come at once: what is slow to import waits until it is needed."""
+    loaded = loaded_after(f"import {name}")
+    assert not loaded & (LEARNING | {"numba", "pandas", "matplotlib"})
+
+
+@pytest.mark.slow
+def test_importing_everything_compiles_nothing(tmp_path):
+    """Every module but the command lines of other packages, and the catalogue of policies."""
+    names = [name for name, _ in MODULES if name.split(".")[0] in ("tdx_env", "agents")]
+    code = (
+        "import importlib, os\n"
+        f"os.environ['TDX_ENV_CACHE_DIR'] = {str(tmp_path)!r}\n"
+        "from numba.core.event import install_recorder\n"
+        "with install_recorder('numba:compile') as recorder:\n"
+        f"    for name in {names!r}:\n"
+        "        importlib.import_module(name)\n"
+        "assert not recorder.buffer, recorder.buffer\n"
+    )
+    loaded_after(code)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]

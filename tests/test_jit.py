@@ -1,0 +1,184 @@
+"""The compile cache can't go stale, and a machine without one still works."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numba
+import pytest
+
+from tdx_env import jit
+
+ROOT = Path(__file__).resolve().parents[1]
+needs_compiler = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled")
+
+
+@pytest.fixture
+def sources(tmp_path, monkeypatch):
+    """Two folders of sources in place of the project's."""
+    for name in ("simulator", "policies"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "one.py").write_text("A = 1\n")
+    monkeypatch.setattr(jit, "_SOURCES", (tmp_path / "simulator", tmp_path / "policies"))
+    return tmp_path
+
+
+def test_digest_of_the_same_sources_is_the_same(sources):
+    assert jit._digest() == jit._digest()
+
+
+@pytest.mark.parametrize("folder", ["simulator", "policies"])
+def test_digest_changes_with_a_source(folder, sources):
+    before = jit._digest()
+    (sources / folder / "one.py").write_text("A = 2\n")
+    assert jit._digest() != before
+
+
+def test_digest_changes_with_a_new_source_in_a_folder_below(sources):
+    before = jit._digest()
+    (sources / "simulator" / "below").mkdir()
+    (sources / "simulator" / "below" / "__init__.py").write_text("")
+    assert jit._digest() != before
+
+
+def test_digest_changes_with_a_name(sources):
+    before = jit._digest()
+    (sources / "policies" / "one.py").rename(sources / "policies" / "two.py")
+    assert jit._digest() != before
+
+
+def test_digest_leaves_other_files_out(sources):
+    """A scenario is no code: editing one compiles nothing anew."""
+    before = jit._digest()
+    (sources / "simulator" / "s99.toml").write_text("a = 1\n")
+    assert jit._digest() == before
+
+
+def test_digest_changes_with_the_compilers_version(sources, monkeypatch):
+    before = jit._digest()
+    monkeypatch.setattr(numba, "__version__", "0.0.0")
+    assert jit._digest() != before
+
+
+def test_digest_changes_with_bounds_checks(sources, monkeypatch):
+    """Code from the cache ignores NUMBA_BOUNDSCHECK, so it has a folder of its own."""
+    before = jit._digest()
+    monkeypatch.setattr(numba.config, "BOUNDSCHECK", 1 - (numba.config.BOUNDSCHECK or 0))
+    assert jit._digest() != before
+
+
+def test_project_sources_are_those_with_kernels_and_policies():
+    folders = [folder.relative_to(ROOT).as_posix() for folder in jit._SOURCES]
+    assert folders == ["tdx_env", "agents"]
+
+
+def test_compiling_leaves_numbas_own_setting_alone():
+    before = numba.config.CACHE_DIR
+    jit.kernel(lambda: 0)
+    assert before == numba.config.CACHE_DIR
+
+
+@pytest.fixture
+def package(tmp_path):
+    """A package of its own with a kernel whose constant stands in another file."""
+    folder = tmp_path / "simulator"
+    folder.mkdir()
+    shutil.copy(ROOT / "tdx_env" / "jit.py", folder)
+    (folder / "__init__.py").write_text("")
+    (folder / "costs.py").write_text("COST = 1\n")
+    (folder / "rules.py").write_text(
+        "from simulator.costs import COST\n"
+        "from simulator.jit import kernel\n\n\n"
+        "@kernel\n"
+        "def cost_of(n):\n"
+        "    return n * COST\n"
+    )
+    return folder
+
+
+def result_of(package: Path, **settings: str) -> tuple[int, int, str]:
+    """Return the kernel's result, how often the cache had it, and what was said, in a process."""
+    code = (
+        "from simulator.rules import cost_of\n"
+        "result = cost_of(1)\n"
+        "hits = sum(cost_of.stats.cache_hits.values()) if hasattr(cost_of, 'stats') else -1\n"
+        "print(result, hits)\n"
+    )
+    cache = {"TDX_ENV_CACHE_DIR": str(package.parent / "cache")}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=package.parent,
+        env={**os.environ, "NUMBA_DISABLE_JIT": "0", **cache, **settings},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    result, hits = done.stdout.split()
+    return int(result), int(hits), done.stderr
+
+
+@pytest.mark.slow
+def test_second_process_finds_the_code_in_the_cache(package):
+    assert result_of(package)[:2] == (1, 0)
+    assert result_of(package)[:2] == (1, 1)
+
+
+@pytest.mark.slow
+def test_constant_changed_in_another_file_is_no_stale_code(package):
+    """What numba's own cache gets wrong: it looks at the kernel's file alone."""
+    assert result_of(package)[0] == 1
+    (package / "costs.py").write_text("COST = 5\n")
+    assert result_of(package)[:2] == (5, 0)
+
+
+@pytest.mark.slow
+def test_machine_without_a_cache_is_warned_once_and_works(package):
+    file = package.parent / "file"
+    file.write_text("")
+    result, hits, said = result_of(package, TDX_ENV_CACHE_DIR=str(file / "below"))
+    assert (result, hits) == (1, 0)
+    assert said.count("RuntimeWarning") == 1
+    assert "TDX_ENV_CACHE_DIR" in said
+
+
+@pytest.mark.slow
+def test_simulator_without_a_cache_is_warned_once_and_works(tmp_path):
+    """Two kernels of the real package, of different files."""
+    file = tmp_path / "file"
+    file.write_text("")
+    code = (
+        "from tdx_env.module.locks import sharex_acquire_shared\n"
+        "from tdx_env.spaces import operand_class\n"
+        "print(operand_class(0, 0), sharex_acquire_shared(0)[1])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, "NUMBA_DISABLE_JIT": "0", "TDX_ENV_CACHE_DIR": str(file / "below")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split()[1].endswith("0")
+    assert done.stderr.count("RuntimeWarning") == 1
+
+
+@pytest.mark.slow
+def test_nothing_is_compiled_if_the_compiler_is_off(package):
+    assert result_of(package, NUMBA_DISABLE_JIT="1")[:2] == (1, -1)
+    assert not list((package.parent / "cache").rglob("*.nbc"))
+
+
+@needs_compiler
+def test_decision_functions_have_one_signature():
+    def first(features):
+        return 0
+
+    def second(features):
+        return features[0] + 1
+
+    compiled = [jit.decision(function) for function in (first, second)]
+    assert compiled[0].nopython_signatures == compiled[1].nopython_signatures
+    assert len(compiled[0].nopython_signatures) == 1
