@@ -1,6 +1,7 @@
 """Single claims of the discussion, put to the simulator.
 
-`python -m eval.claims gate`: does the second try after a kick always succeed, with and without a gate?
+`python -m eval.claims gate`: does the second try after a kick always succeed, with and without a
+gate?
 `python -m eval.claims stop`: what does one stop of all vCPUs of a 248-vCPU TD cost?
 """
 
@@ -141,7 +142,6 @@ def stop(
         "n": len(costs),
     }
     print(json.dumps(result, indent=2))
-
 
 
 if __name__ == "__main__":

@@ -1,176 +1,191 @@
 """The command `tdx-eval`: compare policies, list them."""
 
-import shutil
+import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tdx_env.errors import PolicyError, ScenarioError, TdxEnvError
+from tdx_env.errors import TdxEnvError
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from eval.plan import Plan
+    from eval.run import Job
+    from eval.summary import Summary
 
-    from eval.compare import Plan
+_MISTAKE, _INTERRUPTED = 2, 130
+_MAX_SEEDS = 1 << 20
+_MAX_JOBS = 1024
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-_FEWEST_VALIDATION, _VALIDATION_SHARE = 10, 8
 
 
 @app.command("policies")
 def policies() -> None:
-    """List all policies with one line each."""
+    """List all hand-written policies with one line each."""
     import agents
+    from eval import yardsticks
 
     print(agents.policies_table())
+    print("\nyardsticks, under the default discipline:")
+    for name in yardsticks.names():
+        print(f"{name}  {yardsticks.load(name).title}")
 
 
-def _names(policies: str, more: list[str], agent: Path | None) -> tuple[list[str], list[str]]:
-    """Return the specs of all policies, and of the learned ones among them."""
-    import agents
-    from eval.compare import REFERENCE
+def _jobs(plan: "Plan") -> dict[str, list["Job"]]:
+    """Return the jobs of the validation and of the test split."""
+    from eval.run import jobs_of, seeds_of
 
-    chosen = list(agents.names()) if policies == "all" else policies.split(",")
-    chosen = [agents.load(one).name for one in chosen]
-    chosen = list(dict.fromkeys([REFERENCE, *chosen]))
-    chosen = [n for n in agents.names() if n in chosen] + [n for n in chosen if n not in agents.names()]
-    learned = [str(agent)] if agent else []
-    for spec in [*more, *learned]:
-        agents.load(spec)
-    return [*chosen, *more, *learned], learned
+    seeds = seeds_of("validation", plan.n_validation_seeds)
+    everybody = [*plan.policies, *plan.contenders]
+    return {
+        "validation": jobs_of(plan.policies, plan.validation, seeds, plan.overrides),
+        "test": jobs_of(everybody, plan.scenarios, seeds_of("test", plan.n_seeds), plan.overrides),
+    }
 
 
-def _validation_of(scenarios: list[str]) -> list[str]:
-    """Return the validation splits of packaged scenarios; a user's own file stands for itself."""
-    return list(
-        dict.fromkeys(
-            name.replace("/test", "/validation") if name.endswith("/test") else name
-            for name in scenarios
-        )
-    )
-
-
-def _run(plan: "Plan", folder: Path, n_jobs: int) -> tuple["pd.DataFrame", "pd.DataFrame"]:
+def _run(plan: "Plan", folder: Path, n_jobs: int) -> None:
     """Run validation, then test; keep every finished chunk in the folder."""
+    from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
     from eval.output import Parts
-    from eval.run import jobs_of, run_all, seeds_of
+    from eval.run import run_all
 
-    parts = {kind: Parts(folder, kind) for kind in ("validation", "test")}
-    written = [name for name in plan.policies if name not in plan.learned]
-    runs = {
-        "validation": jobs_of(
-            written, plan.validation, seeds_of("validation", plan.n_validation_seeds), plan.overrides
-        ),
-        "test": jobs_of(
-            plan.policies, plan.scenarios, seeds_of("test", plan.n_seeds), plan.overrides
-        ),
-    }
     columns = (*Progress.get_default_columns()[:3], MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, transient=True) as progress:
-        for kind, jobs in runs.items():
-            task = progress.add_task(kind, total=len(jobs))
-            for place, episodes, cells in run_all(jobs, n_jobs):
-                parts[kind].add(place, episodes, cells)
-                progress.advance(task)
-    return parts["validation"].collect()[0], parts["test"].collect()[0]
+    with Progress(*columns, transient=True, console=Console(stderr=True)) as progress:
+        jobs = _jobs(plan)
+        tasks = {kind: progress.add_task(kind, total=len(some)) for kind, some in jobs.items()}
+        for kind, some in jobs.items():
+            parts = Parts(folder, kind)
+            for place, episodes, cells in run_all(some, n_jobs):
+                parts.add(place, episodes, cells)
+                progress.advance(tasks[kind])
 
 
-def _finish(plan: "Plan", folder: Path) -> dict[str, Any]:
+def _finish(plan: "Plan", folder: Path) -> "Summary":
     """Put the finished chunks together and write summary and report."""
+    import json
+
     from eval.compare import summarise
-    from eval.output import CELLS, REPORT, RESULTS, VALIDATION, Parts, write_summary, write_table
-    from eval.output import write_text
+    from eval.output import REPORT, SUMMARY, collect, write_text
     from eval.report import html
 
-    validation, _ = Parts(folder, "validation").collect()
-    episodes, cells = Parts(folder, "test").collect()
-    write_table(folder / VALIDATION, validation)
-    write_table(folder / RESULTS, episodes)
-    write_table(folder / CELLS, cells)
-    shutil.rmtree(folder / "parts")
-    summary = summarise(plan, episodes, cells, validation)
-    write_summary(folder, summary)
+    summary = summarise(plan, *collect(folder))
+    write_text(folder / SUMMARY, json.dumps(summary.as_json(), indent=1, allow_nan=False) + "\n")
     write_text(folder / REPORT, html(summary))
     return summary
 
 
-def _interrupted(folder: Path) -> None:
-    """Keep what is finished when a run was stopped."""
-    from eval.output import RESULTS, Parts, write_table
+def _stopped(folder: Path) -> None:
+    """Put together what is finished when a run was stopped, and say what is there."""
+    from eval.output import RESULTS, VALIDATION, collect
 
-    episodes, _ = Parts(folder, "test").collect()
-    if episodes.empty:
+    episodes, _, validation = collect(folder)
+    for table, name, kind in ((episodes, RESULTS, "test"), (validation, VALIDATION, "validation")):
+        if len(table):
+            scenarios = table["scenario"].nunique()
+            print(
+                f"tdx-eval: stopped; {len(table):,} finished {kind} episodes of {scenarios} "
+                f"scenarios are in {folder / name}",
+                file=sys.stderr,
+            )
+    if not len(episodes):
         print("tdx-eval: stopped before any test episode had finished", file=sys.stderr)
-    else:
-        write_table(folder / RESULTS, episodes)
-        print(
-            f"tdx-eval: stopped; the {len(episodes)} finished episodes are in {folder / RESULTS}",
-            file=sys.stderr,
-        )
-    raise SystemExit(130)
+    print("tdx-eval: there is no report; run it again with --overwrite", file=sys.stderr)
 
 
-def _check(scenarios: list[str], overrides: dict[str, object], seeds: int) -> None:
-    """Check what can be checked before any work."""
-    from tdx_env.scenarios import load
+def _plan(
+    scenarios: str,
+    policies: str,
+    contenders: list[str],
+    seeds: int,
+    overrides: dict[str, object],
+) -> "Plan":
+    """Return the plan; scenarios are checked before anything is compiled."""
+    from eval.plan import Plan, hand_written, validation_of
+    from tdx_env.engine.warm import warm_up
+    from tdx_env.scenarios import expand, load
 
-    if seeds < 1:
-        raise ScenarioError(f"--seeds {seeds}: must be at least 1")
-    for name in scenarios:
+    names = expand(scenarios)
+    validation = validation_of(names)
+    for name in (*names, *validation):
         load(name, overrides)
+    warm_up()
+    plan = Plan(
+        policies=hand_written(policies),
+        contenders=contenders,
+        scenarios=names,
+        validation=validation,
+        n_seeds=seeds,
+        overrides=overrides,
+    )
+    plan.load()
+    return plan
+
+
+def _compare(plan: "Plan", out: Path, n_jobs: int) -> None:
+    """Run a plan and show what was found."""
+    from rich.console import Console
+
+    from eval.output import REPORT, prepare
+    from eval.terminal import show
+
+    prepare(out)
+    try:
+        _run(plan, out, n_jobs)
+    except KeyboardInterrupt:
+        _stopped(out)
+        raise SystemExit(_INTERRUPTED) from None
+    console = Console()
+    with console.status("writing the report"):
+        summary = _finish(plan, out)
+    show(summary, console)
+    print(f"report: {out / REPORT}")
 
 
 @app.command("compare")
 def compare(
     out: Annotated[Path, typer.Option(help="Folder for results and report")],
-    scenarios: Annotated[str, typer.Option(help="Names, files, or a split")] = "test",
-    policies: Annotated[str, typer.Option(help="'all', or names with commas")] = "all",
-    policy: Annotated[list[str] | None, typer.Option(help="FILE.py:FUNCTION of your own")] = None,
-    agent: Annotated[Path | None, typer.Option(help="Folder of a learned agent")] = None,
-    seeds: Annotated[int, typer.Option(help="Episodes of each policy and scenario")] = 200,
-    jobs: Annotated[int, typer.Option(help="Processes; 0: one a CPU")] = 0,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="Override: costs.bare=2300")] = None,
+    scenarios: Annotated[
+        str, typer.Option(help="Names, files, or a split, with commas between")
+    ] = "test",
+    policies: Annotated[
+        str, typer.Option(help="'all', or names and numbers with commas between")
+    ] = "all",
+    policy: Annotated[
+        list[str] | None, typer.Option(help="FILE.py:FUNCTION of your own; repeatable")
+    ] = None,
+    agent: Annotated[
+        list[Path] | None, typer.Option(help="Folder of a learned agent; repeatable")
+    ] = None,
+    seeds: Annotated[
+        int, typer.Option(min=1, max=_MAX_SEEDS, help="Episodes of each policy and scenario")
+    ] = 200,
+    jobs: Annotated[
+        int, typer.Option(min=0, max=_MAX_JOBS, help="Processes; 0: one for each CPU")
+    ] = 0,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="Override: costs.bare=2300; repeatable")
+    ] = None,
     costs: Annotated[Path | None, typer.Option(help="TOML file of measured costs")] = None,
-    overwrite: Annotated[bool, typer.Option(help="Replace the results of an earlier run")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the results of an earlier run")
+    ] = False,
 ) -> None:
     """Compare policies on the same seeds and write a report."""
-    import os
+    from agents.bundle import load_manifest
+    from eval.output import check
+    from tdx_env.scenarios import overrides_from
 
-    from rich.console import Console
-
-    from eval.compare import Plan
-    from eval.output import prepare
-    from eval.terminal import show
-    from tdx_env.engine.warm import warm_up
-    from tdx_env.scenarios import expand, overrides_from
-
+    check(out, overwrite)
     overrides = dict(overrides_from(set_ or [], costs))
-    names = expand(scenarios)
-    if jobs < 0:
-        raise PolicyError(f"--jobs {jobs}: must be 0 or more")
-    _check(names, overrides, seeds)
-    warm_up()
-    chosen, learned = _names(policies, policy or [], agent)
-    plan = Plan(
-        policies=chosen,
-        learned=learned,
-        scenarios=names,
-        validation=_validation_of(names),
-        n_seeds=seeds,
-        n_validation_seeds=max(_FEWEST_VALIDATION, seeds // _VALIDATION_SHARE),
-        overrides=overrides,
-    )
-    prepare(out, overwrite)
-    try:
-        _run(plan, out, jobs or os.cpu_count() or 1)
-    except KeyboardInterrupt:
-        _interrupted(out)
-    summary = _finish(plan, out)
-    show(summary, Console())
-    print(f"report: {out / 'report.html'}")
+    for folder in agent or []:
+        load_manifest(folder)
+    contenders = [*map(str, agent or []), *(policy or [])]
+    plan = _plan(scenarios, policies, contenders, seeds, overrides)
+    _compare(plan, out, jobs or os.cpu_count() or 1)
 
 
 def main() -> None:
@@ -179,7 +194,10 @@ def main() -> None:
         app()
     except TdxEnvError as error:
         print(f"tdx-eval: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+        raise SystemExit(_MISTAKE) from None
+    except KeyboardInterrupt:
+        print("tdx-eval: stopped before anything was done", file=sys.stderr)
+        raise SystemExit(_INTERRUPTED) from None
 
 
 if __name__ == "__main__":

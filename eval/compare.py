@@ -1,266 +1,311 @@
-"""A comparison: runs, paired statistics, and the summary that the report is made from."""
+"""From the rows of a comparison to its summary: paired statistics, the choice of the best."""
 
-import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from importlib.metadata import version
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
+from numpy.typing import NDArray
 
-import agents
 from agents.protocol import Policy
-from eval.run import CATEGORY
+from eval.manifest import manifest
+from eval.plan import REFERENCE, Plan
+from eval.run import CATEGORY, CELL_KEY
 from eval.statistics import (
     Estimate,
-    iqm,
+    Values,
+    interquartile_mean,
     mean,
     paired_difference,
     probability_of_improvement,
     relative_difference,
 )
-from tdx_env.host.discipline import DEFAULT
-from tdx_env.scenarios import digest, load
-from tdx_env.state.accounting import CATEGORY_TABLE
-
-REFERENCE = "p18-merged-6.16"
-_PACKAGES = ("tdx-env", "numpy", "numba", "gymnasium", "pandas")
-_FAILED = ("killed", "hung", "capped")
-_WASTE = [CATEGORY + category.name.lower() for category, is_waste, _, _ in CATEGORY_TABLE if is_waste]
-_TAILS = (
-    "zap_p99_cycles",
-    "zap_max_cycles",
-    "fault_p99_cycles",
-    "fault_max_cycles",
-    "longest_nonpreemptible_cycles",
+from eval.summary import (
+    Conflict,
+    Contest,
+    Difference,
+    PolicyInfo,
+    Reach,
+    Result,
+    ScenarioResult,
+    Summary,
 )
-_COUNTS = ("n_decisions", "n_seamcalls", "n_busy", "n_ipis", "n_kicks", "n_synthetic", "n_events")
-MAX_REASONS = 6  # rows of the busy matrix shown for a policy
+from eval.yardsticks import RANDOM
+from tdx_env.host.discipline import DEFAULT
+from tdx_env.scenarios import Scenario, load
+from tdx_env.state.accounting import CATEGORY_TABLE, Category
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COUNTS = ("n_decisions", "n_seamcalls", "n_busy", "n_kicks", "n_ipis", "n_synthetic", "n_events")
+TAILS = ("zap_p99_cycles", "fault_p99_cycles")
+WORST = ("zap_max_cycles", "fault_max_cycles", "longest_nonpreemptible_cycles")
+LOST = ["killed", "hung", "capped"]
+_WASTE = [row[0].name.lower() for row in CATEGORY_TABLE if row[1]]
+_PENALTIES = ("preempt_penalty", "tail_cost")
+_YIELD = Category.YIELD.name.lower()
+_SMALLEST = 1.0  # costs below count as one cycle where ratios are averaged [cycles]
+
+Runs = Mapping[str, "pd.DataFrame"]  # each policy's episodes of one scenario, in order of seeds
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What is compared.
+class Field:
+    """Who takes part.
 
     Attributes:
-        policies: Specs for `agents.load`; REFERENCE is among them.
-        learned: Those that were trained.
-        scenarios: Test scenarios.
-        validation: Validation scenarios of the same families, for choosing "the best".
-        n_seeds, n_validation_seeds: Episodes of each cell.
-        overrides: Scenario parameters by dotted name.
+        policies: By name.
+        contenders: Names of agents and users' policies.
     """
 
-    policies: list[str]
-    learned: list[str]
-    scenarios: list[str]
-    validation: list[str]
-    n_seeds: int
-    n_validation_seeds: int
-    overrides: Mapping[str, object] = field(default_factory=dict)
+    policies: Mapping[str, Policy]
+    contenders: Sequence[str] = field(default_factory=list)
+
+    @property
+    def candidates(self) -> list[str]:
+        """Hand-written policies that KVM could merge today: the best is one of them."""
+        return [
+            name
+            for name, policy in self.policies.items()
+            if policy.is_mergeable and name not in self.contenders and name != RANDOM
+        ]
 
 
-def manifest(plan: Plan) -> dict[str, Any]:
-    """Return what is needed to run the comparison again."""
-    loaded = [agents.load(spec) for spec in plan.policies]
-    return {
-        "versions": {name: version(name) for name in _PACKAGES} | {"python": platform.python_version()},
-        "plan": asdict(plan),
-        "policies": {p.name: {"title": p.title, "source": p.source, "mark": p.mark} for p in loaded},
-        "scenarios": {
-            name: digest(load(name, plan.overrides)) for name in plan.scenarios + plan.validation
-        },
-    }
-
-
-def _cost(rows: pd.DataFrame) -> np.ndarray:
-    """Return the total cost of each episode [cycles], in the order of the seeds."""
-    return rows.sort_values("seed")["total_cost"].to_numpy(np.float64)
-
-
-def _pairs(rows: pd.DataFrame, other: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Return the costs of two policies on the seeds that both have played."""
-    both = rows.merge(other, on="seed", suffixes=("", "_other")).sort_values("seed")
-    ours, theirs = both["total_cost"], both["total_cost_other"]
-    return ours.to_numpy(np.float64), theirs.to_numpy(np.float64)
-
-
-def describe(rows: pd.DataFrame, reference: pd.DataFrame) -> dict[str, Any]:
-    """Return the statistics of one policy on one scenario.
-
-    Args:
-        rows: Its episodes.
-        reference: Those of the reference policy.
-    """
-    finished = rows[~rows[list(_FAILED)].any(axis=1)]
-    ours, theirs = _pairs(rows, reference)
-    without_yield = rows["total_cost"] - rows[CATEGORY + "yield"]
-    return {
-        "n": len(rows),
-        "cost": asdict(mean(_cost(rows))),
-        "cost_finished": float(finished["total_cost"].mean()) if len(finished) else None,
-        "cost_without_yield": float(without_yield.mean()),
-        "wasted": float(rows["wasted_cycles"].mean()),
-        "overhead": float(rows["overhead_cycles"].mean()),
-        "difference": asdict(paired_difference(ours, theirs)),
-        "relative": asdict(relative_difference(ours, theirs)),
-        "wins": probability_of_improvement(ours, theirs),
-        **{name: int(rows[name].sum()) for name in _FAILED},
-        "killed_by": rows.loc[rows["killed"], "killed_by"].value_counts().to_dict(),
-        **{name: float(rows[name].mean()) for name in _TAILS + _COUNTS},
-        "worst_zap_cycles": float(rows["zap_max_cycles"].max()),
-        "worst_fault_cycles": float(rows["fault_max_cycles"].max()),
-        "waste_by_category": {
-            name.removeprefix(CATEGORY): float(rows[name].mean()) for name in _WASTE
-        },
-    }
-
-
-def _by_policy(episodes: pd.DataFrame, scenario: str) -> dict[str, pd.DataFrame]:
-    """Return each policy's episodes of a scenario."""
-    some = episodes[episodes["scenario"] == scenario]
-    return {name: rows for name, rows in some.groupby("policy", sort=False)}
-
-
-def _same_as(rows: pd.DataFrame, others: Mapping[str, pd.DataFrame]) -> str:
-    """Return the name of an earlier policy with the same result in every episode, or ""."""
-    cost = _cost(rows)
-    for name, other in others.items():
-        if len(other) == len(rows) and np.array_equal(cost, _cost(other)):
-            return name
-    return ""
-
-
-def _reasons(cells: pd.DataFrame, scenario: str, policy: str, n: int) -> list[dict[str, Any]]:
-    """Return who found what busy under a policy, most cycles lost first, for one episode."""
-    if cells.empty:
-        return []
-    some = cells[(cells["scenario"] == scenario) & (cells["policy"] == policy)]
-    some = some.groupby(["call", "holder", "lock"], as_index=False)[["n_busy", "cycles_lost"]].sum()
-    some = some.sort_values("cycles_lost", ascending=False).head(MAX_REASONS)
-    return [
-        {**row, "n_busy": row["n_busy"] / n, "cycles_lost": row["cycles_lost"] / n}
-        for row in some.to_dict("records")
-    ]
-
-
-def _is_default(policy: Policy) -> bool:
+def has_default_discipline(policy: Policy) -> bool:
     """Say whether a policy's discipline is the default one, its decision's cost aside."""
     same = policy.discipline.with_(decision_cycles=DEFAULT.decision_cycles)
     return bool(same == DEFAULT)
 
 
-def _reach(described: Mapping[str, Any], loaded: Mapping[str, Policy]) -> dict[str, Any] | None:
-    """Return which share of the cost a decision can change under the default discipline."""
-    costs = {
-        name: one["cost"]["value"] for name, one in described.items() if _is_default(loaded[name])
+def runs_of(episodes: "pd.DataFrame", scenario: str) -> dict[str, "pd.DataFrame"]:
+    """Return each policy's episodes of a scenario, in the order of the seeds."""
+    some = episodes[episodes["scenario"] == scenario].sort_values("seed", kind="stable")
+    runs = {
+        name: some[some["policy"] == name].reset_index(drop=True)
+        for name in episodes["policy"].unique()
     }
+    first = next(iter(runs.values()))["seed"]
+    assert all(rows["seed"].equals(first) for rows in runs.values()), "not paired"
+    return runs
+
+
+def _costs(rows: "pd.DataFrame") -> Values:
+    """Return the total cost of each episode, shape (n,) [cycles]."""
+    return rows["total_cost"].to_numpy(np.float64)
+
+
+def _is_finished(rows: "pd.DataFrame") -> NDArray[np.bool_]:
+    """Return which episodes finished their work, shape (n,)."""
+    return ~rows[LOST].any(axis=1).to_numpy(bool)
+
+
+def parts_of(rows: "pd.DataFrame", yield_weight: int) -> dict[str, float]:
+    """Return the mean of each part of the total cost; they sum to its mean [cycles]."""
+    parts = {name: float(rows[CATEGORY + name].mean()) for name in _WASTE}
+    parts[_YIELD] *= yield_weight
+    return parts | {name: float(rows[f"{name}_cycles"].mean()) for name in _PENALTIES}
+
+
+def against(runs: Runs, name: str, other: str, yield_weight: int) -> Difference:
+    """Return one policy's paired difference to another."""
+    ours, theirs = _costs(runs[name]), _costs(runs[other])
+    both = _is_finished(runs[name]) & _is_finished(runs[other])
+    mine = parts_of(runs[name], yield_weight)
+    parts = parts_of(runs[other], yield_weight)
+    return Difference(
+        other=other,
+        cycles=paired_difference(ours, theirs),
+        relative=relative_difference(ours, theirs),
+        cheaper=probability_of_improvement(ours, theirs),
+        n_finished=int(both.sum()),
+        cycles_finished=paired_difference(ours[both], theirs[both]) if both.any() else None,
+        parts={part: mine[part] - cycles for part, cycles in parts.items()},
+    )
+
+
+def fold(runs: Runs, order: Sequence[str]) -> dict[str, str]:
+    """Return, for each policy whose every result equals an earlier one's, that one's name.
+
+    Args:
+        runs: Episodes by policy.
+        order: Policies; the first of those that are alike stands for the others.
+    """
+    same: dict[str, str] = {}
+    plain = {name: runs[name].drop(columns="policy") for name in order}
+    for place, name in enumerate(order):
+        shown = (one for one in order[:place] if one not in same)
+        twin = next((one for one in shown if plain[one].equals(plain[name])), None)
+        if twin is not None:
+            same[name] = twin
+    return same
+
+
+def conflicts_of(cells: "pd.DataFrame", scenario: str, policy: str, n: int) -> list[Conflict]:
+    """Return a policy's busy matrix in a scenario, most cycles lost first; means of n episodes."""
+    if cells.empty:
+        return []
+    some = cells[(cells["scenario"] == scenario) & (cells["policy"] == policy)]
+    summed = some.groupby(CELL_KEY, as_index=False)[["n_busy", "cycles_lost"]].sum()
+    summed = summed.sort_values("cycles_lost", ascending=False, kind="stable")
+    return [
+        Conflict(row.call, row.holder, row.lock, row.n_busy / n, row.cycles_lost / n)
+        for row in summed.itertuples()
+    ]
+
+
+def _result(
+    runs: Runs, name: str, scenario: Scenario, same_as: str, conflicts: list[Conflict]
+) -> Result:
+    """Return the statistics of one policy in one scenario."""
+    rows = runs[name]
+    finished = rows[_is_finished(rows)]
+    parts = parts_of(rows, scenario.limits.yield_weight)
+    return Result(
+        policy=name,
+        n_episodes=len(rows),
+        cost=mean(_costs(rows)),
+        cost_finished=float(finished["total_cost"].mean()) if len(finished) else None,
+        cost_yield_free=float(rows["total_cost"].mean()) - parts[_YIELD],
+        wasted=float(rows["wasted_cycles"].mean()),
+        overhead=float(rows["overhead_cycles"].mean()),
+        killed=int(rows["killed"].sum()),
+        hung=int(rows["hung"].sum()),
+        capped=int(rows["capped"].sum()),
+        killed_by=rows.loc[rows["killed"], "killed_by"].value_counts().sort_index().to_dict(),
+        means={column: float(rows[column].mean()) for column in TAILS + COUNTS},
+        worst={column: int(rows[column].max()) for column in WORST},
+        parts=parts,
+        conflicts=conflicts,
+        same_as=same_as,
+        to_reference=against(runs, name, REFERENCE, scenario.limits.yield_weight),
+    )
+
+
+def _reach(results: Mapping[str, Result], field_: Field) -> Reach | None:
+    """Return which share of the cost decisions change, among rules under one discipline."""
+    rules = [name for name in results if has_default_discipline(field_.policies[name])]
+    costs = {name: results[name].cost.value for name in rules}
     if len(costs) < 2:
         return None
-    best, worst = min(costs, key=costs.__getitem__), max(costs, key=costs.__getitem__)
-    share = 1 - costs[best] / costs[worst] if costs[worst] else 0.0
-    return {"best": best, "worst": worst, "share": share}
+    cheapest, dearest = min(rules, key=costs.__getitem__), max(rules, key=costs.__getitem__)
+    share = 1 - costs[cheapest] / costs[dearest] if costs[dearest] else 0.0
+    return Reach(cheapest, dearest, share, len(rules))
 
 
-def best_on_validation(
-    episodes: pd.DataFrame, loaded: Mapping[str, Policy], learned: Sequence[str]
-) -> str:
-    """Return the mergeable hand-written policy with the lowest mean relative cost on validation.
+def validation_scores(episodes: "pd.DataFrame", candidates: Sequence[str]) -> dict[str, float]:
+    """Return each candidate's score on the validation split, best first.
 
-    The score of a policy is the mean over scenarios of log(mean cost / the reference's mean cost).
+    The score is the geometric mean over scenarios of its mean cost as a share of the reference's.
     """
-    scores: dict[str, list[float]] = {}
+    logs: dict[str, list[float]] = {name: [] for name in candidates}
     for scenario in episodes["scenario"].unique():
-        rows = _by_policy(episodes, scenario)
-        base = _cost(rows[REFERENCE]).mean()
-        for name, some in rows.items():
-            scores.setdefault(name, []).append(float(np.log((_cost(some).mean() + 1) / (base + 1))))
-    allowed = [n for n in scores if loaded[n].is_mergeable and n not in learned]
-    return min(allowed, key=lambda name: float(np.mean(scores[name])))
+        runs = runs_of(episodes, scenario)
+        costs = {name: max(float(_costs(runs[name]).mean()), _SMALLEST) for name in runs}
+        for name in candidates:
+            logs[name].append(float(np.log(costs[name] / costs[REFERENCE])))
+    scores = {name: float(np.exp(np.mean(values))) for name, values in logs.items()}
+    return dict(sorted(scores.items(), key=lambda item: item[1]))
 
 
-def _against(rows: Mapping[str, pd.DataFrame], name: str, other: str) -> dict[str, Any]:
-    """Return one policy's paired difference to another, and the waste that explains it."""
-    ours, theirs = _pairs(rows[name], rows[other])
-    changes = {
-        column.removeprefix(CATEGORY): float(rows[name][column].mean() - rows[other][column].mean())
-        for column in _WASTE
+def _scenario_result(
+    scenario: Scenario, runs: Runs, cells: "pd.DataFrame", field_: Field, best: str, name: str
+) -> ScenarioResult:
+    """Return the results of all policies in one scenario."""
+    order = list(dict.fromkeys([*field_.contenders, REFERENCE, best, *runs]))
+    same = fold(runs, order)
+    results = {
+        one: _result(
+            runs, one, scenario, same.get(one, ""), conflicts_of(cells, name, one, len(runs[one]))
+        )
+        for one in runs
     }
-    return {
-        "other": other,
-        "difference": asdict(paired_difference(ours, theirs)),
-        "relative": asdict(relative_difference(ours, theirs)),
-        "wins": probability_of_improvement(ours, theirs),
-        "changes": dict(sorted(changes.items(), key=lambda item: -abs(item[1]))[:3]),
-    }
+    hindsight = min(field_.candidates, key=lambda one: results[one].cost.value)
+    if same.get(hindsight) in field_.candidates:
+        hindsight = same[hindsight]
+    weight = scenario.limits.yield_weight
+    return ScenarioResult(
+        name=name,
+        title=scenario.title,
+        description=" ".join(scenario.description.split()),
+        is_control=scenario.is_control,
+        clock_khz=scenario.clock_khz,
+        results=results,
+        hindsight=hindsight,
+        reach=_reach(results, field_),
+        contests={
+            one: Contest(
+                to_best=against(runs, one, best, weight),
+                to_hindsight=against(runs, one, hindsight, weight),
+            )
+            for one in field_.contenders
+        },
+    )
+
+
+def _overall(episodes: "pd.DataFrame", scenarios: Sequence[ScenarioResult]) -> dict[str, Estimate]:
+    """Return each policy's interquartile mean of log10(cost / mean cost of the reference)."""
+    strata: dict[str, list[Values]] = {}
+    for scenario in scenarios:
+        runs = runs_of(episodes, scenario.name)
+        base = max(float(_costs(runs[REFERENCE]).mean()), _SMALLEST)
+        for name, rows in runs.items():
+            logs = np.log10(np.maximum(_costs(rows), _SMALLEST) / base)
+            strata.setdefault(name, []).append(logs)
+    values = {name: interquartile_mean(some) for name, some in strata.items()}
+    return dict(sorted(values.items(), key=lambda item: item[1].value))
+
+
+def _info(policy: Policy) -> PolicyInfo:
+    """Return what a report says about a policy."""
+    return PolicyInfo(
+        name=policy.name,
+        number=policy.number,
+        title=policy.title,
+        source=policy.source,
+        is_mergeable=policy.is_mergeable,
+        has_default_discipline=has_default_discipline(policy),
+        decision_cycles=policy.decision_cycles,
+        behaves_as=policy.behaves_as,
+    )
+
+
+def _for_choice(validation: "pd.DataFrame", plan: Plan) -> "pd.DataFrame":
+    """Return the validation episodes of scenarios with contention; all, if there is none."""
+    contested = [one for one in plan.validation if not load(one, plan.overrides).is_control]
+    some = validation[validation["scenario"].isin(contested)]
+    return some if len(some) else validation
 
 
 def summarise(
-    plan: Plan, episodes: pd.DataFrame, cells: pd.DataFrame, validation: pd.DataFrame
-) -> dict[str, Any]:
-    """Return all that the report shows, as plain values for JSON."""
-    loaded = {policy.name: policy for policy in map(agents.load, plan.policies)}
-    learned = [agents.load(spec).name for spec in plan.learned]
-    best = best_on_validation(validation, loaded, learned)
-    scenarios = {}
-    for scenario in dict.fromkeys(episodes["scenario"]):
-        rows = _by_policy(episodes, scenario)
-        if REFERENCE not in rows:
-            continue
-        one = load(scenario, plan.overrides)
-        described: dict[str, Any] = {}
-        for name, some in rows.items():
-            described[name] = describe(some, rows[REFERENCE])
-            earlier = {other: rows[other] for other in described if other != name}
-            described[name]["same_as"] = _same_as(some, earlier)
-            described[name]["reasons"] = _reasons(cells, scenario, name, len(some))
-        written = [n for n in described if n not in learned and loaded[n].is_mergeable]
-        hindsight = min(written, key=lambda name: described[name]["cost"]["value"])
-        scenarios[scenario] = {
-            "title": one.title,
-            "description": one.description,
-            "is_control": one.is_control,
-            "clock_khz": one.clock_khz,
-            "policies": described,
-            "hindsight": hindsight,
-            "reach": _reach(described, loaded),
-            "learned": {
-                name: {"best": _against(rows, name, best), "hindsight": _against(rows, name, hindsight)}
-                for name in learned
-                if name in rows and best in rows
-            },
-        }
-    return {
-        "manifest": manifest(plan),
-        "reference": REFERENCE,
-        "best": best,
-        "learned": learned,
-        "policies": {
-            name: {"number": p.number, "title": p.title, "mark": p.mark, "behaves_as": p.behaves_as}
-            for name, p in loaded.items()
-        },
-        "scenarios": scenarios,
-        "overall": _overall(episodes, scenarios),
-    }
+    plan: Plan, episodes: "pd.DataFrame", cells: "pd.DataFrame", validation: "pd.DataFrame"
+) -> Summary:
+    """Return all that the report shows.
 
-
-def _overall(episodes: pd.DataFrame, scenarios: Mapping[str, Any]) -> dict[str, Any]:
-    """Return each policy's interquartile mean of log10(cost / mean reference cost), no controls."""
-    strata: dict[str, list[np.ndarray]] = {}
-    for scenario, one in scenarios.items():
-        if one["is_control"]:
-            continue
-        rows = _by_policy(episodes, scenario)
-        base = _cost(rows[REFERENCE]).mean() + 1
-        for name, some in rows.items():
-            strata.setdefault(name, []).append(np.log10((_cost(some) + 1) / base))
-    complete = max((len(some) for some in strata.values()), default=0)
-    return {
-        name: asdict(iqm(some)) for name, some in strata.items() if len(some) == complete
-    }
-
-
-def estimate(value: Mapping[str, float]) -> Estimate:
-    """Return an estimate that was written as plain values."""
-    return Estimate(value["value"], value["low"], value["high"])
+    Args:
+        plan: What was compared.
+        episodes: Test episodes, one a row.
+        cells: Their busy cells, summed over chunks of episodes.
+        validation: Validation episodes of the policies that aren't contenders.
+    """
+    loaded = plan.load()
+    field_ = Field(loaded, plan.contender_names())
+    scores = validation_scores(_for_choice(validation, plan), field_.candidates)
+    best = next(iter(scores))
+    scenarios = [
+        _scenario_result(
+            load(name, plan.overrides), runs_of(episodes, name), cells, field_, best, name
+        )
+        for name in plan.scenarios
+    ]
+    contested = [one for one in scenarios if not one.is_control]
+    return Summary(
+        manifest=manifest(plan, loaded),
+        reference=REFERENCE,
+        best=best,
+        validation=scores,
+        contenders=list(field_.contenders),
+        policies={name: _info(policy) for name, policy in loaded.items()},
+        scenarios=scenarios,
+        overall=_overall(episodes, contested or scenarios),
+    )

@@ -1,80 +1,126 @@
-"""The output folder of a comparison: made before any work, filled by renaming."""
+"""The output folder of a comparison: checked before any work, filled by renaming."""
 
-import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from tdx_env.errors import OutputError
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 RESULTS, CELLS, VALIDATION = "results.parquet", "busy.parquet", "validation.parquet"
 SUMMARY, REPORT = "summary.json", "report.html"
+PARTS = ".unfinished"  # folder of the chunks of a run that goes on
 _OURS = (RESULTS, CELLS, VALIDATION, SUMMARY, REPORT)
 
 
-def prepare(folder: Path, overwrite: bool) -> None:
-    """Make the folder.
+def _existing_parent(folder: Path) -> Path:
+    """Return the nearest folder above that exists."""
+    return next(parent for parent in folder.absolute().parents if parent.exists())
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn a failure to write into an error for the user."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"{path}: can't be written: {error.strerror or error}") from error
+
+
+def check(folder: Path, overwrite: bool) -> None:
+    """Check that results may be written to a folder; changes nothing.
 
     Raises:
-        OutputError: It exists and may not be overwritten, or can't be written.
+        OutputError: They may not.
     """
-    if folder.exists() and not overwrite:
-        raise OutputError(f"{folder}: exists already, give another --out or --overwrite")
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder}: is a file, must be a folder")
-    try:
+    if folder.exists() and not overwrite:
+        raise OutputError(f"{folder}: exists already, give another --out, or --overwrite")
+    place = folder if folder.exists() else _existing_parent(folder)
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        raise OutputError(f"{folder}: can't be written: no permission to write to {place}")
+
+
+def prepare(folder: Path) -> None:
+    """Make the folder, without the results of an earlier run; other files in it stay.
+
+    Raises:
+        OutputError: It can't be written.
+    """
+    with _explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for name in _OURS:
             (folder / name).unlink(missing_ok=True)
-        shutil.rmtree(folder / "parts", ignore_errors=True)
-        (folder / "parts").mkdir()
-    except OSError as error:
-        raise OutputError(f"{folder}: can't be written: {error.strerror}") from error
+        if (folder / PARTS).exists():
+            shutil.rmtree(folder / PARTS)
+        (folder / PARTS).mkdir()
 
 
-def write_table(path: Path, table: pd.DataFrame) -> None:
+def write_table(path: Path, table: "pd.DataFrame") -> None:
     """Write a table as parquet, under a temporary name first."""
-    temporary = path.with_name(path.name + ".tmp")
-    table.to_parquet(temporary, index=False)
-    os.replace(temporary, path)
+    temporary = path.with_name(f".{path.name}.tmp")
+    with _explained(path):
+        table.to_parquet(temporary, index=False)
+        temporary.replace(path)
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file, under a temporary name first."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
-
-
-def write_summary(folder: Path, summary: Mapping[str, Any]) -> None:
-    """Write the summary as JSON."""
-    write_text(folder / SUMMARY, json.dumps(summary, indent=1, default=str) + "\n")
+    temporary = path.with_name(f".{path.name}.tmp")
+    with _explained(path):
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
 
 
 class Parts:
-    """Finished chunks of a run, each in a file of its own until all are put together."""
+    """Finished chunks of a run, each in a file of its own until all are put together.
 
-    def __init__(self, folder: Path, name: str) -> None:
-        self._folder = folder / "parts"
-        self._name = name
+    Args:
+        folder: The output folder.
+        kind: "test" or "validation".
+    """
 
-    def add(self, place: int, episodes: pd.DataFrame, cells: pd.DataFrame) -> None:
+    def __init__(self, folder: Path, kind: str) -> None:
+        self._folder = folder / PARTS
+        self._kind = kind
+
+    def add(self, place: int, episodes: "pd.DataFrame", cells: "pd.DataFrame") -> None:
         """Keep a finished chunk."""
-        write_table(self._folder / f"{self._name}-{place:05}-episodes.parquet", episodes)
+        write_table(self._folder / f"{self._kind}-{place:06}-episodes.parquet", episodes)
         if not cells.empty:
-            write_table(self._folder / f"{self._name}-{place:05}-cells.parquet", cells)
+            write_table(self._folder / f"{self._kind}-{place:06}-cells.parquet", cells)
 
-    def collect(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+    def collect(self) -> tuple["pd.DataFrame", "pd.DataFrame"]:
         """Return all finished chunks' episodes and cells, in the order of the jobs."""
         return self._read("episodes"), self._read("cells")
 
-    def _read(self, kind: str) -> pd.DataFrame:
-        """Return all chunks of one kind."""
-        files = sorted(self._folder.glob(f"{self._name}-*-{kind}.parquet"))
+    def _read(self, content: str) -> "pd.DataFrame":
+        """Return all chunks of one content."""
+        import pandas as pd
+
+        files = sorted(self._folder.glob(f"{self._kind}-*-{content}.parquet"))
         if not files:
             return pd.DataFrame()
         return pd.concat([pd.read_parquet(file) for file in files], ignore_index=True)
+
+
+def collect(folder: Path) -> tuple["pd.DataFrame", "pd.DataFrame", "pd.DataFrame"]:
+    """Put the finished chunks together and remove them.
+
+    Returns:
+        Test episodes, their busy cells, validation episodes; as in the files that are written.
+    """
+    episodes, cells = Parts(folder, "test").collect()
+    validation, _ = Parts(folder, "validation").collect()
+    for name, table in ((RESULTS, episodes), (CELLS, cells), (VALIDATION, validation)):
+        if len(table.columns):
+            write_table(folder / name, table)
+    with _explained(folder):
+        shutil.rmtree(folder / PARTS)
+    return episodes, cells, validation

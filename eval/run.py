@@ -2,23 +2,27 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
-
-import agents
-from agents.protocol import Kind, Policy
-from tdx_env.engine.batch import Batch
+from agents.protocol import Policy
+from eval.yardsticks import load as load_policy
+from tdx_env.engine.batch import SKIP, Batch
 from tdx_env.engine.metrics import busy_cells, episode_metrics
-from tdx_env.scenarios import load
+from tdx_env.errors import PolicyError
+from tdx_env.scenarios import load as load_scenario
 from tdx_env.spaces import observation_size, observe
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 FIRST_SEED = {"train": 0, "validation": 1 << 31, "test": 1 << 32}
-CHUNK = 25  # episodes that are run side by side in one process
+MAX_SEEDS = 1 << 20  # far below the distance of the splits
+CHUNK = 50  # episodes that are run side by side
 CATEGORY = "cycles_"  # prefix of the columns of cycles by category
-_SKIPPED = {"cycles_by_category", "killed_by", "waiting"}
+CELL_KEY = ["call", "holder", "lock"]
+_NOT_COLUMNS = {"cycles_by_category", "killed_by", "waiting"}
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,7 @@ class Job:
     """One policy on one scenario for some seeds.
 
     Attributes:
-        policy: What `agents.load` takes.
+        policy: What `eval.yardsticks.load` takes.
         scenario: Name or file.
         seeds: Consecutive seeds.
         overrides: Scenario parameters by dotted name.
@@ -38,17 +42,21 @@ class Job:
     overrides: Mapping[str, object] = field(default_factory=dict)
 
 
+def seeds_of(split: str, n_seeds: int) -> range:
+    """Return a split's first seeds; the splits' seeds are disjoint."""
+    first = FIRST_SEED[split]
+    return range(first, first + n_seeds)
+
+
 def jobs_of(
     policies: Sequence[str],
     scenarios: Sequence[str],
     seeds: range,
     overrides: Mapping[str, object],
 ) -> list[Job]:
-    """Return the jobs of a comparison: every policy, scenario and chunk of seeds."""
-    chunks = [
-        range(first, min(first + CHUNK, seeds.stop))
-        for first in range(seeds.start, seeds.stop, CHUNK)
-    ]
+    """Return the jobs of a comparison: every scenario, chunk of seeds and policy."""
+    starts = range(seeds.start, seeds.stop, CHUNK)
+    chunks = [range(first, min(first + CHUNK, seeds.stop)) for first in starts]
     return [
         Job(policy, scenario, chunk, overrides)
         for scenario in scenarios
@@ -59,85 +67,104 @@ def jobs_of(
 
 def _run_asking(policy: Policy, batch: Batch) -> None:
     """Run all episodes of a batch with a policy that is asked for many decisions at once."""
-    observations = np.empty((batch.n_worlds, observation_size()), np.float32)
     batch.advance()
-    while True:
-        waiting = batch.waiting
-        if not waiting.any():
-            return
-        observe(batch.features, observations)
-        actions = np.zeros(batch.n_worlds, np.int64)
-        masks = batch.masks[waiting].astype(np.int8)
-        actions[waiting] = policy.actions(observations[waiting], batch.features[waiting], masks)
+    while batch.waiting.any():
+        rows = np.flatnonzero(batch.waiting)
+        features = batch.features[rows]
+        observations = np.empty((len(rows), observation_size()), np.float32)
+        observe(features, observations)
+        actions = np.full(batch.n_worlds, SKIP, np.int64)
+        actions[rows] = policy.actions(observations, features, batch.masks[rows])
         batch.advance(actions=actions)
 
 
-def run_batch(policy: Policy, scenario: str, seeds: range, overrides: Mapping[str, object]) -> Batch:
-    """Run one episode for each seed to its end.
+def _refuse_masked(policy: Policy, scenario: str, batch: Batch, seeds: range) -> None:
+    """Refuse a policy that took an action that was masked.
+
+    Raises:
+        PolicyError: It did.
+    """
+    wrong = np.flatnonzero(batch.run["n_masked"])
+    if len(wrong):
+        n_wrong = int(batch.run["n_masked"][wrong[0]])
+        raise PolicyError(
+            f"{policy.name}: returned an action that its mask forbids, {n_wrong} times in "
+            f"{scenario} with seed {seeds[int(wrong[0])]}; the feature MASK says which are allowed"
+        )
+
+
+def run_batch(
+    policy: Policy, scenario: str, seeds: range, overrides: Mapping[str, object]
+) -> Batch:
+    """Run one episode for each seed to its end, under the policy's own discipline.
 
     Raises:
         PolicyError: The policy answered with something that is not allowed.
     """
-    setup = load(scenario, overrides).setup()
+    setup = load_scenario(scenario, overrides).setup()
     batch = Batch(setup, policy.discipline.record(), len(seeds))
     batch.reset(np.arange(seeds.start, seeds.stop, dtype=np.int64))
-    if policy.kind == Kind.COMPILED:
-        assert policy.decide is not None
-        batch.advance(policy.decide)
-    else:
+    if policy.decide is None:
         _run_asking(policy, batch)
+    else:
+        batch.advance(policy.decide)
+    _refuse_masked(policy, scenario, batch, seeds)
     return batch
 
 
 def _row(batch: Batch, index: int) -> dict[str, Any]:
     """Return an episode's metrics as one flat row."""
     metrics = episode_metrics(batch, index)
-    row = {name: value for name, value in metrics.items() if name not in _SKIPPED}
+    row = {name: value for name, value in metrics.items() if name not in _NOT_COLUMNS}
     row |= {CATEGORY + name: value for name, value in metrics["cycles_by_category"].items()}
     by = metrics.get("killed_by")
     row["killed_by"] = f"{by['call']}: {by['outcome']}" if by else ""
     return row
 
 
-def run_job(job: Job) -> tuple[pd.DataFrame, pd.DataFrame]:
+def run_job(job: Job) -> tuple["pd.DataFrame", "pd.DataFrame"]:
     """Run a job.
 
     Returns:
         One row for each episode, and one for each (call, holder, lock) that was busy, summed over
         the episodes.
+
+    Raises:
+        PolicyError: The policy answered with something that is not allowed.
     """
-    policy = agents.load(job.policy)
+    import pandas as pd
+
+    policy = load_policy(job.policy)
     batch = run_batch(policy, job.scenario, job.seeds, job.overrides)
     key = {"policy": policy.name, "scenario": job.scenario}
-    rows = [
-        {**key, "seed": seed, **_row(batch, index)} for index, seed in enumerate(job.seeds)
-    ]
+    rows = [{**key, "seed": seed, **_row(batch, index)} for index, seed in enumerate(job.seeds)]
     cells = pd.DataFrame([cell for index in range(len(rows)) for cell in busy_cells(batch, index)])
     if not cells.empty:
-        cells = cells.groupby(["call", "holder", "lock"], as_index=False).sum()
-        for name, value in reversed(key.items()):
-            cells.insert(0, name, value)
+        cells = cells.groupby(CELL_KEY, as_index=False).sum()
+        cells = pd.DataFrame({**key, **cells})
     return pd.DataFrame(rows), cells
 
 
-def run_all(jobs: Sequence[Job], n_jobs: int) -> Iterator[tuple[int, pd.DataFrame, pd.DataFrame]]:
-    """Run jobs in parallel and yield (place of the job, episodes, cells) as they finish."""
+def _run_in_worker(place: int, job: Job) -> tuple[int, "pd.DataFrame", "pd.DataFrame"]:
+    """Run a job in a process of its own, which leaves Ctrl-C to the one that started it."""
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return place, *run_job(job)
+
+
+def run_all(
+    jobs: Sequence[Job], n_jobs: int
+) -> Iterator[tuple[int, "pd.DataFrame", "pd.DataFrame"]]:
+    """Run jobs and yield (place of the job, episodes, cells) as they finish.
+
+    What a job yields does not depend on the number of processes, only the order does.
+    """
     if n_jobs == 1:
         for place, job in enumerate(jobs):
             yield place, *run_job(job)
         return
     from joblib import Parallel, delayed
 
-    def numbered(place: int, job: Job) -> tuple[int, pd.DataFrame, pd.DataFrame]:
-        return place, *run_job(job)
-
     parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered", batch_size=1)
-    yield from parallel(delayed(numbered)(place, job) for place, job in enumerate(jobs))
-
-
-def seeds_of(split: str, n_seeds: int) -> range:
-    """Return a split's first seeds; the splits' seeds are disjoint."""
-    first = FIRST_SEED[split]
-    return range(first, first + n_seeds)
-
-
+    yield from parallel(delayed(_run_in_worker)(place, job) for place, job in enumerate(jobs))

@@ -1,5 +1,12 @@
-"""Paired statistics: every interval is a bootstrap over seeds, drawn from a stream of its own."""
+"""Paired statistics with 95 % intervals.
 
+Every interval is a percentile bootstrap with N_RESAMPLES resamples, from a generator with a fixed
+seed: the same sample gives the same interval. Intervals are not corrected for the number of
+comparisons: of twenty true zeros, one is expected to look like a difference.
+"""
+
+import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,7 +14,7 @@ from numpy.typing import NDArray
 
 N_RESAMPLES = 2000
 _SEED = 20240910
-_LOW, _HIGH = 2.5, 97.5
+_QUANTILES = (2.5, 97.5)  # [percent]
 
 Values = NDArray[np.float64]
 
@@ -31,61 +38,84 @@ class Estimate:
         return self.high < 0
 
 
-def _resamples(n: int) -> NDArray[np.int64]:
-    """Return indices of the bootstrap's resamples, shape (N_RESAMPLES, n)."""
+@functools.lru_cache(maxsize=8)
+def resamples(n: int) -> NDArray[np.int64]:
+    """Return the bootstrap's resamples of n values as indices, shape (N_RESAMPLES, n)."""
     return np.random.default_rng(_SEED).integers(0, n, (N_RESAMPLES, n))
 
 
+def _estimate(value: float, replicates: Values) -> Estimate:
+    """Return a value with the percentile interval of its bootstrap replicates."""
+    low, high = np.percentile(replicates, _QUANTILES)
+    return Estimate(float(value), float(low), float(high))
+
+
 def mean(values: Values) -> Estimate:
-    """Return the mean of a sample, with a percentile bootstrap interval."""
-    means = values[_resamples(len(values))].mean(axis=1)
-    low, high = np.percentile(means, [_LOW, _HIGH])
-    return Estimate(float(values.mean()), float(low), float(high))
+    """Return sum(x_i) / n with its interval.
+
+    Args:
+        values: Shape (n,), n at least 1.
+    """
+    return _estimate(values.mean(), values[resamples(len(values))].mean(axis=1))
 
 
 def paired_difference(values: Values, reference: Values) -> Estimate:
-    """Return the mean of values - reference, pair by pair.
+    """Return sum(x_i - y_i) / n; a resample takes x_i and y_i of one seed together.
 
     Args:
-        values, reference: Shape (n,), the same seeds in the same order.
+        values: Shape (n,).
+        reference: The same seeds in the same order, shape (n,).
     """
     return mean(values - reference)
 
 
-def relative_difference(values: Values, reference: Values) -> Estimate:
-    """Return mean(values) / mean(reference) - 1; pairs are resampled together."""
-    picks = _resamples(len(values))
-    base = reference[picks].mean(axis=1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = values[picks].mean(axis=1) / base - 1
-        value = values.mean() / reference.mean() - 1
-    if not np.isfinite(ratios).all() or not np.isfinite(value):
-        return Estimate(float("nan"), float("nan"), float("nan"))
-    low, high = np.percentile(ratios, [_LOW, _HIGH])
-    return Estimate(float(value), float(low), float(high))
+def relative_difference(values: Values, reference: Values) -> Estimate | None:
+    """Return sum(x_i) / sum(y_i) - 1; a resample takes x_i and y_i of one seed together.
 
+    A ratio of means, not a mean of ratios: episodes weigh as much as they cost.
 
-def interquartile_mean(values: Values) -> float:
-    """Return the mean of the middle half: a quarter of the values is cut off at each end.
+    Args:
+        values: Shape (n,).
+        reference: The same seeds in the same order, shape (n,).
 
-    With n not a multiple of 4, floor(n / 4) values are cut at each end, as `scipy.stats.trim_mean`
-    does.
+    Returns:
+        None if a resample of the reference sums to 0.
     """
-    cut = len(values) // 4
-    return float(np.sort(values)[cut : len(values) - cut].mean())
+    picks = resamples(len(values))
+    base = reference[picks].mean(axis=1)
+    if not base.all() or not reference.any():
+        return None
+    return _estimate(values.mean() / reference.mean() - 1, values[picks].mean(axis=1) / base - 1)
 
 
-def iqm(strata: list[Values]) -> Estimate:
-    """Return the interquartile mean over several scenarios' scores, resampled within each."""
+def probability_of_improvement(values: Values, reference: Values) -> Estimate:
+    """Return how often x_i < y_i on one seed; a tie counts one half.
+
+    Args:
+        values: Shape (n,).
+        reference: The same seeds in the same order, shape (n,).
+    """
+    return mean((values < reference) + 0.5 * (values == reference))
+
+
+def _middle(values: Values) -> Values:
+    """Return the mean of the middle half along the last axis."""
+    n = values.shape[-1]
+    cut = n // 4
+    middle: Values = np.sort(values, axis=-1)[..., cut : n - cut].mean(axis=-1)
+    return middle
+
+
+def interquartile_mean(strata: Sequence[Values]) -> Estimate:
+    """Return the mean of the middle half of all values.
+
+    floor(N / 4) values are cut off at each end of the N values of all strata together, as
+    `scipy.stats.trim_mean(values, 0.25)` does. A resample draws within each stratum.
+
+    Args:
+        strata: One scenario's values each, shape (n,).
+    """
     rng = np.random.default_rng(_SEED)
-    picks = [rng.integers(0, len(one), (N_RESAMPLES, len(one))) for one in strata]
-    drawn = np.concatenate([one[pick] for one, pick in zip(strata, picks, strict=True)], axis=1)
-    cut = drawn.shape[1] // 4
-    middles = np.sort(drawn, axis=1)[:, cut : drawn.shape[1] - cut].mean(axis=1)
-    low, high = np.percentile(middles, [_LOW, _HIGH])
-    return Estimate(interquartile_mean(np.concatenate(strata)), float(low), float(high))
-
-
-def probability_of_improvement(values: Values, reference: Values) -> float:
-    """Return how often a policy is cheaper on the same seed; ties count half."""
-    return float(np.mean(values < reference) + 0.5 * np.mean(values == reference))
+    drawn = [one[rng.integers(0, len(one), (N_RESAMPLES, len(one)))] for one in strata]
+    value = float(_middle(np.concatenate(strata)))
+    return _estimate(value, _middle(np.concatenate(drawn, axis=1)))

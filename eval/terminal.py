@@ -1,45 +1,73 @@
-"""The comparison in the terminal: the main table and the sentences above it."""
-
-from collections.abc import Mapping
-from typing import Any
+"""The comparison in the terminal: the sentences and the main table."""
 
 from rich.console import Console
 from rich.table import Table
 
-from eval.report import headline_rows, losses, sentences
+from eval.findings import loss_text, losses, sentences
+from eval.statistics import Estimate
+from eval.summary import Difference, ScenarioResult, Summary
+from eval.wording import NOTHING, number, percent, percent_interval, verdict
 
-_COLOURS = {"better": "green", "worse": "red", "even": ""}
+_COLOURS = {"better": "green", "worse": "red", "even": "default"}
 
 
-def show(summary: Mapping[str, Any], console: Console) -> None:
+def _relative(difference: Difference) -> str:
+    """Return a relative difference, coloured if it is significant."""
+    if difference.relative is None:
+        return NOTHING
+    colour = _COLOURS[verdict(difference.cycles)]
+    return f"[{colour}]{percent(difference.relative.value)}[/]"
+
+
+def _with_interval(difference: Difference) -> str:
+    """Return a relative difference with its interval on a second line."""
+    relative: Estimate | None = difference.relative
+    below = f"\n[dim]{percent_interval(relative)}[/]" if relative else ""
+    return _relative(difference) + below
+
+
+def _table(summary: Summary, scenarios: list[ScenarioResult], title: str) -> Table:
+    """Return the main table of some scenarios."""
+    table = Table(title=title, title_justify="left", show_lines=False)
+    table.add_column("scenario", no_wrap=True)
+    table.add_column("P18 [µs]", justify="right")
+    table.add_column("best [µs]", justify="right")
+    table.add_column("best to P18", justify="right")
+    for name in summary.contenders:
+        table.add_column(f"{name} [µs]", justify="right")
+        table.add_column("to P18", justify="right")
+        table.add_column("to best", justify="right")
+    for one in scenarios:
+        best = one.results[summary.best]
+        cells = [
+            one.short_name,
+            number(one.us(one.results[summary.reference].cost.value)),
+            number(one.us(best.cost.value)),
+            _with_interval(best.to_reference),
+        ]
+        for name in summary.contenders:
+            cells += [
+                number(one.us(one.results[name].cost.value)),
+                _with_interval(one.results[name].to_reference),
+                _with_interval(one.contests[name].to_best),
+            ]
+        table.add_row(*cells)
+    return table
+
+
+def show(summary: Summary, console: Console) -> None:
     """Print the summary."""
-    for line in sentences(summary):
-        console.print(line, highlight=False)
-    table = Table(title="Mean cost of an episode [us of CPU time]", title_justify="left")
-    table.add_column("scenario")
-    for name in ("reference", "best on validation", "hindsight best", "agent", "agent - best"):
-        table.add_column(name, justify="right")
-    for row in headline_rows(summary):
-        agent = row["agents"][0] if row["agents"] else None
-        difference = ""
-        if agent:
-            colour = _COLOURS[agent["verdict"]]
-            difference = (
-                f"{agent['to_best']:+,.1f} "
-                f"({agent['to_best_low']:+,.1f} to {agent['to_best_high']:+,.1f})"
-            )
-            difference = f"[{colour}]{difference}[/]" if colour else difference
-        table.add_row(
-            row["scenario"] + (" (control)" if row["is_control"] else ""),
-            f"{row['reference']:,.1f}",
-            f"{row['best']:,.1f}" if row["best"] is not None else "-",
-            f"{row['hindsight_cost']:,.1f} {row['hindsight']}",
-            f"{agent['cost']:,.1f}" if agent else "-",
-            difference,
-        )
-    console.print(table)
+    for text in sentences(summary):
+        console.print(text, highlight=False, markup=False)
+    console.print()
+    caption = f"Mean cost of an episode; P18: {summary.reference}; best: {summary.best}"
+    if summary.contested:
+        console.print(_table(summary, summary.contested, caption))
+    if summary.controls:
+        console.print(_table(summary, summary.controls, "Controls: hardly any decision"))
     found = losses(summary)
     if found:
-        console.print("Where the agent loses:")
-        for line in found:
-            console.print(f"  {line}", highlight=False)
+        console.print("Where contenders lose:")
+    for loss in found:
+        text = f"  {loss.scenario.short_name}: {loss.contender} {loss_text(loss)}"
+        console.print(text, highlight=False, markup=False)

@@ -1,0 +1,186 @@
+"""What a comparison says in sentences, each made from its numbers."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from eval.summary import Difference, Result, ScenarioResult, Summary
+from eval.wording import (
+    conflict_text,
+    duration,
+    interval,
+    listing,
+    part_name,
+    percent,
+    verdict,
+)
+
+_REASONS = 2  # parts of the cost that a sentence names
+_MINOR = 0.05  # share of a difference below which a part isn't named
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A scenario in which a contender is significantly dearer than a hand-written policy."""
+
+    contender: str
+    scenario: ScenarioResult
+    difference: Difference
+    is_hindsight: bool
+
+
+def losses(summary: Summary) -> list[Loss]:
+    """Return every scenario in which a contender loses, best policy first, then hindsight."""
+    return [
+        Loss(name, one, difference, is_hindsight)
+        for name in summary.contenders
+        for one in summary.scenarios
+        for difference, is_hindsight in _opponents(one, name)
+        if difference.cycles.is_positive
+    ]
+
+
+def _opponents(scenario: ScenarioResult, contender: str) -> Iterator[tuple[Difference, bool]]:
+    """Yield a contender's differences to the best policy and to another one of hindsight."""
+    contest = scenario.contests[contender]
+    yield contest.to_best, False
+    best, hindsight = contest.to_best.other, contest.to_hindsight.other
+    twins = {best, *scenario.same(best), scenario.results[best].same_as}
+    if hindsight not in twins:
+        yield contest.to_hindsight, True
+
+
+def reasons(difference: Difference) -> list[tuple[str, float]]:
+    """Return the parts of the cost that most of a positive difference comes from [cycles]."""
+    ranked = sorted(difference.parts.items(), key=lambda item: -item[1])
+    least = _MINOR * max(difference.cycles.value, 0)
+    return [(part, cycles) for part, cycles in ranked[:_REASONS] if cycles > least]
+
+
+def loss_text(loss: Loss) -> str:
+    """Say where, by how much and through what a contender loses."""
+    one, difference = loss.scenario, loss.difference
+    scale = 1000 / one.clock_khz
+    relative = f" ({percent(difference.relative.value)})" if difference.relative else ""
+    hindsight = ", the best of this scenario in hindsight" if loss.is_hindsight else ""
+    causes = [f"{part_name(p)} ({duration(one.us(c))} more)" for p, c in reasons(difference)]
+    return (
+        f"costs {duration(one.us(difference.cycles.value))} an episode more{relative} than "
+        f"{difference.other}{hindsight} (95 % interval {interval(difference.cycles, 1, scale)} µs)."
+        f" The difference is mostly {listing(causes)}."
+    )
+
+
+def _tally(differences: list[Difference]) -> str:
+    """Say in how many scenarios a policy is cheaper, even, dearer."""
+    found = [verdict(one.cycles) for one in differences]
+    return (
+        f"cheaper in {found.count('better')}, even in {found.count('even')} and dearer in "
+        f"{found.count('worse')} of {len(found)} scenarios with contention"
+    )
+
+
+def _range(differences: list[Difference]) -> str:
+    """Say from where to where the relative differences go."""
+    values = [one.relative.value for one in differences if one.relative]
+    return f" ({percent(max(values))} to {percent(min(values))})" if values else ""
+
+
+def _best_text(summary: Summary) -> str:
+    """Say which hand-written policy is best, and how it does."""
+    differences = [one.results[summary.best].to_reference for one in summary.contested]
+    chosen = (
+        f"Of the hand-written policies that KVM could merge today, {summary.best} was the cheapest "
+        "on the validation scenarios"
+    )
+    if summary.best == summary.reference:
+        return f"{chosen}; it is what Linux 6.16 does, the reference of all differences."
+    return (
+        f"{chosen}. On the test scenarios it is, against {summary.reference} (what Linux 6.16 "
+        f"does), {_tally(differences)}{_range(differences)}."
+    )
+
+
+def _contender_text(summary: Summary, name: str) -> str:
+    """Say how a contender does against the best and the reference."""
+    to_best = [one.contests[name].to_best for one in summary.contested]
+    to_reference = [one.results[name].to_reference for one in summary.contested]
+    mark = summary.policies[name].mark
+    return (
+        f"{name} ({mark}) is, against {summary.best} on the same seeds, {_tally(to_best)}"
+        f"{_range(to_best)}; against {summary.reference}, {_tally(to_reference)}"
+        f"{_range(to_reference)}."
+    )
+
+
+def _reach_text(summary: Summary) -> str:
+    """Say what decisions alone change."""
+    found = [(one.reach.share, one) for one in summary.contested if one.reach]
+    if not found:
+        return ""
+    least, most = min(found, key=lambda it: it[0]), max(found, key=lambda it: it[0])
+    return (
+        "What is decided at a busy reply, all else equal (default discipline), changes the cost by "
+        f"{percent_of(least[0])} ({least[1].short_name}) to {percent_of(most[0])} "
+        f"({most[1].short_name}) of that of the dearest rule."
+    )
+
+
+def percent_of(share: float) -> str:
+    """Return a share in whole percent; not 100 % unless it is all."""
+    text = f"{100 * share:.0f} %"
+    return "more than 99 %" if share < 1 and text == "100 %" else text
+
+
+def _lost_text(summary: Summary) -> str:
+    """Say which policies lost TDs, and which of them as the module's specification has it."""
+    lost: dict[str, int] = {}
+    for one in summary.scenarios:
+        for name, result in one.results.items():
+            if result.n_lost:
+                lost[name] = lost.get(name, 0) + result.n_lost
+    if not lost:
+        return "No policy lost a TD: no episode was killed, hung or cut off."
+    n_played = sum(one.results[summary.reference].n_episodes for one in summary.scenarios)
+    ranked = sorted(lost.items(), key=lambda item: -item[1])
+    named = [f"{name} ({n:,})" for name, n in ranked]
+    return (
+        f"Episodes that were killed, hung or cut off, of {n_played:,} each: {listing(named)}. "
+        "All others finished every episode."
+    )
+
+
+def _why_text(summary: Summary) -> str:
+    """Say what the reference loses most cycles to in the scenario that it loses most in."""
+    gaps = [
+        (one.results[summary.best].to_reference.cycles.value / one.clock_khz, one)
+        for one in summary.contested
+    ]
+    if not gaps or min(gaps, key=lambda it: it[0])[0] >= 0:
+        return ""
+    one = min(gaps, key=lambda it: it[0])[1]
+    result = one.results[summary.reference]
+    more = {part: -c for part, c in one.results[summary.best].to_reference.parts.items()}
+    part = max(more, key=more.__getitem__)
+    conflict = f" ({conflict_text(result.conflicts[0], one)})" if result.conflicts else ""
+    return (
+        f"The widest gap between {summary.reference} and {summary.best} is in {one.short_name}: "
+        f"{duration(-one.us(one.results[summary.best].to_reference.cycles.value))} an episode, "
+        f"mostly {part_name(part)} ({duration(one.us(more[part]))}). There, most cycles of callers "
+        f"went to one conflict{conflict}."
+    )
+
+
+def sentences(summary: Summary) -> list[str]:
+    """Return the comparison's summary."""
+    found = []
+    if summary.contested:
+        found.append(_best_text(summary))
+        found += [_contender_text(summary, name) for name in summary.contenders]
+        found += [_why_text(summary), _reach_text(summary)]
+    found.append(_lost_text(summary))
+    return [text for text in found if text]
+
+
+def killers(result: Result) -> str:
+    """Say what killed a policy's TDs."""
+    return listing([f"{what} ({n:,})" for what, n in result.killed_by.items()])

@@ -1,0 +1,105 @@
+"""The plan of a comparison: which policies, scenarios and seeds."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import agents
+from agents.protocol import Policy
+from eval import yardsticks
+from tdx_env.errors import PolicyError, ScenarioError
+from tdx_env.scenarios import load, names
+
+REFERENCE = "p18-merged-6.16"
+ALL = "all"
+_FEWEST_VALIDATION = 10
+_VALIDATION_SHARE = 8  # one validation seed for so many test seeds
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is compared.
+
+    Attributes:
+        policies: Specs for `yardsticks.load`, hand-written ones; REFERENCE is among them.
+        contenders: Specs of agents and users' policies.
+        scenarios: Test scenarios.
+        validation: Validation scenarios of the same families, for choosing "the best".
+        n_seeds: Test episodes of each policy and scenario.
+        overrides: Scenario parameters by dotted name.
+    """
+
+    policies: Sequence[str]
+    contenders: Sequence[str]
+    scenarios: Sequence[str]
+    validation: Sequence[str]
+    n_seeds: int
+    overrides: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def n_validation_seeds(self) -> int:
+        """Validation episodes of each policy and scenario."""
+        return max(_FEWEST_VALIDATION, self.n_seeds // _VALIDATION_SHARE)
+
+    def load(self) -> dict[str, Policy]:
+        """Return all policies by name.
+
+        Raises:
+            PolicyError: A policy can't be loaded, or two have one name.
+        """
+        loaded: dict[str, Policy] = {}
+        for spec in (*self.policies, *self.contenders):
+            policy = yardsticks.load(spec)
+            if policy.name in loaded:
+                raise PolicyError(
+                    f"{spec}: its name {policy.name} is that of another policy of the comparison"
+                )
+            loaded[policy.name] = policy
+        return loaded
+
+    def contender_names(self) -> list[str]:
+        """Return the contenders' names."""
+        return [yardsticks.load(spec).name for spec in self.contenders]
+
+
+def hand_written(policies: str) -> list[str]:
+    """Return the names of policies that a comma list stands for, the reference included.
+
+    Raises:
+        PolicyError: One of them is unknown.
+    """
+    known = [*agents.names(), *yardsticks.names()]
+    if policies == ALL:
+        return known
+    parts = [part.strip() for part in policies.split(",")]
+    chosen = [yardsticks.load(part).name for part in parts if part]
+    named = dict.fromkeys([*chosen, REFERENCE])
+    strangers = [name for name in named if name not in known]
+    if strangers:
+        raise PolicyError(
+            f"--policies {strangers[0]}: is no name of the catalogue; give a file as --policy and "
+            "the folder of an agent as --agent"
+        )
+    return [name for name in known if name in named]
+
+
+def _on_validation(scenario: str) -> str:
+    """Return the validation split of a scenario, or itself if it has none."""
+    slug, _, split = scenario.rpartition("/")
+    if f"{slug}/validation" in names("validation"):
+        return f"{slug}/validation"
+    if Path(slug).suffix != ".toml" or not split:
+        return scenario
+    try:
+        load(f"{slug}/validation")
+    except ScenarioError:
+        return scenario
+    return f"{slug}/validation"
+
+
+def validation_of(scenarios: Sequence[str]) -> list[str]:
+    """Return the scenarios on which the best policy is chosen.
+
+    A user's file without splits stands for itself: its validation seeds differ from its test seeds.
+    """
+    return list(dict.fromkeys(map(_on_validation, scenarios)))
