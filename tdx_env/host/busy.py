@@ -63,6 +63,7 @@ def _on_busy(world: World, actor: int) -> None:
     cycles = run["now"] - me["issued"]
     me["busies"] += 1
     me["busy_cycles"] += cycles
+    me["busy_operand"] = me["operand"]
     column = operand_class(me["leaf"], me["operand"])
     if column != OTHER:
         run["try_cycles"][column] += (cycles - run["try_cycles"][column]) >> EWMA_SHIFT

@@ -70,7 +70,7 @@ def reissue(world: World, actor: int) -> None:
         me["state"] = State.RUN_LOOP
         me["category"] = Category.SEAMCALL_BUSY
         world.actors["due"][actor] = run["now"] + run["costs"][Cost.IRQ_WINDOW]
-    elif rules["seamcall_lock"] == SeamcallLock.AFTER_BUSY and is_sept_call(me["leaf"]):
+    elif rules["seamcall_lock"] != SeamcallLock.NEVER and is_sept_call(me["leaf"]):
         lock_and_issue(world, actor)
     else:
         issue(world, actor)
@@ -207,7 +207,7 @@ def succeed(world: World, actor: int) -> None:
     book(world, actor, me["category"])
     charge_cell(world, actor)
     if me["issues"] > 1:
-        column = operand_class(me["leaf"], me["operand"])
+        column = operand_class(me["leaf"], me["busy_operand"])
         if column != OTHER:
             tries = TRIES_UNIT * int(me["issues"])
             run["tries"][column] += (tries - run["tries"][column]) >> EWMA_SHIFT

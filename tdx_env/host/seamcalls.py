@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tdx_env.guest.walk import level_of
+from tdx_env.guest.walk import level_of, walk_end
 from tdx_env.host.mmu_lock import request_seamcall_lock
 from tdx_env.jit import inner
 from tdx_env.module.locks import (
@@ -246,7 +246,7 @@ def _filter(world: World, actor: int) -> int:
     me = world.actors["row"][actor]
     for place in range(me["zs_listed"]):
         entry = me["gpas"][place]
-        if still_faults(world.entries["row"][entry]["state"]):
+        if still_faults(world.entries["row"][walk_end(world, entry)]["state"]):
             return entry
     return NONE
 

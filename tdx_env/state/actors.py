@@ -173,6 +173,7 @@ ACTOR_FIELDS = [
     ("asked", np.int32),  # the entry that the guest's TDCALL asks for
     ("outcome", np.int32),  # an Outcome
     ("operand", np.int32),  # operand id of the status
+    ("busy_operand", np.int32),  # operand id of the last busy reply to the current call
     ("held", np.int32),  # bit set of Locks the current call holds
     ("issues", np.int32),  # issues of the current SEAMCALL, this one included
     ("kicks", np.int32),  # kicks during the current SEAMCALL

@@ -138,7 +138,7 @@ def reissue(w: OracleWorld, a: Actor) -> None:
         go(w, a, State.RUN_LOOP, Category.SEAMCALL_BUSY, w.costs[Cost.IRQ_WINDOW])
         return
     is_owner = w.mutex.owner == a.number
-    is_locking = w.discipline.seamcall_lock == SeamcallLock.AFTER_BUSY
+    is_locking = w.discipline.seamcall_lock != SeamcallLock.NEVER
     if is_locking and leaf in seamcalls.SEPT_CALLS and not is_owner:
         seamcalls.take_mutex(w, a)
     else:
