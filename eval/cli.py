@@ -129,7 +129,7 @@ def _compare(plan: "Plan", out: Path, n_jobs: int) -> None:
     """Run a plan and show what was found."""
     from rich.console import Console
 
-    from eval.output import REPORT, prepare
+    from eval.output import REPORT, abandon, prepare
     from eval.terminal import show
 
     prepare(out)
@@ -138,6 +138,9 @@ def _compare(plan: "Plan", out: Path, n_jobs: int) -> None:
     except KeyboardInterrupt:
         _stopped(out)
         raise SystemExit(_INTERRUPTED) from None
+    except TdxEnvError:
+        abandon(out)
+        raise
     console = Console()
     with console.status("writing the report"):
         summary = _finish(plan, out)

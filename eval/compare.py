@@ -95,6 +95,11 @@ def _costs(rows: "pd.DataFrame") -> Values:
     return rows["total_cost"].to_numpy(np.float64)
 
 
+def _deciding(rows: "pd.DataFrame") -> Values:
+    """Return what each episode took to work decisions out, shape (n,) [cycles]."""
+    return rows[CATEGORY + Category.DECISION.name.lower()].to_numpy(np.float64)
+
+
 def _is_finished(rows: "pd.DataFrame") -> NDArray[np.bool_]:
     """Return which episodes finished their work, shape (n,)."""
     return ~rows[LOST].any(axis=1).to_numpy(bool)
@@ -120,6 +125,9 @@ def against(runs: Runs, name: str, other: str, yield_weight: int) -> Difference:
         cheaper=probability_of_improvement(ours, theirs),
         n_finished=int(both.sum()),
         cycles_finished=paired_difference(ours[both], theirs[both]) if both.any() else None,
+        cycles_undecided=paired_difference(
+            ours - _deciding(runs[name]), theirs - _deciding(runs[other])
+        ),
         parts={part: mine[part] - cycles for part, cycles in parts.items()},
     )
 
@@ -208,12 +216,16 @@ def validation_scores(episodes: "pd.DataFrame", candidates: Sequence[str]) -> di
     return dict(sorted(scores.items(), key=lambda item: item[1]))
 
 
+def _order(field_: Field, best: str) -> list[str]:
+    """Return all policies; of several that are alike, the first stands for the others."""
+    return list(dict.fromkeys([*field_.contenders, REFERENCE, best, *field_.policies]))
+
+
 def _scenario_result(
     scenario: Scenario, runs: Runs, cells: "pd.DataFrame", field_: Field, best: str, name: str
 ) -> ScenarioResult:
     """Return the results of all policies in one scenario."""
-    order = list(dict.fromkeys([*field_.contenders, REFERENCE, best, *runs]))
-    same = fold(runs, order)
+    same = fold(runs, _order(field_, best))
     results = {
         one: _result(
             runs, one, scenario, same.get(one, ""), conflicts_of(cells, name, one, len(runs[one]))
@@ -254,6 +266,17 @@ def _overall(episodes: "pd.DataFrame", scenarios: Sequence[ScenarioResult]) -> d
             strata.setdefault(name, []).append(logs)
     values = {name: interquartile_mean(some) for name, some in strata.items()}
     return dict(sorted(values.items(), key=lambda item: item[1].value))
+
+
+def _twins(scenarios: Sequence[ScenarioResult], order: Sequence[str]) -> dict[str, str]:
+    """Return the policies that behave in every scenario as an earlier one, and that one."""
+    first: dict[tuple[str, ...], str] = {}
+    twins: dict[str, str] = {}
+    for name in order:
+        behaviour = tuple(one.results[name].same_as or name for one in scenarios)
+        if first.setdefault(behaviour, name) != name:
+            twins[name] = first[behaviour]
+    return twins
 
 
 def _info(policy: Policy) -> PolicyInfo:
@@ -306,6 +329,7 @@ def summarise(
         validation=scores,
         contenders=list(field_.contenders),
         policies={name: _info(policy) for name, policy in loaded.items()},
+        twins=_twins(scenarios, _order(field_, best)),
         scenarios=scenarios,
         overall=_overall(episodes, contested or scenarios),
     )

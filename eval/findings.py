@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from eval.statistics import Estimate
 from eval.summary import Difference, Result, ScenarioResult, Summary
 from eval.wording import (
+    PERCENT,
     conflict_text,
     duration,
     interval,
@@ -13,6 +15,7 @@ from eval.wording import (
     percent,
     verdict,
 )
+from eval.yardsticks import REFERENCE_RULE
 
 _REASONS = 2  # parts of the cost that a sentence names
 _MINOR = 0.05  # share of a difference below which a part isn't named
@@ -70,19 +73,26 @@ def loss_text(loss: Loss) -> str:
     )
 
 
-def _tally(differences: list[Difference]) -> str:
+def _tally(differences: list[Estimate]) -> str:
     """Say in how many scenarios a policy is cheaper, even, dearer."""
-    found = [verdict(one.cycles) for one in differences]
-    return (
-        f"cheaper in {found.count('better')}, even in {found.count('even')} and dearer in "
-        f"{found.count('worse')} of {len(found)} scenarios with contention"
-    )
+    found = [verdict(one) for one in differences]
+    words = {"better": "significantly cheaper", "even": "even", "worse": "significantly dearer"}
+    counts = [(found.count(kind), text) for kind, text in words.items() if kind in found]
+    if len(counts) == 1:
+        return f"{counts[0][1]} in all {len(found)} scenarios with contention"
+    each = [f"{text} in {n}" for n, text in counts]
+    return f"{listing(each)} of the {len(found)} scenarios with contention"
+
+
+def _cycles(differences: list[Difference]) -> list[Estimate]:
+    """Return the differences of the total cost."""
+    return [one.cycles for one in differences]
 
 
 def _range(differences: list[Difference]) -> str:
     """Say from where to where the relative differences go."""
     values = [one.relative.value for one in differences if one.relative]
-    return f" ({percent(max(values))} to {percent(min(values))})" if values else ""
+    return f" ({percent(min(values))} to {percent(max(values))})" if values else ""
 
 
 def _best_text(summary: Summary) -> str:
@@ -96,7 +106,7 @@ def _best_text(summary: Summary) -> str:
         return f"{chosen}; it is what Linux 6.16 does, the reference of all differences."
     return (
         f"{chosen}. On the test scenarios it is, against {summary.reference} (what Linux 6.16 "
-        f"does), {_tally(differences)}{_range(differences)}."
+        f"does), {_tally(_cycles(differences))}{_range(differences)}."
     )
 
 
@@ -106,9 +116,19 @@ def _contender_text(summary: Summary, name: str) -> str:
     to_reference = [one.results[name].to_reference for one in summary.contested]
     mark = summary.policies[name].mark
     return (
-        f"{name} ({mark}) is, against {summary.best} on the same seeds, {_tally(to_best)}"
-        f"{_range(to_best)}; against {summary.reference}, {_tally(to_reference)}"
+        f"{name} ({mark}) is, against {summary.best} on the same seeds, {_tally(_cycles(to_best))}"
+        f"{_range(to_best)}; against {summary.reference} it is {_tally(_cycles(to_reference))}"
         f"{_range(to_reference)}."
+    )
+
+
+def _undecided_text(summary: Summary, name: str) -> str:
+    """Say what a contender's decisions would be worth if they took no time."""
+    cycles = summary.policies[name].decision_cycles
+    differences = [one.contests[name].to_best.cycles_undecided for one in summary.contested]
+    return (
+        f"A decision of {name} takes {cycles:,} cycles. With the cycles of deciding taken off the "
+        f"costs of both, it is, against {summary.best}, {_tally(differences)}."
     )
 
 
@@ -125,10 +145,26 @@ def _reach_text(summary: Summary) -> str:
     )
 
 
+def _rule_text(summary: Summary) -> str:
+    """Say what the reference's decisions cost under the default discipline."""
+    played = [one.results.get(REFERENCE_RULE) for one in summary.contested]
+    ratios = [result.to_reference.relative for result in played if result]
+    values = [ratio.value for ratio in ratios if ratio]
+    if not values:
+        return ""
+    low, high = percent(min(values)), percent(max(values))
+    span = low if low == high else f"{low} to {high}"
+    return (
+        f"The discipline's own share: {REFERENCE_RULE}, the decisions of {summary.reference} under "
+        f"the default discipline, costs {span} relative to it; what other rules under that "
+        "discipline gain or lose beyond this comes from their decisions."
+    )
+
+
 def percent_of(share: float) -> str:
     """Return a share in whole percent; not 100 % unless it is all."""
-    text = f"{100 * share:.0f} %"
-    return "more than 99 %" if share < 1 and text == "100 %" else text
+    text = f"{100 * share:.0f}{PERCENT}"
+    return f"more than 99{PERCENT}" if share < 1 and text.startswith("100") else text
 
 
 def _lost_text(summary: Summary) -> str:
@@ -175,8 +211,9 @@ def sentences(summary: Summary) -> list[str]:
     found = []
     if summary.contested:
         found.append(_best_text(summary))
-        found += [_contender_text(summary, name) for name in summary.contenders]
-        found += [_why_text(summary), _reach_text(summary)]
+        for name in summary.contenders:
+            found += [_contender_text(summary, name), _undecided_text(summary, name)]
+        found += [_why_text(summary), _rule_text(summary), _reach_text(summary)]
     found.append(_lost_text(summary))
     return [text for text in found if text]
 

@@ -48,18 +48,24 @@ def check(folder: Path, overwrite: bool) -> None:
 
 
 def prepare(folder: Path) -> None:
-    """Make the folder, without the results of an earlier run; other files in it stay.
+    """Make the folder and the place for a run's chunks; earlier results stay until new ones come.
 
     Raises:
         OutputError: It can't be written.
     """
     with _explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        for name in _OURS:
-            (folder / name).unlink(missing_ok=True)
         if (folder / PARTS).exists():
             shutil.rmtree(folder / PARTS)
         (folder / PARTS).mkdir()
+
+
+def abandon(folder: Path) -> None:
+    """Remove what a run that failed has written, and the folder if nothing else is in it."""
+    with _explained(folder):
+        shutil.rmtree(folder / PARTS, ignore_errors=True)
+        if not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def write_table(path: Path, table: "pd.DataFrame") -> None:
@@ -111,13 +117,16 @@ class Parts:
 
 
 def collect(folder: Path) -> tuple["pd.DataFrame", "pd.DataFrame", "pd.DataFrame"]:
-    """Put the finished chunks together and remove them.
+    """Put the finished chunks together, in place of an earlier run's results.
 
     Returns:
         Test episodes, their busy cells, validation episodes; as in the files that are written.
     """
     episodes, cells = Parts(folder, "test").collect()
     validation, _ = Parts(folder, "validation").collect()
+    with _explained(folder):
+        for name in _OURS:
+            (folder / name).unlink(missing_ok=True)
     for name, table in ((RESULTS, episodes), (CELLS, cells), (VALIDATION, validation)):
         if len(table.columns):
             write_table(folder / name, table)

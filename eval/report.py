@@ -4,6 +4,7 @@ import math
 from types import ModuleType
 
 import jinja2
+import numpy as np
 
 from eval import findings, wording
 from eval.plot import costs_svg
@@ -12,6 +13,7 @@ from eval.summary import Conflict, Result, ScenarioResult, Summary
 _SHOWN_CONFLICTS = 8  # rows of a scenario's table of conflicts
 _SHOWN_REASONS = 4  # conflicts of a policy in words
 _DECADES = 3.0  # a cost ratio of so many decades has the full colour
+_SMALL_RATIO = 0.01  # below it, one significant digit
 _GREEN, _RED = "18, 128, 92", "179, 38, 30"
 
 
@@ -36,6 +38,12 @@ def label(summary: Summary, scenario: ScenarioResult, name: str) -> str:
     """Return the names of all policies that behave alike: number, or name without one."""
     twins = [summary.policies[one].number or one for one in scenario.same(name)]
     return " = ".join([name, *twins])
+
+
+def with_twins(summary: Summary, name: str) -> str:
+    """Return the names of all policies that behave alike in every scenario."""
+    twins = [one for one, other in summary.twins.items() if other == name]
+    return " = ".join([name, *(summary.policies[one].number or one for one in twins)])
 
 
 def conflict_rows(
@@ -65,8 +73,8 @@ def ratio(result: Result, reference: Result) -> str:
     if not reference.cost.value:
         return wording.NOTHING
     value = result.cost.value / reference.cost.value
-    if value < 0.01:
-        return f"×{value:.1g}" if value else "×0"
+    if value < _SMALL_RATIO:
+        return f"×{np.format_float_positional(value, precision=1, fractional=False, trim='-')}"
     return f"×{wording.number(value, 0 if value >= 100 else 2)}"
 
 
@@ -89,7 +97,7 @@ def _environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
     )
     modules: dict[str, ModuleType] = {"w": wording, "f": findings}
-    functions = (key_policies, rows_of, label, conflict_rows, part_rows, ratio, tint)
+    functions = (key_policies, rows_of, label, with_twins, conflict_rows, part_rows, ratio, tint)
     environment.globals.update(modules)
     environment.globals.update({function.__name__: function for function in functions})
     environment.globals["n_reasons"] = _SHOWN_REASONS

@@ -31,6 +31,7 @@ class Difference:
         cheaper: Share of seeds on which the policy is cheaper, ties one half.
         n_finished: Seeds on which both finished their work.
         cycles_finished: `cycles` on these seeds alone.
+        cycles_undecided: `cycles` less what both took to work decisions out.
         parts: Mean difference of each part of the cost; they sum to `cycles`.
     """
 
@@ -40,6 +41,7 @@ class Difference:
     cheaper: Estimate
     n_finished: int
     cycles_finished: Estimate | None
+    cycles_undecided: Estimate
     parts: dict[str, float]
 
 
@@ -168,6 +170,7 @@ class Summary:
             scenarios of its mean cost as a share of the reference's.
         contenders: Agents and users' policies.
         policies: All policies by name.
+        twins: Policies whose every result, in all scenarios, is that of another one.
         scenarios: In the order of the command line.
         overall: Interquartile mean of log10(cost / mean cost of the reference) over all episodes
             of the scenarios with contention.
@@ -179,6 +182,7 @@ class Summary:
     validation: dict[str, float]
     contenders: list[str]
     policies: dict[str, PolicyInfo]
+    twins: dict[str, str]
     scenarios: list[ScenarioResult]
     overall: dict[str, Estimate]
 

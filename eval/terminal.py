@@ -1,13 +1,15 @@
 """The comparison in the terminal: the sentences and the main table."""
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
 from eval.findings import loss_text, losses, sentences
-from eval.statistics import Estimate
 from eval.summary import Difference, ScenarioResult, Summary
 from eval.wording import NOTHING, number, percent, percent_interval, verdict
 
+_LARGE_US = 1000  # costs from here on are shown without decimals
+_NUMBER_WIDTH = 7  # columns of a terminal
 _COLOURS = {"better": "green", "worse": "red", "even": "default"}
 
 
@@ -21,37 +23,39 @@ def _relative(difference: Difference) -> str:
 
 def _with_interval(difference: Difference) -> str:
     """Return a relative difference with its interval on a second line."""
-    relative: Estimate | None = difference.relative
+    relative = difference.relative
     below = f"\n[dim]{percent_interval(relative)}[/]" if relative else ""
     return _relative(difference) + below
 
 
-def _table(summary: Summary, scenarios: list[ScenarioResult], title: str) -> Table:
-    """Return the main table of some scenarios."""
-    table = Table(title=title, title_justify="left", show_lines=False)
+def _cost(scenario: ScenarioResult, name: str) -> str:
+    """Return a policy's mean cost, red if it lost an episode [µs]."""
+    result = scenario.results[name]
+    us = scenario.us(result.cost.value)
+    text = number(us, 0 if us >= _LARGE_US else 1)
+    return f"[red]{text}[/]" if result.n_lost else text
+
+
+def _table(summary: Summary, scenarios: list[ScenarioResult], title: str, contender: str) -> Table:
+    """Return the main table of some scenarios, with a contender or (empty name) without."""
+    table = Table(
+        title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True
+    )
     table.add_column("scenario", no_wrap=True)
-    table.add_column("P18 [µs]", justify="right")
-    table.add_column("best [µs]", justify="right")
-    table.add_column("best to P18", justify="right")
-    for name in summary.contenders:
-        table.add_column(f"{name} [µs]", justify="right")
-        table.add_column("to P18", justify="right")
-        table.add_column("to best", justify="right")
+    heads = ["P18", "best", "to P18"] + ([contender, "to P18", "to best"] if contender else [])
+    for head in heads[:-1]:
+        table.add_column(head, justify="right", no_wrap=True, min_width=_NUMBER_WIDTH)
+    table.add_column(heads[-1], justify="right")
     for one in scenarios:
-        best = one.results[summary.best]
-        cells = [
-            one.short_name,
-            number(one.us(one.results[summary.reference].cost.value)),
-            number(one.us(best.cost.value)),
-            _with_interval(best.to_reference),
-        ]
-        for name in summary.contenders:
-            cells += [
-                number(one.us(one.results[name].cost.value)),
-                _with_interval(one.results[name].to_reference),
-                _with_interval(one.contests[name].to_best),
-            ]
-        table.add_row(*cells)
+        best = one.results[summary.best].to_reference
+        row = [_cost(one, summary.reference), _cost(one, summary.best)]
+        if contender:
+            row += [_relative(best), _cost(one, contender)]
+            row += [_relative(one.results[contender].to_reference)]
+            row += [_with_interval(one.contests[contender].to_best)]
+        else:
+            row += [_with_interval(best)]
+        table.add_row(one.short_name, *row)
     return table
 
 
@@ -60,11 +64,13 @@ def show(summary: Summary, console: Console) -> None:
     for text in sentences(summary):
         console.print(text, highlight=False, markup=False)
     console.print()
-    caption = f"Mean cost of an episode; P18: {summary.reference}; best: {summary.best}"
-    if summary.contested:
-        console.print(_table(summary, summary.contested, caption))
-    if summary.controls:
-        console.print(_table(summary, summary.controls, "Controls: hardly any decision"))
+    title = f"Mean cost of an episode [µs]; P18: {summary.reference}; best: {summary.best}"
+    for contender in summary.contenders or [""]:
+        if summary.contested:
+            console.print(_table(summary, summary.contested, title, contender))
+        if summary.controls:
+            title_of_controls = "Controls, where hardly anything is decided [µs]"
+            console.print(_table(summary, summary.controls, title_of_controls, contender))
     found = losses(summary)
     if found:
         console.print("Where contenders lose:")

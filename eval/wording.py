@@ -5,6 +5,7 @@ from eval.summary import Conflict, ScenarioResult
 
 MINUS = "\N{MINUS SIGN}"
 NOTHING = "\N{EN DASH}"
+PERCENT = "\N{NO-BREAK SPACE}%"
 _LARGE = 10  # a relative difference beyond it reads better as a factor
 _NEARLY_ALL = -0.99  # a saving beyond it needs one digit more
 _MS, _S = 1e3, 1e6  # [µs]
@@ -58,7 +59,7 @@ def percent(share: float) -> str:
     """Return a relative difference with its sign: in percent, or as a factor if it is large."""
     if share > _LARGE:
         return f"×{number(share + 1)}"
-    return f"{signed(100 * share, 2 if share < _NEARLY_ALL else 1)} %"
+    return f"{signed(100 * share, 2 if share < _NEARLY_ALL else 1)}{PERCENT}"
 
 
 def interval(estimate: Estimate, digits: int = 1, scale: float = 1.0) -> str:
@@ -68,7 +69,9 @@ def interval(estimate: Estimate, digits: int = 1, scale: float = 1.0) -> str:
 
 def percent_interval(estimate: Estimate) -> str:
     """Return the interval of a relative difference."""
-    return f"{percent(estimate.low)} to {percent(estimate.high)}"
+    low, high = percent(estimate.low), percent(estimate.high)
+    is_plain = low.endswith("%") and high.endswith("%")
+    return f"{low.removesuffix(PERCENT) if is_plain else low} to {high}"
 
 
 def duration(us: float) -> str:

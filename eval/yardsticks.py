@@ -14,6 +14,7 @@ from agents.row import Row
 from tdx_env.host.discipline import DEFAULT
 from tdx_env.state.discipline import Action
 
+REFERENCE_RULE = "p18-rule"
 RANDOM = "random"  # the catalogue's yardstick: never the best policy of anybody
 
 
@@ -40,7 +41,7 @@ _ROWS = (
         DEFAULT,
     ),
     Row(
-        "p18-rule",
+        REFERENCE_RULE,
         "",
         "P18's decisions under the default discipline",
         "yardstick, from Linux 6.16",

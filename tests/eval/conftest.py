@@ -1,37 +1,80 @@
-"""One small comparison that several tests look at."""
+"""A small comparison that several tests look at."""
 
-import json
-import subprocess
-import sys
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import pandas as pd
 import pytest
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
+from eval.cli import _jobs
+from eval.compare import summarise
+from eval.plan import Plan
+from eval.run import run_all
+from eval.summary import Summary
+
+USER_FILE = '''
+"""Policies of a user's own."""
+
+DECISION_CYCLES = 10
 
 
-def tdx_eval(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the command in a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-m", "eval.cli", *arguments], capture_output=True, text=True, check=False
+def retry(features, mask):
+    """Always again."""
+    return 0
+
+
+def slow(features, mask):
+    """Always give up where that is allowed."""
+    return 2 if mask[2] else 0
+
+
+def kick(features, mask):
+    """Always kick where that is allowed."""
+    return 1 if mask[1] else 0
+
+
+def forbidden(features, mask):
+    """Return what is not allowed."""
+    return 7
+'''
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A plan, what its runs came to, and the summary."""
+
+    plan: Plan
+    episodes: pd.DataFrame
+    cells: pd.DataFrame
+    validation: pd.DataFrame
+    summary: Summary
+
+
+@pytest.fixture(scope="session")
+def user_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with policies."""
+    path = tmp_path_factory.mktemp("policies") / "mine.py"
+    path.write_text(USER_FILE)
+    return path
+
+
+def _gather(plan: Plan, kind: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Run all jobs of one kind."""
+    results = list(run_all(_jobs(plan)[kind], 1))
+    episodes = pd.concat([one[1] for one in results], ignore_index=True)
+    return episodes, pd.concat([one[2] for one in results], ignore_index=True)
+
+
+@pytest.fixture(scope="session")
+def compared(user_file: Path) -> Compared:
+    """Six policies on three scenarios, one of them a control."""
+    plan = Plan(
+        policies=["p1-blind-16", "p18-merged-6.16", "p20-merged-6.19", "random", "always-retry"],
+        contenders=[f"{user_file}:kick"],
+        scenarios=["s03-zero-step/test", "s05-zap-idle/test", "s09-accept-4k/test"],
+        validation=["s03-zero-step/validation", "s09-accept-4k/validation"],
+        n_seeds=12,
     )
-
-
-SMALL = ("--scenarios", "s08-accept-2m/test,s22-clean/test", "--policies", "P6,P8,P20,random")
-
-
-@pytest.fixture(scope="session")
-def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of a small comparison, run in one process."""
-    folder = tmp_path_factory.mktemp("compared") / "out"
-    run = tdx_eval("compare", *SMALL, "--seeds", "30", "--jobs", "1", "--out", str(folder))
-    assert run.returncode == 0, run.stderr
-    return folder
-
-
-@pytest.fixture(scope="session")
-def summary(compared: Path) -> dict[str, Any]:
-    """Return its summary."""
-    return json.loads((compared / "summary.json").read_text())  # type: ignore[no-any-return]
+    episodes, cells = _gather(plan, "test")
+    validation, _ = _gather(plan, "validation")
+    return Compared(plan, episodes, cells, validation, summarise(plan, episodes, cells, validation))

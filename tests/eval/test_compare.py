@@ -1,172 +1,128 @@
-"""A whole comparison: real processes, real files."""
+"""The summary: the choice of the best, folding, paired differences."""
 
-import os
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
-from typing import Any
+import json
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from eval.report import call_name, losses, reason_text
-from tests.eval.conftest import SMALL, tdx_eval
-
-pytestmark = pytest.mark.slow
-
-
-def test_every_policy_plays_the_same_seeds(compared: Path) -> None:
-    episodes = pd.read_parquet(compared / "results.parquet")
-    seeds = episodes.groupby(["policy", "scenario"])["seed"].apply(lambda some: tuple(sorted(some)))
-    assert seeds.nunique() == 1
-    assert seeds.iloc[0] == tuple(range(1 << 32, (1 << 32) + 30))
+from eval.compare import Field, against, fold, validation_scores
+from eval.plan import REFERENCE, Plan, hand_written, validation_of
+from eval.yardsticks import load
+from tdx_env.errors import PolicyError
 
 
-def test_categories_sum_to_the_elapsed_time_of_all_cpus(compared: Path) -> None:
-    episodes = pd.read_parquet(compared / "results.parquet")
-    booked = episodes[[c for c in episodes if c.startswith("cycles_")]].sum(axis=1)
-    assert (booked == episodes["elapsed_cycles"] * episodes["n_cpus"]).all()
-
-
-def test_finished_work_is_the_same_for_all_policies(compared: Path) -> None:
-    episodes = pd.read_parquet(compared / "results.parquet")
-    finished = episodes[episodes["end"] == "finished"]
-    for _, some in finished.groupby(["scenario", "seed"]):
-        assert some["guest_items"].nunique() == 1 and some["task_items"].nunique() == 1
-
-
-def test_number_of_processes_changes_nothing(compared: Path, tmp_path: Path) -> None:
-    run = tdx_eval("compare", *SMALL, "--seeds", "30", "--jobs", "2", "--out", str(tmp_path / "out"))
-    assert run.returncode == 0, run.stderr
-    for name in ("results.parquet", "busy.parquet", "summary.json", "report.html"):
-        assert (tmp_path / "out" / name).read_bytes() == (compared / name).read_bytes(), name
-
-
-def test_report_stands_alone_and_shows_everything(compared: Path, summary: dict[str, Any]) -> None:
-    text = (compared / "report.html").read_text()
-    assert "http://" not in text and "https://" not in text and "<script" not in text
-    for name in [*summary["policies"], *summary["scenarios"]]:
-        assert name in text
-
-
-def test_kick_without_gate_loses_tds_and_says_why(summary: dict[str, Any]) -> None:
-    sean = summary["scenarios"]["s08-accept-2m/test"]["policies"]["p6-sean-2"]
-    assert sean["killed"] > 0
-    assert set(sean["killed_by"]) == {"MEM_RANGE_BLOCK: OPERAND_BUSY"}
-    merged = summary["scenarios"]["s08-accept-2m/test"]["policies"]["p18-merged-6.16"]
-    assert merged["killed"] == 0
-
-
-def test_equal_policies_are_folded(summary: dict[str, Any]) -> None:
-    for one in summary["scenarios"].values():
-        assert one["policies"]["p20-merged-6.19"]["same_as"] == "p18-merged-6.16"
-
-
-def test_reference_differs_from_itself_by_nothing(summary: dict[str, Any]) -> None:
-    for one in summary["scenarios"].values():
-        assert one["policies"][summary["reference"]]["difference"]["value"] == 0
-
-
-def test_reasons_are_told_in_words() -> None:
-    reason = {
-        "call": "MEM_RANGE_BLOCK",
-        "holder": "VP_ENTER",
-        "lock": "TREE",
-        "n_busy": 2.0,
-        "cycles_lost": 2500.0,
-    }
-    assert call_name("PHYMEM_PAGE_WBINVD") == "PAGE.WBINVD"
-    assert reason_text(reason, 2_500_000) == (
-        "RANGE.BLOCK met VP.ENTER on the S-EPT tree: 2.0 times an episode, 1.0 µs lost"
+def frame(policy: str, costs: list[float], scenario: str = "s/validation") -> pd.DataFrame:
+    """Return episodes with given costs, as far as a choice needs them."""
+    n = len(costs)
+    return pd.DataFrame(
+        {"policy": policy, "scenario": scenario, "seed": range(n), "total_cost": costs}
     )
 
 
-def test_a_loss_of_the_agent_is_reported() -> None:
-    against = {
-        "other": "break-even",
-        "difference": {"value": 5000.0, "low": 2500.0, "high": 7500.0},
-        "changes": {"decision": 4000.0, "gated": -10.0},
-    }
-    scenario = {"clock_khz": 2_500_000, "learned": {"ppo": {"best": against, "hindsight": against}}}
-    (line,) = losses({"scenarios": {"s": scenario}})
-    assert "ppo costs 2.0 µs an episode more than break-even" in line and "decision" in line
-
-
-POLICIES = {
-    "raises": "def decide(features, mask):\n    raise ValueError('no')\n",
-    "seven": "def decide(features, mask):\n    return 7\n",
-    "masked": "def decide(features, mask):\n    return 'YIELD'\n",
-}
-BAD = [
-    (["--policies", "P99"], "P99"),
-    (["--scenarios", "nowhere/test"], "nowhere"),
-    (["--seeds", "0"], "--seeds 0"),
-    (["--jobs", "-1"], "--jobs -1"),
-    (["--set", "costs.nothing=1"], "nothing"),
-    (["--costs", "missing.toml"], "missing.toml"),
-    (["--agent", "missing"], "missing"),
-    (["--policy", "missing.py:decide"], "missing.py"),
-]
-
-
-@pytest.mark.parametrize(("arguments", "named"), BAD, ids=lambda value: str(value))
-def test_bad_input_is_one_line_and_nothing_is_written(
-    arguments: list[str], named: str, tmp_path: Path
-) -> None:
-    base = {"--scenarios": "s22-clean/test", "--policies": "P18", "--seeds": "2"}
-    base |= dict(zip(arguments[::2], arguments[1::2], strict=True))
-    flat = [word for pair in base.items() for word in pair]
-    run = tdx_eval("compare", *flat, "--out", str(tmp_path / "out"))
-    assert run.returncode == 2
-    assert named in run.stderr and "Traceback" not in run.stderr
-    assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize("name", POLICIES)
-def test_bad_policy_of_a_user_is_refused(name: str, tmp_path: Path) -> None:
-    file = tmp_path / f"{name}.py"
-    file.write_text(POLICIES[name])
-    run = tdx_eval(
-        *("compare", "--scenarios", "s08-accept-2m/test", "--policies", "P18", "--seeds", "2"),
-        *("--jobs", "1", "--policy", f"{file}:decide", "--out", str(tmp_path / "out")),
+def test_best_is_the_candidate_with_the_lowest_mean_ratio():
+    episodes = pd.concat(
+        [
+            frame(REFERENCE, [10, 10]),
+            frame("good", [1, 3]),
+            frame("bad", [50, 50]),
+            frame(REFERENCE, [1000, 1000], "t/validation"),
+            frame("good", [2000, 2000], "t/validation"),
+            frame("bad", [1, 1], "t/validation"),
+        ]
     )
-    assert run.returncode == 2
-    assert f"{name}.py" in run.stderr and "Traceback" not in run.stderr
+    scores = validation_scores(episodes, [REFERENCE, "good", "bad"])
+    assert list(scores) == ["bad", "good", REFERENCE]
+    assert scores["good"] == pytest.approx(np.sqrt(0.2 * 2))
 
 
-def test_existing_output_is_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "kept.txt").write_text("mine")
-    run = tdx_eval("compare", *SMALL, "--seeds", "1", "--out", str(tmp_path))
-    assert run.returncode == 2 and "--overwrite" in run.stderr
-    assert [file.name for file in tmp_path.iterdir()] == ["kept.txt"]
+def test_contenders_and_chance_are_no_candidates():
+    named = {name: load(name) for name in ("random", "always-retry", REFERENCE)}
+    assert Field(named, ["always-retry"]).candidates == [REFERENCE]
 
 
-def test_output_that_is_no_folder_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    run = tdx_eval("compare", *SMALL, "--seeds", "1", "--out", str(tmp_path / "file" / "out"))
-    assert run.returncode == 2 and "Traceback" not in run.stderr
+def test_policies_alike_in_every_result_are_folded(compared):
+    result = next(s for s in compared.summary.scenarios if s.name == "s09-accept-4k/test").results
+    assert result["p20-merged-6.19"].same_as == REFERENCE
+    assert result["always-retry"].same_as == ""
+    assert compared.summary.twins == {"p20-merged-6.19": REFERENCE}
 
 
-def test_interrupt_leaves_finished_results_readable(tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "eval.cli", "compare", *SMALL, "--seeds", "20000"]
-        + ["--jobs", "1", "--out", str(out)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "COLUMNS": "200"},
-    )
-    for _ in range(1200):  # until a few test chunks are there
-        if len(list(out.glob("parts/validation-*episodes.parquet"))) > 4:
-            break
-        time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=120)
-    assert process.returncode == 130
-    assert "Traceback" not in errors and "stopped" in errors
-    readable = [pd.read_parquet(file) for file in out.rglob("*.parquet")]
-    assert readable and all(np.isfinite(one["total_cost"]).all() for one in readable if len(one))
+def test_one_different_number_is_no_twin():
+    runs = {"a": frame("a", [1, 2]), "b": frame("b", [1, 2]), "c": frame("c", [1, 3])}
+    assert fold(runs, ["c", "b", "a"]) == {"a": "b"}
+
+
+def test_difference_is_that_of_the_rows(compared):
+    scenario = "s09-accept-4k/test"
+    one = next(s for s in compared.summary.scenarios if s.name == scenario)
+    rows = compared.episodes[compared.episodes["scenario"] == scenario]
+    costs = rows.pivot_table(index="seed", columns="policy", values="total_cost")
+    found = one.results["random"].to_reference
+    wanted = costs["random"] - costs[REFERENCE]
+    assert found.cycles.value == pytest.approx(wanted.mean(), rel=1e-12)
+    assert sum(found.parts.values()) == pytest.approx(wanted.mean(), rel=1e-9)
+    assert found.cheaper.value == pytest.approx((wanted < 0).mean() + (wanted == 0).mean() / 2)
+
+
+def test_difference_of_finished_episodes_leaves_out_killed_pairs(compared):
+    one = next(s for s in compared.summary.scenarios if s.name == "s09-accept-4k/test")
+    killer = one.results["p1-blind-16"]
+    assert 0 < killer.n_lost <= killer.n_episodes
+    assert killer.to_reference.n_finished == killer.n_episodes - killer.n_lost
+    assert killer.to_reference.cycles.value > 0
+
+
+def test_seeds_that_differ_are_no_pairs(compared):
+    from eval.compare import runs_of
+
+    with pytest.raises(AssertionError, match="not paired"):
+        runs_of(compared.episodes.iloc[1:], compared.episodes["scenario"].iloc[0])
+
+
+def test_best_comes_from_validation_alone(compared):
+    scores = compared.summary.validation
+    assert compared.summary.best == min(scores, key=scores.__getitem__)
+    assert set(scores) == {"p1-blind-16", REFERENCE, "p20-merged-6.19", "always-retry"}
+
+
+def test_reach_is_over_rules_of_the_default_discipline(compared):
+    one = next(s for s in compared.summary.scenarios if s.name == "s09-accept-4k/test")
+    assert one.reach is not None
+    assert one.reach.n_rules == 3  # random, always-retry, the user's
+    costs = {name: one.results[name].cost.value for name in (one.reach.cheapest, one.reach.dearest)}
+    assert one.reach.share == 1 - costs[one.reach.cheapest] / costs[one.reach.dearest]
+
+
+def test_a_policy_against_itself_differs_by_nothing(compared):
+    from eval.compare import runs_of
+
+    runs = runs_of(compared.episodes, "s09-accept-4k/test")
+    found = against(runs, REFERENCE, REFERENCE, 1)
+    assert (found.cycles.value, found.cheaper.value) == (0, 0.5)
+    assert set(found.parts.values()) == {0.0}
+
+
+def test_summary_is_json_with_seeds_and_digests(compared):
+    read = json.loads(json.dumps(compared.summary.as_json(), allow_nan=False))
+    assert read["manifest"]["seeds"]["test"] == {"first": 1 << 32, "count": 12}
+    assert set(read["manifest"]["scenarios"]) == set(compared.plan.scenarios)
+    assert "file_sha256" in read["manifest"]["policies"]["mine:kick"]
+
+
+def test_reference_takes_part_unasked():
+    assert hand_written("P9") == ["p9-fault-loop-16", REFERENCE]
+    assert {"break-even", "operand", "random", "always-kick"} <= set(hand_written("all"))
+
+
+def test_policies_of_one_name_are_refused(user_file):
+    plan = Plan([REFERENCE], ["P18"], [], [], 1)
+    with pytest.raises(PolicyError, match="that of another policy"):
+        plan.load()
+
+
+def test_choice_is_made_on_the_validation_split():
+    assert validation_of(["s09-accept-4k/test", "s09-accept-4k/train"]) == [
+        "s09-accept-4k/validation"
+    ]
+    assert validation_of(["mine.toml"]) == ["mine.toml"]

@@ -1,0 +1,64 @@
+"""Sentences: where a contender loses, and why."""
+
+from eval.findings import loss_text, losses, reasons, sentences
+from eval.statistics import Estimate
+from eval.summary import Conflict, Difference
+from eval.wording import conflict_text, duration, percent, signed, verdict
+
+CERTAIN, UNSURE = Estimate(5.0, 1.0, 9.0), Estimate(5.0, -1.0, 9.0)
+
+
+def difference(cycles: Estimate, parts: dict[str, float]) -> Difference:
+    """Return a difference with given parts."""
+    return Difference("other", cycles, None, CERTAIN, 1, None, cycles, parts)
+
+
+def test_every_significant_loss_is_listed(compared):
+    summary = compared.summary
+    wanted = {
+        one.name
+        for one in summary.scenarios
+        if one.contests["mine:kick"].to_best.cycles.is_positive
+    }
+    found = {loss.scenario.name for loss in losses(summary) if not loss.is_hindsight}
+    assert found == wanted
+    assert wanted  # kicking is dear somewhere
+
+
+def test_loss_names_the_part_that_grew_most(compared):
+    loss = losses(compared.summary)[0]
+    part = max(loss.difference.parts, key=loss.difference.parts.__getitem__)
+    assert reasons(loss.difference)[0][0] == part
+    assert loss.difference.other in loss_text(loss)
+
+
+def test_small_parts_are_no_reasons():
+    found = reasons(difference(CERTAIN, {"gated": 4.9, "unwind": 0.1, "decision": -3.0}))
+    assert found == [("gated", 4.9)]
+
+
+def test_verdict_needs_the_whole_interval():
+    assert verdict(CERTAIN) == "worse"
+    assert verdict(UNSURE) == "even"
+    assert verdict(Estimate(-5, -9, -1)) == "better"
+
+
+def test_sentences_name_best_reference_and_contender(compared):
+    text = " ".join(sentences(compared.summary))
+    for name in (compared.summary.best, compared.summary.reference, "mine:kick", "p1-blind-16"):
+        assert name in text
+
+
+def test_conflict_reads_as_kernel_developers_say_it(compared):
+    one = next(s for s in compared.summary.scenarios if s.clock_khz == 2_500_000)
+    conflict = Conflict("MEM_RANGE_BLOCK", "VP_ENTER", "TREE", 812.0, 3_000_000.0)
+    wanted = "RANGE.BLOCK met VP.ENTER on the S-EPT tree: 812 times, 1.2 ms lost"
+    assert conflict_text(conflict, one) == wanted
+
+
+def test_numbers_keep_their_sign_and_unit():
+    assert signed(-1234.56) == "\N{MINUS SIGN}1,234.6"
+    assert signed(-0.04) == "0.0"
+    assert percent(-0.99994) == "\N{MINUS SIGN}99.99\N{NO-BREAK SPACE}%"
+    assert percent(216) == "×217.0"
+    assert [duration(us) for us in (12.34, 1200, 2.5e6)] == ["12.3 µs", "1.2 ms", "2.5 s"]
