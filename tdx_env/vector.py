@@ -12,15 +12,34 @@ from numpy.typing import NDArray
 from tdx_env.engine.batch import SKIP, Batch
 from tdx_env.engine.metrics import episode_metrics
 from tdx_env.engine.seeds import later_seeds, scenario_rows
-from tdx_env.env import ScenarioSpec, scenarios_of
+from tdx_env.env import (
+    ScenarioSpec,
+    ask_caller,
+    checked_seed,
+    discipline_record,
+    scenarios_of,
+    setups_of,
+)
 from tdx_env.errors import ActionError, NotResetError, ScenarioError
 from tdx_env.host.discipline import DEFAULT, Discipline
 from tdx_env.spaces import action_space, observation_size, observation_space, observe
 from tdx_env.state.discipline import N_ACTIONS
 from tdx_env.state.world import End
 
-_SEED_LIMIT = 1 << 31
+_DRAWN_SEEDS = 1 << 31
+_SIZE = observation_size()
 _WORLDS_A_THREAD = 32  # below that, handing work to a second thread costs more than it saves
+
+
+def _checked_mode(mode: str | AutoresetMode) -> AutoresetMode:
+    """Return an autoreset mode.
+
+    Raises:
+        ScenarioError: It is none, or one that does not exist here.
+    """
+    if mode in ("NextStep", "SameStep", AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP):
+        return AutoresetMode(mode)
+    raise ScenarioError(f"autoreset_mode = {mode}, must be NextStep or SameStep")
 
 
 class SeamcallRetryVectorEnv(
@@ -55,31 +74,35 @@ class SeamcallRetryVectorEnv(
     ) -> None:
         if num_envs < 1:
             raise ScenarioError(f"num_envs = {num_envs}, must be at least 1")
+        if n_threads is not None and n_threads < 1:
+            raise ScenarioError(f"n_threads = {n_threads}, must be at least 1")
         self.num_envs = num_envs
-        self._mode = AutoresetMode(autoreset_mode)
-        if self._mode == AutoresetMode.DISABLED:
-            raise ScenarioError("autoreset_mode = Disabled, must be NextStep or SameStep")
+        self._mode = _checked_mode(autoreset_mode)
         self.metadata = {**type(self).metadata, "autoreset_mode": self._mode}
         self.single_observation_space = observation_space()
         self.single_action_space = action_space()
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         scenarios = scenarios_of(scenario, {})
-        setups = np.concatenate([one.setup() for one in scenarios])
         self._names = np.array([one.name for one in scenarios])
-        self._scales = setups["reward_scale"].astype(np.float64)
+        self._scales = np.array([one.limits.reward_scale for one in scenarios], np.float64)
         threads = n_threads or min(os.cpu_count() or 1, -(-num_envs // _WORLDS_A_THREAD))
-        self._batch = Batch(setups, discipline.record(), num_envs, n_threads=threads)
-        self._first_seeds: NDArray[np.int64] | None = None
+        record = discipline_record(discipline)
+        self._batch = Batch(setups_of(scenarios), record, num_envs, n_threads=threads)
+        self._numbers = np.arange(num_envs)
+        self._everywhere = np.ones(num_envs, np.bool_)
+        self._has_begun = False
 
     def _start(self, which: NDArray[np.bool_]) -> None:
         """Start the next episode of each of the chosen environments."""
-        assert self._first_seeds is not None
         self._seeds[which] = later_seeds(self._first_seeds[which], self._episodes[which])
         self._episodes[which] += 1
         rows = scenario_rows(self._seeds, len(self._scales))
         self._batch.reset(self._seeds, rows, which)
+        self._rows = self._batch.run["scenario"].copy()
         self._costs[which] = 0
+        self._times[which] = 0
+        self._ended = self._batch.ended
 
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
@@ -90,37 +113,62 @@ class SeamcallRetryVectorEnv(
             seed: The first environment's seed (the others follow), or one for each.
             options: `reset_mask`, shape (num_envs,), restricts the reset to some environments.
         """
-        which = np.ones(self.num_envs, np.bool_)
-        if options and "reset_mask" in options and self._first_seeds is not None:
-            which = np.asarray(options["reset_mask"], np.bool_)
-        if seed is None and self._first_seeds is None:
-            seed = int(np.random.default_rng().integers(_SEED_LIMIT))
-        if seed is not None:
-            self._take_seeds(seed, which)
+        which = self._chosen({} if options is None else options)
+        self._take_seeds(seed, which)
         self._start(which)
-        self._ended = self._batch.ended
         return self._observation(), self._info()
 
-    def _take_seeds(self, seed: int | list[int | None], which: NDArray[np.bool_]) -> None:
-        """Note the first seeds of the chosen environments."""
-        seeds = np.arange(self.num_envs, dtype=np.int64)
-        if isinstance(seed, (int, np.integer)):
-            seeds += int(seed)
-        else:
-            seeds = np.array([index if one is None else one for index, one in enumerate(seed)])
-        if self._first_seeds is None:
-            self._first_seeds = seeds.copy()
-            self._seeds = seeds.copy()
-            self._episodes = np.zeros(self.num_envs, np.int64)
-            self._costs = np.zeros(self.num_envs, np.int64)
-        self._first_seeds[which] = seeds[which]
-        self._episodes[which] = 0
+    def _chosen(self, options: object) -> NDArray[np.bool_]:
+        """Return which environments a reset is for.
+
+        Raises:
+            ScenarioError: There is an option that is not known, or the mask is none.
+        """
+        if not isinstance(options, dict) or not set(options) <= {"reset_mask"}:
+            raise ScenarioError(
+                f"options = {options!r}, must be a reset_mask or nothing: all episodes of a vector "
+                "environment play its scenarios as they are"
+            )
+        mask = np.asarray(options.get("reset_mask", self._everywhere))
+        if mask.shape != (self.num_envs,) or mask.dtype != np.bool_:
+            raise ScenarioError(
+                f"reset_mask has shape {mask.shape} and type {mask.dtype}, must be "
+                f"{self.num_envs} booleans"
+            )
+        return mask if self._has_begun else self._everywhere
+
+    def _take_seeds(self, seed: int | list[int | None] | None, which: NDArray[np.bool_]) -> None:
+        """Begin a new series of episodes in those of the chosen environments that get a seed."""
+        given: list[int | None] = [None] * self.num_envs
+        if isinstance(seed, (list, tuple, np.ndarray)):
+            if len(seed) != self.num_envs:
+                raise ScenarioError(f"{len(seed)} seeds, must be one for each environment")
+            given = [None if one is None else checked_seed(one) for one in seed]
+        elif seed is not None:
+            first = checked_seed(seed)
+            given = [checked_seed(first + index) for index in range(self.num_envs)]
+        if not self._has_begun:
+            self._begin()
+        new = np.array([one is not None for one in given]) & which
+        self._first_seeds[new] = np.array([one or 0 for one in given])[new]
+        self._episodes[new] = 0
+
+    def _begin(self) -> None:
+        """Note that there are episodes from now on; their seeds are random until some are given."""
+        self._has_begun = True
+        self._first_seeds = np.random.default_rng().integers(_DRAWN_SEEDS, size=self.num_envs)
+        self._episodes, self._seeds, self._costs, self._times = np.zeros(
+            (4, self.num_envs), np.int64
+        )
 
     def _checked(self, actions: Any) -> NDArray[np.int64]:
         """Return the actions as an int64 array of shape (num_envs,)."""
-        if self._first_seeds is None:
+        if not self._has_begun:
             raise NotResetError("step() was called before reset()")
-        array = np.asarray(actions)
+        try:
+            array = np.asarray(actions)
+        except ValueError:
+            raise ActionError(f"actions = {actions!r}, must be {self.num_envs} integers") from None
         if array.shape != (self.num_envs,) or array.dtype.kind not in "iu":
             raise ActionError(
                 f"actions have shape {array.shape} and type {array.dtype}, "
@@ -149,23 +197,23 @@ class SeamcallRetryVectorEnv(
         """
         checked = self._checked(actions)
         restarted = self._ended
-        any_restarted = bool(restarted.any())
-        if any_restarted:
+        masked = self._batch.masks[self._numbers, checked] == 0
+        if restarted.any():
             self._start(restarted)
-        run = self._batch.run
-        if any_restarted:
             checked = np.where(restarted, SKIP, checked)
-        self._batch.advance(actions=checked)
+            masked &= ~restarted
+        self._batch.advance(ask_caller(), checked)
         costs = self._batch.costs
-        rewards = (self._costs - costs) / self._scales[run["scenario"]]
+        rewards = (self._costs - costs) / self._scales[self._rows]
         self._costs = costs
-        ended = self._batch.ended
-        truncated = run["end"] == End.CAPPED
-        terminated = ended & ~truncated
+        ends = self._batch.run["end"]
+        ended = ends != End.RUNNING
         self._ended = ended
-        info = self._info(run["was_masked"] != 0)
+        truncated = ends == End.CAPPED
+        terminated = ended & ~truncated
+        info = self._info(masked)
         if ended.any():
-            return self._at_ends(ended, rewards, terminated, truncated, info)
+            return self._at_ends(ended.copy(), rewards, terminated, truncated, info)
         return self._observation(), rewards, terminated, truncated, info
 
     def _at_ends(
@@ -177,47 +225,45 @@ class SeamcallRetryVectorEnv(
         info: dict[str, Any],
     ) -> tuple[Any, ...]:
         """Finish a step in which episodes ended."""
-        metrics = np.full(self.num_envs, None, object)
-        for index in np.flatnonzero(ended):
-            metrics[index] = episode_metrics(self._batch, int(index))
-        final = {"episode_metrics": metrics, "_episode_metrics": ended.copy()}
-        if self._mode == AutoresetMode.NEXT_STEP:
-            return self._observation(), rewards, terminated, truncated, {**info, **final}
+        info["episode_metrics"] = np.full(self.num_envs, None, object)
+        info["_episode_metrics"] = ended
         last = self._observation()
+        for index in np.flatnonzero(ended).tolist():
+            info["episode_metrics"][index] = episode_metrics(self._batch, index)
+        if self._mode == AutoresetMode.NEXT_STEP:
+            return last, rewards, terminated, truncated, info
         final_obs = np.full(self.num_envs, None, object)
-        for index in np.flatnonzero(ended):
+        for index in np.flatnonzero(ended).tolist():
             final_obs[index] = last[index]
         self._start(ended)
-        self._ended = self._batch.ended
-        info = self._info(info["action_was_masked"])
-        info |= {
+        of_start = self._info(info["action_was_masked"])
+        of_start["elapsed_cycles"][~ended] = info["elapsed_cycles"][~ended]
+        of_start |= {
             "final_obs": final_obs,
-            "_final_obs": ended.copy(),
-            "final_info": final,
-            "_final_info": ended.copy(),
+            "_final_obs": ended,
+            "final_info": {key: ended if key[0] == "_" else info[key] for key in info},
+            "_final_info": ended,
         }
-        return self._observation(), rewards, terminated, truncated, info
+        return self._observation(), rewards, terminated, truncated, of_start
 
     def _observation(self) -> NDArray[np.float32]:
         """Return all observations, in an array of their own."""
-        observations = np.empty((self.num_envs, observation_size()), np.float32)
+        observations = np.empty((self.num_envs, _SIZE), np.float32)
         observe(self._batch.features, observations)
         return observations
 
     def _info(self, was_masked: NDArray[np.bool_] | None = None) -> dict[str, Any]:
-        """Return masks and seeds of all environments."""
-        everywhere = np.ones(self.num_envs, np.bool_)
-        masked = np.zeros(self.num_envs, np.bool_) if was_masked is None else was_masked
-        return {
+        """Return what there is to know about all environments beside the observations."""
+        times, self._times = self._times, self._batch.run["now"].copy()
+        found: dict[str, Any] = {
             "action_mask": self._batch.masks.astype(np.int8),
-            "_action_mask": everywhere,
+            "action_was_masked": ~self._everywhere if was_masked is None else was_masked,
             "seed": self._seeds.copy(),
-            "_seed": everywhere,
-            "scenario": self._names[self._batch.run["scenario"]],
-            "_scenario": everywhere,
-            "action_was_masked": masked,
-            "_action_was_masked": everywhere,
+            "scenario": self._names[self._rows],
+            "features": self._batch.features.copy(),
+            "elapsed_cycles": self._times - times,
         }
+        return found | {f"_{key}": self._everywhere.copy() for key in found}
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Return which actions are allowed now, shape (num_envs, 3)."""
