@@ -101,7 +101,7 @@ def test_interrupted_run_leaves_its_best_agent_and_can_be_replaced(tmp_path: Pat
     with (out / "progress.csv").open(encoding="utf-8") as file:
         assert len(list(csv.DictReader(file))) >= 2
     tiny.write_text(TINY.format(total_steps=1_000))
-    again = [*COMMAND, "--config", str(tiny), "--out", str(out), "--overwrite", "--seed", "9"]
-    done = subprocess.run(again, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    again = ["--config", str(tiny), "--out", str(out), "--overwrite", "--seed", "9"]
+    done = CliRunner().invoke(app, again)
+    assert done.exit_code == 0, done.stderr
     assert load_bundle(out).name == "tiny"
