@@ -1,5 +1,6 @@
 """What an episode came to, as plain Python values."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from tdx_env.state.actors import State
 from tdx_env.state.calls import NONE, Leaf, Outcome
 from tdx_env.state.world import CELL_LOCKS, N_CALLS, N_HOLDERS, SUB_BINS, End, Operation
 
+_CATEGORY_NAMES = [category.name.lower() for category in Category]
 _COUNTERS = (
     "n_events",
     "n_decisions",
@@ -44,10 +46,11 @@ def percentile(counts: NDArray[np.integer], share: float, most: int) -> int:
         The upper edge of the bin, at most 6.25 % too long, and never beyond the largest; 0 if
         there were no operations.
     """
-    total = int(counts.sum())
+    so_far = np.cumsum(counts)
+    total = int(so_far[-1])
     if total == 0:
         return 0
-    place = int(np.searchsorted(np.cumsum(counts), int(np.ceil(share * total))))
+    place = int(np.searchsorted(so_far, math.ceil(share * total)))
     return min(upper_edge(place), most)
 
 
@@ -99,19 +102,19 @@ def episode_metrics(batch: Batch, index: int) -> dict[str, Any]:
     run = batch.run[index]
     world = batch.world(index)
     n_cpus = int(run["n_actors"])
-    booked = world.actors["row"]["booked"][:n_cpus].sum(axis=0)
+    booked = world.actors["row"]["booked"][:n_cpus].sum(axis=0).tolist()
     end = End(int(run["end"]))
     metrics: dict[str, Any] = {
         "end": end.name.lower(),
         "elapsed_cycles": int(run["now"]),
         "n_cpus": n_cpus,
         "n_vcpus": int(run["n_vcpus"]),
-        "cycles_by_category": {c.name.lower(): int(booked[c]) for c in Category},
+        "cycles_by_category": dict(zip(_CATEGORY_NAMES, booked, strict=True)),
         "wasted_cycles": int(run["waste"]),
         "overhead_cycles": int(run["overhead"]),
         "preempt_penalty_cycles": int(run["preempt_penalty"]),
         "tail_cost_cycles": int(run["tail_cost"]),
-        "total_cost": int(batch.costs[index]),
+        "total_cost": int(run["waste"] + run["preempt_penalty"] + run["tail_cost"]),
         "killed": end == End.KILLED,
         "hung": end == End.HUNG,
         "capped": end == End.CAPPED,

@@ -1,0 +1,161 @@
+"""Every cycle has one place, the work is fixed, and nobody looks good by doing less."""
+
+from typing import Any
+
+import numba
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agents import catalogue
+from agents import load as load_policy
+from tdx_env.engine.batch import Batch
+from tdx_env.engine.metrics import episode_metrics
+from tdx_env.host.discipline import DEFAULT
+from tdx_env.scenarios import load, names
+from tdx_env.state.accounting import IS_OVERHEAD, IS_WASTE, Category
+from tdx_env.state.discipline import N_ACTIONS
+from tdx_env.state.world import End
+from tests.strategies import random_discipline
+
+# Episodes of some milliseconds, or tenths of a second with the compiler off.
+QUICK = [name for name in names() if not name.startswith("s06")]
+WORKING = [name for name in names("train") if name != "s06-conversion-248/train"]
+N_EXAMPLES = 80
+if numba.config.DISABLE_JIT:
+    QUICK = WORKING = ["s08-accept-2m/train", "s22-clean/test"]
+    N_EXAMPLES = 10
+SEEDS = st.integers(0, (1 << 63) - 1)
+
+
+def disciplines() -> st.SearchStrategy[np.ndarray]:
+    """Return a strategy for disciplines, the default among them."""
+    drawn = st.integers(0, (1 << 32) - 1).map(np.random.default_rng).map(random_discipline)
+    return st.just(DEFAULT.record()) | drawn.map(lambda one: np.array([one]))
+
+
+def played(name: str, discipline: Any, seed: int, actions: np.random.Generator | None) -> Batch:
+    """Return a batch with one episode, played by random actions or the compiled lottery."""
+    batch = Batch(load(name).setup(), discipline)
+    batch.reset([seed])
+    if actions is None:
+        batch.advance(load_policy("random").decide)
+    batch.advance()
+    while batch.waiting[0]:
+        assert actions is not None
+        batch.advance(actions=[int(actions.integers(N_ACTIONS))])
+    return batch
+
+
+def booked(batch: Batch) -> np.ndarray:
+    """Return the cycles of each CPU by category, shape (n_cpus, N_CATEGORIES)."""
+    n_cpus = int(batch.run["n_actors"][0])
+    return batch.world(0).actors["row"]["booked"][:n_cpus]
+
+
+@settings(max_examples=N_EXAMPLES)
+@given(st.sampled_from(QUICK), disciplines(), SEEDS, st.none() | st.integers(0, 99))
+def test_cycles_of_each_cpu_sum_to_the_elapsed_time(name, discipline, seed, action_seed):
+    """Whatever the host does and whoever decides, masked actions included."""
+    actions = None if action_seed is None else np.random.default_rng(action_seed)
+    batch = played(name, discipline, seed, actions)
+    cycles = booked(batch)
+    assert cycles.min() >= 0
+    assert (cycles.sum(axis=1) == batch.run["now"][0]).all()
+
+
+@settings(max_examples=N_EXAMPLES)
+@given(st.sampled_from(QUICK), disciplines(), SEEDS)
+def test_cost_is_the_waste_of_all_cpus_and_the_penalties(name, discipline, seed):
+    batch = played(name, discipline, seed, None)
+    run = batch.run[0]
+    total = booked(batch).sum(axis=0)
+    assert run["waste"] == (total * IS_WASTE).sum()
+    assert run["overhead"] == (total * IS_OVERHEAD).sum()
+    is_finished = run["end"] == End.FINISHED
+    tail = 0 if is_finished else run["n_actors"] * max(0, run["time_cap"] - run["now"])
+    assert run["tail_cost"] == tail
+    assert batch.costs[0] == run["waste"] + run["preempt_penalty"] + tail
+
+
+def test_off_cpu_time_is_no_waste_if_the_scenario_says_so():
+    """Semantics 2.3: `yield_weight` 0 leaves YIELD out, and changes nothing else."""
+    found = []
+    for weight in (0, 1):
+        scenario = load("s08-accept-2m/train", {"limits.yield_weight": weight})
+        record = DEFAULT.with_(zap_yield=True).record()
+        batch = Batch(scenario.setup(), record)
+        batch.reset([3])
+        batch.advance()
+        while batch.waiting[0]:
+            batch.advance(actions=[2])
+        found.append(batch)
+    yielded = booked(found[0]).sum(axis=0)[Category.YIELD]
+    assert yielded > 0
+    assert found[1].costs[0] - found[0].costs[0] == yielded
+    assert (booked(found[0]) == booked(found[1])).all()
+
+
+@settings(max_examples=N_EXAMPLES // 2)
+@given(st.sampled_from(QUICK), SEEDS, st.integers(0, 99))
+def test_cost_never_falls(name, seed, action_seed):
+    actions = np.random.default_rng(action_seed)
+    batch = Batch(load(name).setup(), DEFAULT.record())
+    batch.reset([seed])
+    batch.advance()
+    last = 0
+    while batch.waiting[0]:
+        assert batch.costs[0] >= last
+        last = batch.costs[0]
+        batch.advance(actions=[int(actions.integers(N_ACTIONS))])
+    assert batch.costs[0] >= last
+
+
+# --- pairing: one seed is one machine and one work
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", WORKING)
+def test_all_policies_that_finish_have_done_the_same_work(name):
+    """Draws are keyed by seed, actor and work item: no policy shifts another's work."""
+    n_seeds = 1 if numba.config.DISABLE_JIT else 3
+    work, machine, n_finished = set(), set(), 0
+    for policy in catalogue():
+        batch = Batch(load(name).setup(), policy.discipline.record(), n_seeds)
+        batch.reset(range(n_seeds))
+        batch.advance(policy.decide)
+        for index, run in enumerate(batch.run):
+            machine.add((index, run["costs"].tobytes(), run["group_drawn"].tobytes()))
+            if run["end"] == End.FINISHED:
+                n_finished += 1
+                done = (int(run["guest_items"]), int(run["task_items"]), int(run["work_total"]))
+                assert done[0] + done[1] == done[2]
+                work.add((index, done))
+    assert len(machine) == n_seeds
+    assert len(work) == n_seeds
+    assert n_finished > n_seeds
+
+
+@settings(max_examples=N_EXAMPLES // 4)
+@given(st.sampled_from(QUICK), disciplines(), SEEDS)
+def test_who_does_not_finish_has_done_less(name, discipline, seed):
+    run = played(name, discipline, seed, None).run[0]
+    is_all = run["guest_items"] + run["task_items"] == run["work_total"]
+    assert is_all == (run["end"] == End.FINISHED)
+    assert run["work_done"] == run["guest_items"] + run["task_items"]
+
+
+def test_killed_episode_costs_as_if_every_cpu_were_wasted_to_the_cap():
+    policy = load_policy("P1")
+    for seed in range(20):
+        batch = Batch(load("s08-accept-2m/train").setup(), policy.discipline.record())
+        batch.reset([seed])
+        batch.advance(policy.decide)
+        metrics = episode_metrics(batch, 0)
+        if metrics["killed"]:
+            left = int(batch.run["time_cap"][0]) - metrics["elapsed_cycles"]
+            assert metrics["tail_cost_cycles"] == left * metrics["n_cpus"]
+            assert metrics["total_cost"] > metrics["tail_cost_cycles"] > 0
+            return
+    raise AssertionError("nobody was killed")
