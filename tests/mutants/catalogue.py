@@ -114,12 +114,6 @@ MUTANTS = [
         'entry["bepoch"] = 0',
     ),
     Mutant(
-        "BLOCK keeps the accept counter",
-        "host/seamcalls.py",
-        '    entry["counter"] = 0\n',
-        '    if leaf != Leaf.MEM_RANGE_BLOCK:\n        entry["counter"] = 0\n',
-    ),
-    Mutant(
         "TRACK's kick left out",
         "host/chains.py",
         "    begin_kick(world, actor, purpose, Kick.TRACK, 0)",

@@ -7,7 +7,7 @@ import sys
 
 from tests.oracles.comparison import compare
 
-N_WORLDS = 600
+N_WORLDS = 400
 
 
 def main() -> int:
