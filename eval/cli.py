@@ -1,7 +1,9 @@
 """The command `tdx-eval`: compare policies, list them."""
 
 import os
+import signal
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -59,9 +61,10 @@ def _run(plan: "Plan", folder: Path, n_jobs: int) -> None:
         tasks = {kind: progress.add_task(kind, total=len(some)) for kind, some in jobs.items()}
         for kind, some in jobs.items():
             parts = Parts(folder, kind)
-            for place, episodes, cells in run_all(some, n_jobs):
-                parts.add(place, episodes, cells)
-                progress.advance(tasks[kind])
+            with closing(run_all(some, n_jobs)) as results:
+                for place, episodes, cells in results:
+                    parts.add(place, episodes, cells)
+                    progress.advance(tasks[kind])
 
 
 def _finish(plan: "Plan", folder: Path) -> "Summary":
@@ -80,19 +83,20 @@ def _finish(plan: "Plan", folder: Path) -> "Summary":
 
 def _stopped(folder: Path) -> None:
     """Put together what is finished when a run was stopped, and say what is there."""
-    from eval.output import RESULTS, VALIDATION, collect
+    from eval.output import RESULTS, VALIDATION, abandon, collect, has_parts
 
+    if not has_parts(folder):
+        abandon(folder)
+        print("tdx-eval: stopped before any episode had finished", file=sys.stderr)
+        return
     episodes, _, validation = collect(folder)
     for table, name, kind in ((episodes, RESULTS, "test"), (validation, VALIDATION, "validation")):
         if len(table):
-            scenarios = table["scenario"].nunique()
             print(
-                f"tdx-eval: stopped; {len(table):,} finished {kind} episodes of {scenarios} "
-                f"scenarios are in {folder / name}",
+                f"tdx-eval: stopped; {len(table):,} finished {kind} episodes of "
+                f"{table['scenario'].nunique()} scenarios are in {folder / name}",
                 file=sys.stderr,
             )
-    if not len(episodes):
-        print("tdx-eval: stopped before any test episode had finished", file=sys.stderr)
     print("tdx-eval: there is no report; run it again with --overwrite", file=sys.stderr)
 
 
@@ -132,6 +136,7 @@ def _compare(plan: "Plan", out: Path, n_jobs: int) -> None:
     from eval.output import REPORT, abandon, prepare
     from eval.terminal import show
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: keep what is finished
     prepare(out)
     try:
         _run(plan, out, n_jobs)

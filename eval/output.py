@@ -68,6 +68,11 @@ def abandon(folder: Path) -> None:
             folder.rmdir()
 
 
+def has_parts(folder: Path) -> bool:
+    """Say whether any chunk of a run that goes on is finished."""
+    return any((folder / PARTS).glob("*.parquet"))
+
+
 def write_table(path: Path, table: "pd.DataFrame") -> None:
     """Write a table as parquet, under a temporary name first."""
     temporary = path.with_name(f".{path.name}.tmp")

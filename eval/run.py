@@ -1,6 +1,9 @@
 """Running policies on scenarios: one row for each episode, and who found what busy."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import signal
+import warnings
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -145,26 +148,44 @@ def run_job(job: Job) -> tuple["pd.DataFrame", "pd.DataFrame"]:
     return pd.DataFrame(rows), cells
 
 
-def _run_in_worker(place: int, job: Job) -> tuple[int, "pd.DataFrame", "pd.DataFrame"]:
-    """Run a job in a process of its own, which leaves Ctrl-C to the one that started it."""
-    import signal
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _run_numbered(place: int, job: Job) -> tuple[int, "pd.DataFrame", "pd.DataFrame"]:
+    """Run a job and say which one it was."""
     return place, *run_job(job)
+
+
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """Ignore Ctrl-C; processes that are started meanwhile ignore it for good.
+
+    To block it instead doesn't help: the start of a process unblocks it.
+    """
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def run_all(
     jobs: Sequence[Job], n_jobs: int
-) -> Iterator[tuple[int, "pd.DataFrame", "pd.DataFrame"]]:
+) -> Generator[tuple[int, "pd.DataFrame", "pd.DataFrame"]]:
     """Run jobs and yield (place of the job, episodes, cells) as they finish.
 
     What a job yields does not depend on the number of processes, only the order does.
     """
     if n_jobs == 1:
         for place, job in enumerate(jobs):
-            yield place, *run_job(job)
+            yield _run_numbered(place, job)
         return
     from joblib import Parallel, delayed
 
     parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered", batch_size=1)
-    yield from parallel(delayed(_run_in_worker)(place, job) for place, job in enumerate(jobs))
+    with _interrupts_ignored():  # the first jobs go out here, and the processes start
+        results = parallel(delayed(_run_numbered)(place, job) for place, job in enumerate(jobs))
+    try:
+        for result in results:  # noqa: UP028 (`yield from` would close the results first)
+            yield result
+    finally:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # that jobs of a stopped run go unused
+            results.close()

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numba
 import pandas as pd
 import pytest
 
@@ -68,6 +69,8 @@ def _gather(plan: Plan, kind: str) -> tuple[pd.DataFrame, pd.DataFrame]:
 @pytest.fixture(scope="session")
 def compared(user_file: Path) -> Compared:
     """Six policies on three scenarios, one of them a control."""
+    if numba.config.DISABLE_JIT:
+        pytest.skip("takes minutes with the compiler off")
     plan = Plan(
         policies=["p1-blind-16", "p18-merged-6.16", "p20-merged-6.19", "random", "always-retry"],
         contenders=[f"{user_file}:kick"],

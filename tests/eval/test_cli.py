@@ -6,9 +6,14 @@ import sys
 import time
 from pathlib import Path
 
+import numba
 import pandas as pd
 import pytest
 
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(numba.config.DISABLE_JIT, reason="takes minutes with the compiler off"),
+]
 COMMAND = [sys.executable, "-W", "error", "-c", "from eval.cli import main; main()"]
 SMALL = ["--scenarios", "s09-accept-4k/test", "--policies", "P18,always-retry"]
 _LIMIT = 300  # [s], if the simulator has to be compiled
@@ -25,7 +30,6 @@ def compare(out: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
     return run("compare", "--out", out, *arguments)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -48,7 +52,6 @@ def test_mistake_is_a_message_and_exit_code_2(tmp_path: Path, arguments: list[st
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.slow
 def test_existing_output_is_refused_before_any_work(tmp_path: Path):
     result = compare(tmp_path, *SMALL)
     assert result.returncode == 2
@@ -56,7 +59,6 @@ def test_existing_output_is_refused_before_any_work(tmp_path: Path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_policy_that_answers_nonsense_is_refused(tmp_path: Path, user_file: Path, n_jobs: int):
     out = tmp_path / "out"
@@ -67,7 +69,6 @@ def test_policy_that_answers_nonsense_is_refused(tmp_path: Path, user_file: Path
     assert not out.exists()
 
 
-@pytest.mark.slow
 def test_results_do_not_depend_on_the_number_of_processes(tmp_path: Path, user_file: Path):
     for n_jobs in (1, 2):
         out = tmp_path / str(n_jobs)
@@ -83,19 +84,34 @@ def test_results_do_not_depend_on_the_number_of_processes(tmp_path: Path, user_f
     assert all(some == list(range(1 << 32, (1 << 32) + 60)) for some in seeds)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("n_jobs", [1, 2])
-def test_stopped_run_leaves_what_was_finished(tmp_path: Path, n_jobs: int):
+def test_run_stopped_at_once_leaves_nothing(tmp_path: Path):
+    out = tmp_path / "out"
+    command = [*COMMAND, "compare", "--out", str(out), "--seeds", "100000", "--jobs", "1"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        while not out.exists() and process.poll() is None:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        assert process.stderr is not None
+        told = process.stderr.read()
+    assert process.returncode == 130
+    assert "stopped before any episode had finished" in told
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("n_jobs", "sent"), [(1, signal.SIGINT), (2, signal.SIGINT), (2, signal.SIGTERM)]
+)
+def test_stopped_run_leaves_what_was_finished(tmp_path: Path, n_jobs: int, sent: signal.Signals):
     out = tmp_path / "out"
     command = [*COMMAND, "compare", "--out", str(out), *SMALL]
-    command += ["--seeds", "100000", "--jobs", str(n_jobs)]
+    command += ["--seeds", "4000", "--jobs", str(n_jobs)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + _LIMIT
         while not list(out.glob(".unfinished/test-*-episodes.parquet")):
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(sent)
         assert process.stderr is not None
         told = process.stderr.read()
     assert process.returncode == 130
@@ -107,7 +123,6 @@ def test_stopped_run_leaves_what_was_finished(tmp_path: Path, n_jobs: int):
     assert sorted(path.suffix for path in out.iterdir()) == [".parquet"] * 3
 
 
-@pytest.mark.slow
 def test_policies_are_listed_one_a_line():
     result = run("policies")
     lines = result.stdout.splitlines()

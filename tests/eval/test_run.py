@@ -1,5 +1,6 @@
 """Runs: seeds, pairing, the parts of a cost, and policies that are refused."""
 
+import numba
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,6 +12,7 @@ from eval.run import CHUNK, FIRST_SEED, MAX_SEEDS, Job, jobs_of, run_batch, run_
 from tdx_env.errors import PolicyError
 from tdx_env.host.discipline import DEFAULT
 
+needs_compiler = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="takes minutes without")
 SCENARIO = "s09-accept-4k/test"
 
 
@@ -44,6 +46,7 @@ def test_parts_sum_to_the_cost(compared):
         assert sum(parts_of(rows, 1).values()) == pytest.approx(cost, rel=1e-12)
 
 
+@needs_compiler
 def test_cost_without_yield_is_that_of_a_scenario_with_weight_0(user_file):
     some = (f"{user_file}:slow", SCENARIO, seeds_of("test", 4))
     with_yield, _ = run_job(Job(*some))
@@ -53,6 +56,7 @@ def test_cost_without_yield_is_that_of_a_scenario_with_weight_0(user_file):
     assert free.equals(without["total_cost"])
 
 
+@needs_compiler
 def test_asked_policy_plays_as_the_compiled_one(user_file):
     asked, asked_cells = run_job(Job(f"{user_file}:retry", SCENARIO, seeds_of("test", 5)))
     compiled, cells = run_job(Job("always-retry", SCENARIO, seeds_of("test", 5)))
@@ -60,6 +64,7 @@ def test_asked_policy_plays_as_the_compiled_one(user_file):
     pd.testing.assert_frame_equal(asked_cells.drop(columns="policy"), cells.drop(columns="policy"))
 
 
+@needs_compiler
 def test_chunks_do_not_change_an_episode():
     whole, _ = run_job(Job("random", SCENARIO, seeds_of("test", 6)))
     seeds = seeds_of("test", 6)
@@ -67,12 +72,14 @@ def test_chunks_do_not_change_an_episode():
     pd.testing.assert_frame_equal(whole, pd.concat(parts, ignore_index=True))
 
 
+@needs_compiler
 def test_compiled_policy_that_takes_a_masked_action_is_refused():
     policy = Row("rash", "", "", "", always_yield, DEFAULT).compile()
     with pytest.raises(PolicyError, match=r"rash: returned an action that its mask forbids"):
         run_batch(policy, "s06-conversion/test", seeds_of("test", 2), {})
 
 
+@needs_compiler
 def test_asked_policy_that_takes_a_masked_action_is_refused():
     def act(observations, features, masks):
         return np.full(len(masks), 2)
