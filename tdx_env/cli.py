@@ -4,13 +4,18 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from tdx_env.errors import TdxEnvError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+_MISTAKE = 2
+_INTERRUPTED = 130  # what a shell reports for a command ended by Ctrl-C
+_MAX_SEED = (1 << 63) - 1
+_UsageError: Any = typer.BadParameter.__mro__[1]  # typer exports only what derives from it
 
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", help="Override: costs.bare=2300, host.n_vcpus=4..8")
@@ -41,19 +46,22 @@ def show(name: str, set_: Overrides = None, costs: CostsFile = None) -> None:
 def simulate(
     name: Annotated[str, typer.Argument(help="Scenario: a name of `list`, or a TOML file")],
     policy: Annotated[str, typer.Option(help="Name, FILE.py:FUNCTION or folder")] = "P18",
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the episode")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=_MAX_SEED, help="Seed of the episode")] = 0,
     conflicts: Annotated[int, typer.Option(min=0, help="Conflicts to show")] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON")] = False,
     set_: Overrides = None,
     costs: CostsFile = None,
 ) -> None:
     """Run one episode and give a readable account of it."""
+    from tdx_env.engine.warm import warm_up
     from tdx_env.scenarios import load, overrides_from
     from tdx_env.simulate import account_text, load_policy
     from tdx_env.simulate import simulate as run_episode
 
     scenario = load(name, overrides_from(set_ or [], costs))
-    account = run_episode(scenario, load_policy(policy), seed, conflicts)
+    player = load_policy(policy)
+    warm_up()
+    account = run_episode(scenario, player, seed, conflicts)
     print(json.dumps(asdict(account), indent=2) if as_json else account_text(account))
 
 
@@ -77,13 +85,24 @@ def conflicts(
     conflicts_command(a, b, as_json)
 
 
+def _leave(message: str, code: int) -> NoReturn:
+    """Say why there is no result, in one line if there is one mistake, and end the process."""
+    if message:
+        print(f"tdx-env: {message}", file=sys.stderr)
+    raise SystemExit(code)
+
+
 def main() -> None:
     """Run the command; a mistake of the user's is one line and exit code 2."""
     try:
-        app()
+        code = app(standalone_mode=False)
     except TdxEnvError as error:
-        print(f"tdx-env: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+        _leave(str(error), _MISTAKE)
+    except _UsageError as error:
+        _leave(" ".join(error.format_message().split()), _MISTAKE)
+    except typer.Abort:
+        _leave("interrupted", _INTERRUPTED)
+    raise SystemExit(code)
 
 
 if __name__ == "__main__":
