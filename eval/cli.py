@@ -1,7 +1,6 @@
 """The command `tdx-eval`: compare policies, list them."""
 
 import os
-import signal
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from eval.seeds import MAX_SEEDS
 from tdx_env.errors import TdxEnvError
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from eval.summary import Summary
 
 _MISTAKE, _INTERRUPTED = 2, 130
-_MAX_SEEDS = 1 << 20
 _MAX_JOBS = 1024
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -37,7 +36,8 @@ def policies() -> None:
 
 def _jobs(plan: "Plan") -> dict[str, list["Job"]]:
     """Return the jobs of the validation and of the test split."""
-    from eval.run import jobs_of, seeds_of
+    from eval.run import jobs_of
+    from eval.seeds import seeds_of
 
     seeds = seeds_of("validation", plan.n_validation_seeds)
     everybody = [*plan.policies, *plan.contenders]
@@ -52,6 +52,7 @@ def _run(plan: "Plan", folder: Path, n_jobs: int) -> None:
     from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
+    from eval.interrupts import interrupts_delayed
     from eval.output import Parts
     from eval.run import run_all
 
@@ -63,7 +64,8 @@ def _run(plan: "Plan", folder: Path, n_jobs: int) -> None:
             parts = Parts(folder, kind)
             with closing(run_all(some, n_jobs)) as results:
                 for place, episodes, cells in results:
-                    parts.add(place, episodes, cells)
+                    with interrupts_delayed():
+                        parts.add(place, episodes, cells)
                     progress.advance(tasks[kind])
 
 
@@ -72,10 +74,13 @@ def _finish(plan: "Plan", folder: Path) -> "Summary":
     import json
 
     from eval.compare import summarise
+    from eval.interrupts import interrupts_delayed
     from eval.output import REPORT, SUMMARY, collect, write_text
     from eval.report import html
 
-    summary = summarise(plan, *collect(folder))
+    with interrupts_delayed():
+        episodes, cells, validation = collect(folder)
+    summary = summarise(plan, episodes, cells, validation)
     write_text(folder / SUMMARY, json.dumps(summary.as_json(), indent=1, allow_nan=False) + "\n")
     write_text(folder / REPORT, html(summary))
     return summary
@@ -133,15 +138,17 @@ def _compare(plan: "Plan", out: Path, n_jobs: int) -> None:
     """Run a plan and show what was found."""
     from rich.console import Console
 
+    from eval.interrupts import interrupts_delayed, terminate_as_interrupt
     from eval.output import REPORT, abandon, prepare
     from eval.terminal import show
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: keep what is finished
+    terminate_as_interrupt()
     prepare(out)
     try:
         _run(plan, out, n_jobs)
     except KeyboardInterrupt:
-        _stopped(out)
+        with interrupts_delayed():
+            _stopped(out)
         raise SystemExit(_INTERRUPTED) from None
     except TdxEnvError:
         abandon(out)
@@ -169,7 +176,7 @@ def compare(
         list[Path] | None, typer.Option(help="Folder of a learned agent; repeatable")
     ] = None,
     seeds: Annotated[
-        int, typer.Option(min=1, max=_MAX_SEEDS, help="Episodes of each policy and scenario")
+        int, typer.Option(min=1, max=MAX_SEEDS, help="Episodes of each policy and scenario")
     ] = 200,
     jobs: Annotated[
         int, typer.Option(min=0, max=_MAX_JOBS, help="Processes; 0: one for each CPU")

@@ -10,7 +10,7 @@ from typing import Any
 from agents.bundle import is_bundle, load_manifest
 from agents.protocol import Policy
 from eval.plan import Plan
-from eval.run import seeds_of
+from eval.seeds import seeds_of
 from eval.statistics import N_RESAMPLES
 from tdx_env.scenarios import digest, load
 

@@ -1,15 +1,14 @@
 """Running policies on scenarios: one row for each episode, and who found what busy."""
 
-import signal
 import warnings
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from agents.protocol import Policy
+from eval.interrupts import interrupts_ignored
 from eval.yardsticks import load as load_policy
 from tdx_env.engine.batch import SKIP, Batch
 from tdx_env.engine.metrics import busy_cells, episode_metrics
@@ -20,8 +19,6 @@ from tdx_env.spaces import observation_size, observe
 if TYPE_CHECKING:
     import pandas as pd
 
-FIRST_SEED = {"train": 0, "validation": 1 << 31, "test": 1 << 32}
-MAX_SEEDS = 1 << 20  # far below the distance of the splits
 CHUNK = 50  # episodes that are run side by side
 CATEGORY = "cycles_"  # prefix of the columns of cycles by category
 CELL_KEY = ["call", "holder", "lock"]
@@ -43,12 +40,6 @@ class Job:
     scenario: str
     seeds: range
     overrides: Mapping[str, object] = field(default_factory=dict)
-
-
-def seeds_of(split: str, n_seeds: int) -> range:
-    """Return a split's first seeds; the splits' seeds are disjoint."""
-    first = FIRST_SEED[split]
-    return range(first, first + n_seeds)
 
 
 def jobs_of(
@@ -153,19 +144,6 @@ def _run_numbered(place: int, job: Job) -> tuple[int, "pd.DataFrame", "pd.DataFr
     return place, *run_job(job)
 
 
-@contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    """Ignore Ctrl-C; processes that are started meanwhile ignore it for good.
-
-    To block it instead doesn't help: the start of a process unblocks it.
-    """
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
 def run_all(
     jobs: Sequence[Job], n_jobs: int
 ) -> Generator[tuple[int, "pd.DataFrame", "pd.DataFrame"]]:
@@ -180,7 +158,7 @@ def run_all(
     from joblib import Parallel, delayed
 
     parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered", batch_size=1)
-    with _interrupts_ignored():  # the first jobs go out here, and the processes start
+    with interrupts_ignored():  # the first jobs go out here, and the processes start
         results = parallel(delayed(_run_numbered)(place, job) for place, job in enumerate(jobs))
     try:
         for result in results:  # noqa: UP028 (`yield from` would close the results first)

@@ -8,7 +8,8 @@ import pytest
 from agents.protocol import Kind, Policy
 from agents.row import Row
 from eval.compare import parts_of
-from eval.run import CHUNK, FIRST_SEED, MAX_SEEDS, Job, jobs_of, run_batch, run_job, seeds_of
+from eval.run import CHUNK, Job, jobs_of, run_batch, run_job
+from eval.seeds import FIRST_SEED, MAX_SEEDS, seeds_of
 from tdx_env.errors import PolicyError
 from tdx_env.host.discipline import DEFAULT
 
