@@ -232,9 +232,8 @@ def _scenario_result(
         )
         for one in runs
     }
-    hindsight = min(field_.candidates, key=lambda one: results[one].cost.value)
-    if same.get(hindsight) in field_.candidates:
-        hindsight = same[hindsight]
+    ties = [one for one in (best, REFERENCE, *field_.policies) if one in field_.candidates]
+    hindsight = min(ties, key=lambda one: results[one].cost.value)  # the first of equal ones
     weight = scenario.limits.yield_weight
     return ScenarioResult(
         name=name,

@@ -18,7 +18,8 @@ from eval.wording import (
 from eval.yardsticks import REFERENCE_RULE
 
 _REASONS = 2  # parts of the cost that a sentence names
-_MINOR = 0.05  # share of a difference below which a part isn't named
+_MINOR = 0.05  # share of all that grew, below which a part isn't named
+_NOTABLE = 0.2  # share of all that grew, above which the part that fell most is named
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,20 @@ def _opponents(scenario: ScenarioResult, contender: str) -> Iterator[tuple[Diffe
 
 
 def reasons(difference: Difference) -> list[tuple[str, float]]:
-    """Return the parts of the cost that most of a positive difference comes from [cycles]."""
+    """Return the parts of the cost that a policy spends most more on [cycles]."""
     ranked = sorted(difference.parts.items(), key=lambda item: -item[1])
-    least = _MINOR * max(difference.cycles.value, 0)
+    least = _MINOR * sum(cycles for _, cycles in ranked if cycles > 0)
     return [(part, cycles) for part, cycles in ranked[:_REASONS] if cycles > least]
+
+
+def _why(scenario: ScenarioResult, difference: Difference) -> str:
+    """Say which parts of the cost grew most, and which one fell, if that made up for much."""
+    grown = [f"{part_name(part)} (+{duration(scenario.us(c))})" for part, c in reasons(difference)]
+    text = f"What grew most: {listing(grown)}"
+    part, cycles = min(difference.parts.items(), key=lambda item: item[1])
+    if -cycles > _NOTABLE * sum(c for c in difference.parts.values() if c > 0):
+        text += f"; what fell most: {part_name(part)} ({duration(scenario.us(cycles))})"
+    return f"{text}."
 
 
 def loss_text(loss: Loss) -> str:
@@ -65,11 +76,10 @@ def loss_text(loss: Loss) -> str:
     scale = 1000 / one.clock_khz
     relative = f" ({percent(difference.relative.value)})" if difference.relative else ""
     hindsight = ", the best of this scenario in hindsight" if loss.is_hindsight else ""
-    causes = [f"{part_name(p)} ({duration(one.us(c))} more)" for p, c in reasons(difference)]
     return (
         f"costs {duration(one.us(difference.cycles.value))} an episode more{relative} than "
         f"{difference.other}{hindsight} (95 % interval {interval(difference.cycles, 1, scale)} µs)."
-        f" The difference is mostly {listing(causes)}."
+        f" {_why(one, difference)}"
     )
 
 
