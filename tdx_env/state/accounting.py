@@ -30,6 +30,7 @@ class Category(IntEnum):
     HOST_WORK = 19
     HOST_IRQ = 20
     IDLE = 21
+    RUNNABLE = 22
 
 
 N_CATEGORIES = len(Category)
@@ -59,6 +60,7 @@ CATEGORY_TABLE: list[tuple[Category, bool, bool, str]] = [
     (Category.HOST_WORK, False, False, "KVM's first pass of a path, user space"),
     (Category.HOST_IRQ, False, False, "timer and device interrupts"),
     (Category.IDLE, False, False, "halted, parked or between work items"),
+    (Category.RUNNABLE, False, False, "vCPU threads without a CPU, which another thread has"),
 ]
 IS_WASTE = np.array([row[1] for row in CATEGORY_TABLE], dtype=np.int64)
 IS_OVERHEAD = np.array([row[2] for row in CATEGORY_TABLE], dtype=np.int64)

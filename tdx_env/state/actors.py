@@ -45,6 +45,11 @@ class State(IntEnum):
     WAIT_TRIGGER = 29  # host task: until a vCPU has reached a work item
     HOLD_BLOCKED = 30  # host task: keeps a page blocked
     FINISHED = 31  # host task: all work done
+    IRQ_SERVE = 32  # host: serves the interrupt that ended its SEAMCALL
+    GUARD_WAIT = 33  # host task: sleeps until slots_lock or the build guard is free
+    SRCU_WAIT = 34  # host task: waits for SRCU's readers
+    RUNNABLE = 35  # vCPU thread: waits for a CPU
+    VCPU_LOAD = 36  # vCPU thread: its old CPU is asked for VP.FLUSH
 
 
 class Program(IntEnum):
@@ -65,6 +70,10 @@ class Task(IntEnum):
     ZAP = 0  # removes chunks of pages
     BLOCK_RESTORE = 1  # blocks a mapped page, waits, unblocks it
     BUILD = 2  # adds and measures pages before the TD runs
+    EXPORT = 3  # live migration: blocks pages for writing and exports them, list by list
+    SLOT_DELETE = 4  # deletes a memslot and creates it anew
+    PREFAULT = 5  # KVM_PRE_FAULT_MEMORY: adds pages before the guest asks for them
+    INIT_VCPU = 6  # creates and initialises vCPUs before the TD runs
 
 
 class Phase(IntEnum):
@@ -83,6 +92,7 @@ class Exit(IntEnum):
     HLT = 3
     MAP_GPA = 4
     HOST_PRIORITY_TIMEOUT = 5
+    SIGNAL = 6  # not an exit of its own: KVM returns to user space for a signal
 
 
 class Path(IntEnum):
@@ -92,6 +102,8 @@ class Path(IntEnum):
     ZAP = 1
     ENTER = 2
     BUILD = 3
+    EXPORT = 4
+    INTERRUPTED = 5  # in whatever chain, a SEAMCALL came back for an interrupt
 
 
 class Purpose(IntEnum):
@@ -106,6 +118,12 @@ class Purpose(IntEnum):
     UNBLOCK = 6  # issue RANGE.UNBLOCK
     REMOVE = 7  # after TRACK's unconditional kick
     AUG = 8  # after the kick of a flagged fault
+    TRACK = 9  # after the kick that comes before TRACK
+    DEMOTE = 10  # after TRACK's kick, in a split
+    EXPORT = 11  # after TRACK's kick, in an export: EXPORT.MEM
+    SPLIT = 12  # a fault splits the 2M mapping in its way
+    CALL_AGAIN = 13  # the build ioctl is called again
+    BEGIN = 14  # the task's item begins
 
 
 class Kick(IntEnum):
@@ -129,6 +147,7 @@ class Purge(IntEnum):
 
     PRIVATE = 0
     USER = 1  # a fault exits to user space, which only comes back (shared, or being worked on)
+    DYING = 2  # the memslot is being deleted: RET_PF_RETRY
 
 
 ACTOR_FIELDS = [
@@ -215,6 +234,22 @@ ACTOR_FIELDS = [
     ("next_kicker", np.int32),  # next actor whose kick is under way, or NONE
     ("items", np.int32),  # work items in all
     ("program", np.int32),  # a Program, or NONE for a host task
+    ("kind", np.int32),  # a Task, or NONE for a vCPU
+    ("is_splitting", np.int32),  # 1: the page being zapped is a 2M mapping to be split
+    ("batch_first", np.int32),  # first page of the batch that has one TRACK
+    ("batch_end", np.int32),  # one past its last page once all are blocked, or NONE
+    ("failed", np.int32),  # entries of the list that were busy
+    ("interrupts", np.int32),  # how often the current SEAMCALL was interrupted
+    ("srcu_waited", np.int32),  # 1: a memslot's deletion waits until this reader is through
+    ("signal_every", np.int32),  # see GROUP
+    ("signal", np.int32),  # 1: a signal is pending
+    ("socket", np.int32),
+    ("cpu", np.int32),  # pCPU that the vCPU thread has or had, or NONE
+    ("has_cpu", np.int32),
+    ("moved", np.int32),  # 1: on another pCPU than before; VP.FLUSH comes first
+    ("slice_end", np.int64),  # [cycles]
+    ("tick_period", np.int64),  # [cycles], 0: none
+    ("device_gap", np.int64),  # mean [cycles], 0: none
     ("booked", np.int64, (N_CATEGORIES,)),  # [cycles]
     ("gpas", np.int64, (MAX_GPAS,)),  # zero-step list: leaf entries
 ]

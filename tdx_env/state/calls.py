@@ -24,28 +24,28 @@ class Leaf(IntEnum):
     MEM_PAGE_DEMOTE = 8
     PHYMEM_PAGE_WBINVD = 9
     MR_EXTEND = 10
-    ACCEPT = 11  # TDG.MEM.PAGE.ACCEPT, 4K or 2M
-    ATTR_RD = 12  # TDG.MEM.PAGE.ATTR.RD
-    ATTR_WR = 13  # TDG.MEM.PAGE.ATTR.WR
-    MEM_SEPT_REMOVE = 14
-    MEM_SEPT_RD = 15
-    MEM_PAGE_PROMOTE = 16
-    MEM_PAGE_RELOCATE = 17
-    MEM_RD_WR = 18
-    MR_FINALIZE = 19
-    MNG_INIT = 20
-    MNG_ADDCX = 21
-    MNG_RD_WR = 22
-    VP_FLUSH = 23
-    VP_INIT = 24
-    VP_RD_WR = 25
-    VP_CREATE = 26
-    VP_ADDCX = 27
-    PHYMEM_PAGE_RECLAIM = 28
-    EXPORT_BLOCKW = 29
-    EXPORT_MEM = 30
-    EXPORT_RESTORE = 31
-    EXPORT_UNBLOCKW = 32
+    EXPORT_BLOCKW = 11
+    EXPORT_MEM = 12
+    EXPORT_UNBLOCKW = 13
+    VP_FLUSH = 14
+    VP_CREATE = 15
+    VP_ADDCX = 16
+    VP_INIT = 17  # up to here: SEAMCALLs that the event loop executes
+    ACCEPT = 18  # TDG.MEM.PAGE.ACCEPT, 4K or 2M
+    ATTR_RD = 19  # TDG.MEM.PAGE.ATTR.RD
+    ATTR_WR = 20  # TDG.MEM.PAGE.ATTR.WR; up to here: calls that the event loop executes
+    MEM_SEPT_REMOVE = 21
+    MEM_SEPT_RD = 22
+    MEM_PAGE_PROMOTE = 23
+    MEM_PAGE_RELOCATE = 24
+    MEM_RD_WR = 25
+    MR_FINALIZE = 26
+    MNG_INIT = 27
+    MNG_ADDCX = 28
+    MNG_RD_WR = 29
+    VP_RD_WR = 30
+    PHYMEM_PAGE_RECLAIM = 31
+    EXPORT_RESTORE = 32
     IMPORT_MEM = 33
     EXPORT_PAUSE = 34
     IMPORT_TRACK = 35
@@ -53,6 +53,8 @@ class Leaf(IntEnum):
     EXPORT_STATE_VP = 37
 
 
+LAST_SEAMCALL = Leaf.VP_INIT  # the last one that the event loop executes
+LAST_CALL = Leaf.ATTR_WR
 N_LEAVES = len(Leaf)
 
 
@@ -92,6 +94,8 @@ class Op(IntEnum):
     CHECK = 3  # the call's state checks; may end the call with another status
     COMMIT = 4  # the call's effect on S-EPT entry, epoch or counters
     RETURN = 5  # back in the caller
+    POLL = 6  # an interrupt that is pending ends the call, nothing committed: RESTARTABLE
+    NEXT = 7  # lists: back to the entry's lock for the next entry; between two: POLL, RESUMABLE
 
 
 class Delay(IntEnum):
@@ -126,6 +130,7 @@ class Outcome(IntEnum):
     HOST_PRIORITY_BUSY_TIMEOUT = 12
     INTERRUPTED = 13  # the guest's 2M ACCEPT met an interrupt; INTERRUPTED_RESTARTABLE for the host
     OP_STATE_INCORRECT = 14
+    INTERRUPTED_RESUMABLE = 15  # a list call met an interrupt between two entries
 
 
 class EntryState(IntEnum):

@@ -48,6 +48,19 @@ class Cost(IntEnum):
     VE = 39  # #VE delivery and handler up to ACCEPT
     TOUCH = 40  # copying one 4K page
     GUEST_RETRY = 41  # guest's pause before it repeats a busy TDCALL
+    EXPORT_BLOCKW = 42  # work on one entry of the list
+    EXPORT_MEM = 43  # encrypting one 4K page of the list
+    EXPORT_UNBLOCKW = 44
+    VP_FLUSH = 45
+    VP_CREATE = 46
+    VP_ADDCX = 47
+    VP_INIT = 48
+    SRCU = 49  # expedited grace period beside waiting for the readers
+    SWITCH = 50  # from one vCPU thread to the next on a CPU
+    SLICE = 51  # how long a vCPU thread has its CPU if others wait for it
+    IRQ_OFF = 52  # length of an irq-off section
+    REMOTE_LINE = 53  # fetching the TD's lock words from another socket's cache
+    KICK_REMOTE = 54  # what an IPI to another socket costs beyond kick_target
 
 
 N_COSTS = len(Cost)

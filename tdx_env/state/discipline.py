@@ -27,6 +27,29 @@ class SeamcallLock(IntEnum):
     NEVER = 0
     ALWAYS = 1
     AFTER_BUSY = 2
+    MIRROR = 3  # a rwlock round each call, in the mode in which the module takes its tree lock
+
+
+class TrackKick(IntEnum):
+    """When TRACK's unconditional kick comes."""
+
+    AFTER = 0  # TRACK, then the kick
+    BEFORE = 1  # kick with a gate, TRACK, gate open
+
+
+class SplitCheck(IntEnum):
+    """When a fault that asks for 4K takes mmu_lock for write, in case a 2M mapping is in the way."""
+
+    FLAG = 0  # only if there is one
+    LOCKED = 1  # always: it looks under the lock
+
+
+class KickFlagged(IntEnum):
+    """When the next fault of a vCPU kicks before AUG."""
+
+    NEVER = 0
+    BUSY = 1  # after a tree-busy VP.ENTER
+    ZERO_STEP = 2  # after a synthetic exit too
 
 
 class GateScope(IntEnum):
@@ -82,7 +105,16 @@ DISCIPLINE_FIELDS = [
     ("fault_yield", np.int32),  # a FaultYield
     ("enter_yield", np.int32),  # an EnterYield
     ("zap_yield", np.int32),  # 1: YIELD is allowed in the zap path (needs a KVM change)
-    ("kick_flagged", np.int32),  # 1: a fault after a tree-busy VP.ENTER kicks before AUG
+    ("kick_flagged", np.int32),  # a KickFlagged
+    ("track_kick", np.int32),  # a TrackKick
+    ("track_batch", np.int32),  # pages that are blocked before one TRACK (needs a KVM change)
+    ("prepopulate", np.int32),  # 1: all private memory is there before the TD runs
+    ("leaves_dying_slot", np.int32),  # 1: a fault in a dying memslot isn't retried in KVM
+    ("build_guard", np.int32),  # 1: ioctls that build the TD exclude each other
+    ("split_check", np.int32),  # a SplitCheck
+    ("split_read", np.int32),  # 1: a fault splits under mmu_lock for read
+    ("irqs_off", np.int32),  # 1: interruptible SEAMCALLs are issued with interrupts off
+    ("max_interrupted", np.int32),  # times that one SEAMCALL may be interrupted, then KVM_BUG_ON
     ("enter_irqs_off", np.int32),  # 1: RETRY of VP.ENTER keeps interrupts off (bug B8)
     ("decision_cycles", np.int32),  # what one decision costs [cycles]
 ]

@@ -7,7 +7,9 @@ import numpy as np
 from tdx_env.state.costs import N_COSTS
 
 MAX_GROUPS = 4
-MAX_TASKS = 3
+MAX_TASKS = 4
+MAX_PCPUS = 256
+MAX_SOCKETS = 4
 MAX_AREAS = 4
 REST = -1  # group count: all vCPUs that no other group has
 N_BANDS = 10  # a cost range is cut into this many bands; splits use disjoint sets of them
@@ -45,6 +47,7 @@ GROUP_FIELDS = [
     ("device_high", np.int64),
     ("leaf", np.int64),  # HAMMER: the TDCALL
     ("is_shared_after", np.int64),  # CONVERT: pages are gone for good
+    ("signal_every", np.int64),  # every n-th device interrupt brings a signal, 0: none does
 ]
 GROUP = np.dtype(GROUP_FIELDS, align=True)
 
@@ -67,6 +70,8 @@ TASK_FIELDS = [
     ("trigger_period", np.int64),  # item i waits until the vCPU has begun item i * period
     ("trigger_lead", np.int64),  # and works on the page of that vCPU item plus lead
     ("is_shared_after", np.int64),  # ZAP: faults on the pages exit to user space from now on
+    ("device_low", np.int64),  # mean gap of interrupts of its CPU [cycles], 0: none
+    ("device_high", np.int64),
 ]
 TASK = np.dtype(TASK_FIELDS, align=True)
 
@@ -92,6 +97,11 @@ SETUP_FIELDS = [
     ("break_on_contention", np.int64),  # zap drops mmu_lock between pages if contended
     ("module_version", np.int64),  # place in `module.seamcalls.MODULE_VERSIONS`
     ("guests_lock_free", np.int64),  # module: guests lock FREE entries
+    ("n_pcpus_low", np.int64),  # CPUs that the vCPU threads share, 0: one for each
+    ("n_pcpus_high", np.int64),
+    ("n_sockets", np.int64),
+    ("irq_off_share", np.int64),  # windows with an irq-off section, of each CPU [1/1000]
+    ("irq_off_window", np.int64),  # [cycles]
     ("stall_cycles", np.int64),
     ("time_cap", np.int64),  # [cycles]
     ("preempt_limit", np.int64),  # [cycles]

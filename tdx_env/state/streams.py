@@ -20,3 +20,4 @@ class Draw(IntEnum):
     HOLD = 12
     SCENARIO = 13
     SEED = 14
+    IRQ_OFF = 15

@@ -6,15 +6,24 @@ from typing import NamedTuple
 import numpy as np
 
 from tdx_env.state.actors import ACTOR, ENTRY
-from tdx_env.state.calls import MAX_STEPS, N_LEAVES, STEP, Delay, Lock
+from tdx_env.state.calls import (
+    LAST_CALL,
+    LAST_SEAMCALL,
+    MAX_STEPS,
+    N_LEAVES,
+    STEP,
+    Delay,
+    Lock,
+)
 from tdx_env.state.costs import N_COSTS
 from tdx_env.state.discipline import N_ACTIONS
 from tdx_env.state.features import N_FEATURES
-from tdx_env.state.setup import MAX_GROUPS, MAX_TASKS
+from tdx_env.state.setup import MAX_GROUPS, MAX_PCPUS, MAX_TASKS
 
-N_CALLS = 11  # leaves 0 to 10 are the SEAMCALLs that the event loop executes ...
-N_HOLDERS = 15  # ... leaves 0 to 13 those that can hold a lock, and one place for "nobody known"
-CELL_LOCKS = (Lock.TDR, Lock.OP_STATE, Lock.TREE, Lock.ENTRY, Lock.EPOCH)  # in cell order
+N_CALLS = LAST_SEAMCALL + 1
+N_HOLDERS = LAST_CALL + 2  # calls that can hold a lock, and one place for "nobody known"
+# In cell order.
+CELL_LOCKS = (Lock.TDR, Lock.OP_STATE, Lock.TREE, Lock.ENTRY, Lock.EPOCH, Lock.MIG, Lock.MIGSC)
 N_CELLS = N_CALLS * N_HOLDERS * len(CELL_LOCKS)
 MAX_ENDED = 32
 OCTAVES = 44  # latency histogram: powers of two ...
@@ -39,6 +48,8 @@ class Word(IntEnum):
     OP_STATE = 1
     TREE = 2
     EPOCH = 3
+    MIG = 4
+    MIGSC = 5
 
 
 N_WORDS = len(Word)
@@ -65,6 +76,12 @@ RUN_FIELDS = [
     ("n_guest_busy", np.int64),
     ("n_synthetic", np.int64),  # zero-step's synthetic exits
     ("n_armed", np.int64),  # VP.ENTERs that took the tree lock
+    ("n_interrupted", np.int64),  # SEAMCALLs that came back for an interrupt
+    ("n_list_busy", np.int64),  # entries of a list that were busy and passed over
+    ("n_splits", np.int64),  # 2M mappings split
+    ("n_write_locks", np.int64),  # mmu_lock taken for write
+    ("n_switches", np.int64),  # vCPU threads given a CPU that another one had
+    ("n_moves", np.int64),  # of them those whose last CPU was another (VP.FLUSH)
     ("waste", np.int64),  # [cycles]
     ("overhead", np.int64),  # [cycles]
     ("preempt_penalty", np.int64),  # [cycles]
@@ -72,6 +89,7 @@ RUN_FIELDS = [
     ("longest_stretch", np.int64),  # longest non-preemptible stretch [cycles]
     ("n_vcpus", np.int64),
     ("n_actors", np.int64),
+    ("n_cpus", np.int64),  # CPUs: pCPUs of the vCPU threads, and one for each host task
     ("work_total", np.int64),
     ("work_done", np.int64),
     ("last_progress", np.int64),  # [cycles]
@@ -94,6 +112,16 @@ RUN_FIELDS = [
     ("seamcall_first", np.int64),  # its queue
     ("seamcall_last", np.int64),
     ("first_kicker", np.int64),  # list of the kicks under way, or NONE
+    ("guard_owner", np.int64),  # actor that holds slots_lock and the build guard, or NONE
+    ("guard_first", np.int64),  # its queue
+    ("guard_last", np.int64),
+    ("srcu_actor", np.int64),  # actor that waits for SRCU's readers, or NONE
+    ("bw_epoch", np.int64),  # epoch of the last BLOCKW
+    ("line_socket", np.int64),  # socket that has the TD's lock words in its cache
+    ("n_pcpus", np.int64),  # CPUs that the vCPU threads share, 0: one for each
+    ("run_first", np.int64),  # queue of vCPU threads that wait for a CPU
+    ("run_last", np.int64),
+    ("populate_cycles", np.int64),  # spent before the episode under `prepopulate` [cycles]
     ("page_shift", np.int64),  # a region has 1 << page_shift 4K entries
     ("first_pd", np.int64),  # index of the first level 1 entry ...
     ("first_l2", np.int64),  # ... level 2 ...
@@ -119,7 +147,8 @@ RUN_FIELDS = [
     ("costs", np.int64, (N_COSTS,)),  # drawn for this episode [cycles]
     ("delays", np.int64, (N_LEAVES, len(Delay))),  # [cycles]
     ("group_drawn", np.int64, (MAX_GROUPS, 5)),  # count, items, tick, device gap, first vCPU
-    ("task_drawn", np.int64, (MAX_TASKS, 3)),  # count, items, first actor
+    ("task_drawn", np.int64, (MAX_TASKS, 4)),  # count, items, first actor, device gap
+    ("cpu_thread", np.int32, (MAX_PCPUS,)),  # vCPU that runs on each pCPU, or NONE
     ("features", np.int64, (N_FEATURES,)),  # of the decision that is waited for
     ("mask", np.int64, (N_ACTIONS,)),
     ("n_ended", np.int64),  # operations ended since the last decision
@@ -134,7 +163,7 @@ RUN_FIELDS = [
 ]
 RUN = np.dtype(RUN_FIELDS, align=True)
 
-MAX_ACTORS = 264
+MAX_ACTORS = 320
 MAX_ENTRIES = 1 << 20
 MAX_TRACED = 1 << 22
 
