@@ -5,8 +5,9 @@ the call's way to success; a lock that is busy ends it there, and what it holds 
 
 MODEL: the PAMT parents (1G and 2M, shared) of a page lock are part of that lock. The state check
 that PAGE.REMOVE, SEPT.REMOVE, PROMOTE and RELOCATE do before they lock the page is done after it,
-in one CHECK with the check for blocking and tracking. TDs have no L2 VMs. A call that works through
-a list stands for one entry of it.
+in one CHECK with the check for blocking and tracking. TDs have no L2 VMs.
+
+A call that works through a list goes back from its NEXT to its entry lock, once for each entry.
 
 Source: TDX module 1.5, the file named in each row.
 """
@@ -72,6 +73,8 @@ _CHECK = Step(Op.CHECK)
 _COMMIT = Step(Op.COMMIT)
 _WORK = Step(Op.COMMIT, delay=Delay.BODY)
 _LEAVE = Step(Op.RETURN, delay=Delay.LEAVE)
+_POLL = Step(Op.POLL, delay=Delay.BODY)
+_NEXT = Step(Op.NEXT)
 
 _OP_STATE_SHARED = take(_OP_STATE, _SH, Operand.OP_STATE)
 _TDR_BY_RDX = take(_TDR, _SH, _RDX, Delay.TO_TDR)
@@ -155,7 +158,7 @@ _ROWS = (
     ),
     Call(
         Leaf.MEM_PAGE_DEMOTE, "TDH.MEM.PAGE.DEMOTE", _API + "tdh_mem_page_demote.c",
-        (*_ENTRY_READER, _CHECK, take(_NEW_PAGE, _EX, _R8), take(_PAGE, _EX, _RCX, Delay.BODY),
+        (*_ENTRY_READER, _CHECK, take(_NEW_PAGE, _EX, _R8), _POLL, take(_PAGE, _EX, _RCX),
          *let_go(_PAGE), _COMMIT, *let_go(_NEW_PAGE, _ENTRY, *_TD), _LEAVE),
         stores_entry=True,
         momentary=frozenset({_PAGE}),
@@ -193,7 +196,7 @@ _ROWS = (
     Call(  # the children's locks vanish with their page; the parent inherits child 0's mark
         Leaf.MEM_PAGE_PROMOTE, "TDH.MEM.PAGE.PROMOTE", _API + "tdh_mem_page_promote.c",
         (*_ENTRY_READER, take(_NEW_PAGE, _EX, _RCX), _CHECK, take(_CHILDREN, _EX, _RCX),
-         take(_PAGE, _EX, _RCX, Delay.BODY), *let_go(_PAGE), _COMMIT,
+         _POLL, take(_PAGE, _EX, _RCX), *let_go(_PAGE), _COMMIT,
          *let_go(_CHILDREN, _NEW_PAGE, _ENTRY, *_TD), _LEAVE),
         stores_entry=True,
         momentary=frozenset({_PAGE}),
@@ -256,18 +259,18 @@ _ROWS = (
     ),
     Call(
         Leaf.EXPORT_BLOCKW, "TDH.EXPORT.BLOCKW", _MIGRATION + "tdh_export_blockw.c",
-        (*_READER, _AT_LIST_ENTRY, _CHECK, _WORK, *let_go(_ENTRY, *_TD), _LEAVE),
+        (*_READER, _AT_LIST_ENTRY, _CHECK, _WORK, *let_go(_ENTRY), _NEXT, *let_go(*_TD), _LEAVE),
         stores_entry=True, is_list=True,
     ),
     Call(
         Leaf.EXPORT_MEM, "TDH.EXPORT.MEM", _MIGRATION + "tdh_export_mem.c",
         (*_MIGRATION_READER, _AT_LIST_ENTRY, _CHECK, _WORK,
-         *let_go(_ENTRY, _MIGSC, _TREE, _MIG, _OP_STATE, _TDR), _LEAVE),
+         *let_go(_ENTRY), _NEXT, *let_go(_MIGSC, _TREE, _MIG, _OP_STATE, _TDR), _LEAVE),
         stores_entry=True, is_list=True,
     ),
     Call(
         Leaf.EXPORT_RESTORE, "TDH.EXPORT.RESTORE", _MIGRATION + "tdh_export_restore.c",
-        (*_READER, _AT_LIST_ENTRY, _CHECK, _WORK, *let_go(_ENTRY, *_TD), _LEAVE),
+        (*_READER, _AT_LIST_ENTRY, _CHECK, _WORK, *let_go(_ENTRY), _NEXT, *let_go(*_TD), _LEAVE),
         stores_entry=True, is_list=True,
     ),
     Call(
@@ -279,7 +282,7 @@ _ROWS = (
         Leaf.IMPORT_MEM, "TDH.IMPORT.MEM", _MIGRATION + "tdh_import_mem.c",
         (*_MIGRATION_READER, _AT_LIST_ENTRY, _CHECK,
          take(_PAGE, _EX, Operand.NEW_PAGE_LIST_ENTRY), _WORK,
-         *let_go(_ENTRY, _PAGE, _MIGSC, _MIG, *_TD), _LEAVE),
+         *let_go(_ENTRY, _PAGE), _NEXT, *let_go(_MIGSC, _MIG, *_TD), _LEAVE),
         stores_entry=True,
     ),
     Call(
@@ -320,6 +323,13 @@ def _exclusive(steps: tuple[Step, ...], lock: Lock) -> tuple[Step, ...]:
     return tuple(step._replace(mode=_EX) if step.lock == lock else step for step in steps)
 
 
+def _without_poll(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    """Return the steps without their poll; the step after it takes over the poll's delay."""
+    place = steps.index(_POLL)
+    after = steps[place + 1]._replace(delay=_POLL.delay)
+    return (*steps[:place], after, *steps[place + 2 :])
+
+
 def _of_version(call: Call, version: ModuleVersion) -> Call:
     """Return a row as a version of the module has it."""
     steps = call.steps
@@ -327,6 +337,8 @@ def _of_version(call: Call, version: ModuleVersion) -> Call:
         steps = _exclusive(steps, Lock.TREE)
     if version.vp_init_takes_tdr_exclusive and call.leaf == Leaf.VP_INIT:
         steps = _exclusive(steps, Lock.TDR)
+    if not version.demote_is_interruptible and call.leaf == Leaf.MEM_PAGE_DEMOTE:
+        steps = _without_poll(steps)
     return replace(call, steps=with_release_modes(steps))
 
 

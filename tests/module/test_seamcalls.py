@@ -13,9 +13,11 @@ from tdx_env.module.seamcalls import (
     module_version,
     program,
 )
+from tdx_env.module.steps import Step
 from tdx_env.state.calls import MAX_STEPS, N_LEAVES, NONE, STEP, Delay, Leaf, Lock, Mode, Op
 
 GUEST = {Leaf.ACCEPT, Leaf.ATTR_RD, Leaf.ATTR_WR}
+LIST_CALLS = [Leaf.EXPORT_BLOCKW, Leaf.EXPORT_MEM, Leaf.EXPORT_RESTORE, Leaf.IMPORT_MEM]
 TRIES = (Op.ACQUIRE, Op.ACQUIRE_IF_ARMED)
 
 # Locks in order: lock, mode, operand id. A row of the source's order for each call.
@@ -244,6 +246,43 @@ def test_aug_steps_are_these() -> None:
     ]
 
 
+@pytest.mark.parametrize("leaf", [Leaf.MEM_PAGE_DEMOTE, Leaf.MEM_PAGE_PROMOTE])
+def test_poll_comes_after_the_body_just_before_the_large_pages_lock(leaf: Leaf) -> None:
+    steps = calls()[leaf].steps
+    (poll,) = [place for place, step in enumerate(steps) if step.op == Op.POLL]
+    assert steps[poll] == Step(Op.POLL, delay=Delay.BODY)
+    assert steps[poll + 1] == Step(Op.ACQUIRE, Lock.PAGE, Mode.EXCLUSIVE, Operand.RCX)
+    assert all(step.op != Op.COMMIT for step in steps[:poll])
+
+
+def test_uninterruptible_demote_takes_the_large_pages_lock_after_the_body() -> None:
+    steps = calls("1.5-demote-uninterruptible")[Leaf.MEM_PAGE_DEMOTE].steps
+    polled = calls()[Leaf.MEM_PAGE_DEMOTE].steps
+    place = [step.op for step in polled].index(Op.POLL)
+    late = Step(Op.ACQUIRE, Lock.PAGE, Mode.EXCLUSIVE, Operand.RCX, Delay.BODY)
+    assert steps == (*polled[:place], late, *polled[place + 2 :])
+
+
+def test_uninterruptible_demote_leaves_promote_its_poll() -> None:
+    steps = calls("1.5-demote-uninterruptible")[Leaf.MEM_PAGE_PROMOTE].steps
+    assert Op.POLL in [step.op for step in steps]
+
+
+@pytest.mark.parametrize("leaf", LIST_CALLS)
+def test_list_call_lets_go_of_the_entry_before_the_next_and_keeps_the_rest(leaf: Leaf) -> None:
+    steps = calls()[leaf].steps
+    (place,) = [number for number, step in enumerate(steps) if step.op == Op.NEXT]
+    before = {step.lock for step in steps[:place] if step.op == Op.RELEASE}
+    assert before == ({Lock.ENTRY, Lock.PAGE} if leaf == Leaf.IMPORT_MEM else {Lock.ENTRY})
+    assert Lock.TREE in {step.lock for step in steps[place:]}
+    assert steps[place] == Step(Op.NEXT)
+
+
+def test_other_calls_have_neither_poll_nor_next() -> None:
+    polling = {leaf for leaf in Leaf for step in calls()[leaf].steps if step.op >= Op.POLL}
+    assert polling == {*LIST_CALLS, Leaf.MEM_PAGE_DEMOTE, Leaf.MEM_PAGE_PROMOTE}
+
+
 @pytest.mark.parametrize("version", MODULE_VERSIONS)
 def test_program_holds_the_rows_and_is_filled_with_return(version: str) -> None:
     steps = program(version)
@@ -262,6 +301,7 @@ def test_program_holds_the_rows_and_is_filled_with_return(version: str) -> None:
     [
         ("1.5-remove-exclusive", Leaf.MEM_PAGE_REMOVE, f"{S_EPT_EXCLUSIVE}, PAGE ex 1"),
         ("1.5-vp-init-v1", Leaf.VP_INIT, "TDVPR ex 1, TDR ex 128, OP_STATE sh 172"),
+        ("1.5-demote-uninterruptible", Leaf.MEM_PAGE_DEMOTE, ACQUIRES[Leaf.MEM_PAGE_DEMOTE]),
     ],
 )
 def test_version_differs_in_one_call(version: str, leaf: Leaf, locks: str) -> None:
@@ -269,10 +309,9 @@ def test_version_differs_in_one_call(version: str, leaf: Leaf, locks: str) -> No
     assert [other for other in Leaf if calls(version)[other] != calls()[other]] == [leaf]
 
 
-@pytest.mark.parametrize("version", ["1.5-no-free-lock", "1.5-demote-uninterruptible"])
-def test_version_with_a_flag_has_the_same_steps(version: str) -> None:
-    assert calls(version) == calls()
-    assert module_version(version) != module_version("1.5")
+def test_version_that_spares_free_entries_has_the_same_steps() -> None:
+    assert calls("1.5-no-free-lock") == calls()
+    assert module_version("1.5-no-free-lock") != module_version("1.5")
 
 
 def test_unknown_version_lists_the_known_ones() -> None:
