@@ -16,7 +16,16 @@ from tdx_env.module.seamcalls import (
 from tdx_env.module.steps import Step
 from tdx_env.state.calls import MAX_STEPS, N_LEAVES, NONE, STEP, Delay, Leaf, Lock, Mode, Op
 
-GUEST = {Leaf.ACCEPT, Leaf.ATTR_RD, Leaf.ATTR_WR}
+GUEST = {
+    Leaf.ACCEPT,
+    Leaf.ATTR_RD,
+    Leaf.ATTR_WR,
+    Leaf.RTMR_EXTEND,
+    Leaf.MR_REPORT,
+    Leaf.SERVTD_RD_WR,
+    Leaf.VP_VMCALL,
+    Leaf.VP_INVEPT,
+}
 LIST_CALLS = [Leaf.EXPORT_BLOCKW, Leaf.EXPORT_MEM, Leaf.EXPORT_RESTORE, Leaf.IMPORT_MEM]
 TRIES = (Op.ACQUIRE, Op.ACQUIRE_IF_ARMED)
 
@@ -25,6 +34,7 @@ S_EPT_SHARED = "TDR sh 2, OP_STATE sh 172, TREE sh 146, ENTRY ex 1"
 S_EPT_EXCLUSIVE = "TDR sh 2, OP_STATE sh 172, TREE ex 146, ENTRY ex 1"
 LIST = "TDR sh 2, OP_STATE sh 172, TREE sh 146, ENTRY ex 97"
 STREAM = "TDR sh 2, OP_STATE sh 172, MIG sh 173, MIGSC ex 171, TREE sh 146, ENTRY ex 97"
+SESSION = "TDR sh 1, OP_STATE ex 172, MIG ex 173, MIGSC ex 171"
 ACQUIRES = {
     Leaf.MEM_SEPT_ADD: f"{S_EPT_SHARED}, PAGE ex 8",
     Leaf.MEM_SEPT_REMOVE: f"{S_EPT_EXCLUSIVE}, PAGE ex 1",
@@ -52,6 +62,7 @@ ACQUIRES = {
     Leaf.VP_ADDCX: "TDVPR ex 2, TDR sh 128, OP_STATE sh 172, PAGE ex 1",
     Leaf.PHYMEM_PAGE_RECLAIM: "PAGE ex 1, TDR sh 128",
     Leaf.PHYMEM_PAGE_WBINVD: "PAGE sh 1",
+    Leaf.PHYMEM_PAGE_RDMD: "PAGE sh 1",
     Leaf.EXPORT_BLOCKW: LIST,
     Leaf.EXPORT_MEM: STREAM,
     Leaf.EXPORT_RESTORE: LIST,
@@ -59,11 +70,33 @@ ACQUIRES = {
     Leaf.IMPORT_MEM: f"{STREAM}, PAGE ex 99",
     Leaf.EXPORT_PAUSE: "TDR ex 1",
     Leaf.IMPORT_TRACK: "TDR ex 1, MIGSC ex 171",
-    Leaf.EXPORT_TRACK: "TDR sh 1, OP_STATE ex 172, MIG ex 173, MIGSC ex 171",
+    Leaf.IMPORT_COMMIT: "TDR ex 1",
+    Leaf.IMPORT_END: "TDR ex 1",
+    Leaf.IMPORT_ABORT: "TDR ex 1, MIGSC ex 171",
+    Leaf.IMPORT_STATE_IMMUTABLE: "TDR ex 1, MIGSC ex 171",
+    Leaf.IMPORT_STATE_TD: "TDR ex 1, MIGSC ex 171",
+    Leaf.EXPORT_TRACK: SESSION,
+    Leaf.EXPORT_ABORT: SESSION,
+    Leaf.EXPORT_STATE_IMMUTABLE: SESSION,
+    Leaf.EXPORT_STATE_TD: "TDR sh 1, OP_STATE ex 172, MIGSC ex 171",
     Leaf.EXPORT_STATE_VP: "TDVPR ex 1, TDR sh 128, OP_STATE sh 172, MIGSC ex 171",
+    Leaf.IMPORT_STATE_VP: "TDVPR ex 1, TDR sh 128, OP_STATE sh 172, MIGSC ex 171",
+    Leaf.MIG_STREAM_CREATE: "TDR sh 2, OP_STATE ex 172, MIG ex 173, PAGE ex 1",
+    Leaf.SERVTD_BIND: (
+        "TDR sh 1, OP_STATE sh 172, OTHER_TDR sh 2, OTHER_OP_STATE sh 172, SERVTD_BINDINGS ex 174, "
+        "RTMR sh 168"
+    ),
+    Leaf.SERVTD_PREBIND: "TDR sh 1, OP_STATE sh 172, SERVTD_BINDINGS ex 174",
     Leaf.ACCEPT: "ENTRY ex 1",
     Leaf.ATTR_RD: "ENTRY ex 1",
     Leaf.ATTR_WR: "ENTRY ex 1",
+    Leaf.RTMR_EXTEND: "RTMR ex 168",
+    Leaf.MR_REPORT: "RTMR sh 168",
+    Leaf.SERVTD_RD_WR: (
+        "OTHER_TDR sh 128, OTHER_OP_STATE sh 172, SERVTD_BINDINGS sh 174, RTMR sh 168"
+    ),
+    Leaf.VP_VMCALL: "",
+    Leaf.VP_INVEPT: "",
 }
 RELEASES = {
     Leaf.MEM_SEPT_ADD: "ENTRY PAGE TREE OP_STATE TDR",
@@ -81,6 +114,18 @@ RELEASES = {
     Leaf.MEM_RD_WR: "TDR ENTRY TREE OP_STATE",
     Leaf.MNG_RD_WR: "OP_STATE TDR",
     Leaf.VP_ENTER: "EPOCH OP_STATE TREE",
+    Leaf.EXPORT_MEM: "ENTRY MIGSC TREE MIG OP_STATE TDR",
+    Leaf.IMPORT_MEM: "ENTRY PAGE MIGSC MIG TREE OP_STATE TDR",
+    Leaf.EXPORT_ABORT: "MIGSC MIG OP_STATE TDR",
+    Leaf.EXPORT_STATE_IMMUTABLE: "MIGSC MIG OP_STATE TDR",
+    Leaf.EXPORT_STATE_TD: "MIGSC OP_STATE TDR",
+    Leaf.EXPORT_STATE_VP: "MIGSC OP_STATE TDR TDVPR",
+    Leaf.IMPORT_ABORT: "MIGSC TDR",
+    Leaf.IMPORT_STATE_VP: "MIGSC TDR TDVPR OP_STATE",
+    Leaf.MIG_STREAM_CREATE: "OP_STATE TDR MIG PAGE",
+    Leaf.SERVTD_BIND: "RTMR SERVTD_BINDINGS OTHER_OP_STATE OTHER_TDR OP_STATE TDR",
+    Leaf.SERVTD_PREBIND: "SERVTD_BINDINGS OP_STATE TDR",
+    Leaf.SERVTD_RD_WR: "RTMR SERVTD_BINDINGS OTHER_OP_STATE OTHER_TDR",
 }
 STORING = {
     Leaf.ACCEPT,
@@ -179,7 +224,11 @@ def test_table_has_each_leaf_once_in_order() -> None:
     assert [call.leaf for call in calls().values()] == list(Leaf)
 
 
-def test_guest_calls_are_three() -> None:
+def test_guest_calls_are_those_of_tdg() -> None:
+    assert {leaf for leaf, call in calls().items() if call.name.startswith("TDG.")} == GUEST
+
+
+def test_array_of_guest_calls_agrees_with_the_rows() -> None:
     assert set(np.flatnonzero(IS_GUEST)) == GUEST
 
 
@@ -323,3 +372,4 @@ def test_operand_ids_are_the_modules() -> None:
     ids = [Operand.RCX, Operand.R8, Operand.TDR, Operand.SEPT_TREE, Operand.TD_EPOCH]
     assert ids == [1, 8, 128, 146, 169]
     assert [Operand.OP_STATE, Operand.MIG, Operand.MIGSC] == [172, 173, 171]
+    assert [Operand.RTMR, Operand.SERVTD_BINDINGS] == [168, 174]
