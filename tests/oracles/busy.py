@@ -159,13 +159,12 @@ def yield_now(w: OracleWorld, a: Actor) -> None:
     match a.path:
         case Path.FAULT:
             faults.give_up(w, a, w.discipline.fault_yield == FaultYield.LOCAL_RETRY)
-        case Path.ZAP:
+        case Path.ZAP | Path.EXPORT:
             kick.release_gate(w, a)
             seamcalls.release_lock(w, a)
             mmu.release(w, a)
-            reschedule(w, a)
-        case Path.EXPORT:
-            reschedule(w, a)
+            a.purpose = Purpose.REISSUE
+            go(w, a, State.RESCHED, Category.YIELD, w.costs[Cost.RESCHED])
         case Path.ENTER:
             exits.leave_guest_mode(w, a)
             a.call.leaf = -1
@@ -180,12 +179,6 @@ def yield_now(w: OracleWorld, a: Actor) -> None:
 def back_to_run_loop(w: OracleWorld, a: Actor) -> None:
     """Go round the run loop after a YIELD."""
     go(w, a, State.RUN_LOOP, Category.YIELD, w.costs[Cost.RUN_LOOP])
-
-
-def reschedule(w: OracleWorld, a: Actor) -> None:
-    """Let others run, then issue again."""
-    a.purpose = Purpose.REISSUE
-    go(w, a, State.RESCHED, Category.YIELD, w.costs[Cost.RESCHED])
 
 
 def exhausted(w: OracleWorld, a: Actor) -> None:

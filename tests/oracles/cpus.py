@@ -57,12 +57,13 @@ def preempt(w: OracleWorld, v: Actor) -> None:
 
 
 def give_on(w: OracleWorld, v: Actor) -> None:
-    """Give the thread's CPU to one that waits, rather one that had it before."""
+    """Give the thread's CPU to one that waits, rather one that wouldn't have to move."""
     cpu = v.cpu
     w.cpu_thread[cpu] = None
     if not w.run_queue:
         return
-    following = next((other for other in w.run_queue if other.cpu == cpu), w.run_queue[0])
+    stay = (other for other in w.run_queue if other.cpu in (NONE, cpu))
+    following = next(stay, w.run_queue[0])
     w.run_queue.remove(following)
     book(w, following)
     take(w, following, cpu)

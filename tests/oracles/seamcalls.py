@@ -329,7 +329,8 @@ def succeeded(w: OracleWorld, a: Actor) -> None:
         w.tries[kind] = moved(w.tries[kind], TRIES_UNIT * a.call.issues)
     release_lock(w, a)
     is_first = w.discipline.gate_first and a.path == Path.ZAP
-    outlasts = is_first or w.discipline.gate_scope == GateScope.PAGE
+    is_of_page = w.discipline.gate_scope == GateScope.PAGE and a.path != Path.EXPORT
+    outlasts = is_first or is_of_page
     if a.call.kicks > 0 and not outlasts:
         kick.release_gate(w, a)
     follow(w, a)

@@ -107,7 +107,7 @@ def tracked(w: OracleWorld, a: Actor) -> None:
     """TRACK and its kick are over: remove the page, or the batch's first."""
     if a.batch_first is not None:
         a.cursor = a.batch_first
-        a.call.entry = w.table.entries[a.cursor]
+        a.call.entry = w.target = w.table.entries[a.cursor]
     seamcalls.new_call(w, a, Leaf.MEM_PAGE_REMOVE, a.call.entry)
 
 
