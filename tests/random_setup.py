@@ -110,7 +110,7 @@ class _Builder:
         """Draw areas; each is for 4K or 2M pages, and for zaps or for block and restore."""
         rng, s = self.rng, self.setup
         s["n_areas"] = rng.integers(1, 2 if self.is_hot else 4)
-        if self.theme == Theme.BUILD:
+        if self.theme == Theme.BUILD or (self.theme == Theme.EXPORT and rng.random() < 0.7):
             s["n_areas"] = 2
         s["page_shift"] = rng.integers(4)
         self.is_large: list[bool] = []
@@ -153,6 +153,8 @@ class _Builder:
             fitting = [a for a in areas if self.is_restored[a]]
         if self.theme == Theme.BUILD:
             fitting = [0] if kind == Task.BUILD else [1]
+        if self.theme == Theme.EXPORT and self.rng.random() < 0.8:
+            fitting = [areas[-1] if kind == Task.ZAP else 0]
         return pick(self.rng, fitting if fitting and not self.is_wild else areas)
 
     def _room(self, row: Record, area: int, max_chunk: int, is_small: bool) -> int:
@@ -233,6 +235,8 @@ class _Builder:
         if self.theme == Theme.STORM:
             return pick(rng, [Program.HAMMER, *working, *working])
         background = [Program.COMPUTE, Program.IDLE, Program.HAMMER]
+        if self.theme == Theme.SPLIT:
+            background = [Program.COMPUTE, Program.HAMMER, Program.HAMMER]
         return pick(rng, [*background, *working, *working])
 
     def _interrupts(self, row: Record) -> None:

@@ -52,6 +52,7 @@ def on_busy(w: OracleWorld, a: Actor) -> None:
 def ask(w: OracleWorld, a: Actor, mask: list[int]) -> None:
     """Ask for a decision."""
     w.n_decisions += 1
+    w.meet(path_of(a))
     action = w.decide(features_of(w, a, mask), mask)
     a.action = action if mask[action] else Action.RETRY
     number = a.call.entry.number if a.call.entry else -1

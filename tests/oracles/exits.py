@@ -50,6 +50,7 @@ def begin_exit(w: OracleWorld, v: Actor, reason: Exit, accept_fault: int = 0) ->
     book(w, v, Category.REFAULT if is_repeat else None)
     vm_exit_filter(w, v)
     v.exit = reason
+    w.meet(reason)
     v.exit_started = w.now
     v.trip = Category.EXIT_ENTRY
     if reason == Exit.KICK:
@@ -161,6 +162,7 @@ def on_run_loop(w: OracleWorld, v: Actor) -> None:
     elif is_signalled(w, v):
         v.has_signal = False
         v.exit = Exit.SIGNAL
+        w.meet(Exit.SIGNAL)
         to_user_space(w, v, Category.HOST_WORK)
     else:
         try_enter(w, v)
