@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from tdx_env.module.conflicts import Conflict, conflicts
+from tdx_env.module.conflicts import Conflict, conflicts, conflicts_on_merged
 from tdx_env.module.parties import PARTIES, Party, Pseudo, party_name
 from tdx_env.module.seamcalls import DEFAULT_VERSION
 from tdx_env.state.calls import Leaf, Lock
@@ -56,12 +56,14 @@ class Cell:
         second: Who arrives.
         different_entries: The conflicts if they are about different S-EPT entries.
         same_entry: The conflicts if they are about the same.
+        merged_entry: The conflicts if one is PROMOTE and the other is about an entry it merges.
     """
 
     first: Party
     second: Party
     different_entries: tuple[Conflict, ...]
     same_entry: tuple[Conflict, ...]
+    merged_entry: tuple[Conflict, ...] = ()
 
     def __str__(self) -> str:
         """Return the cell's letters."""
@@ -84,7 +86,8 @@ def cell(first: Party, second: Party, version: str = DEFAULT_VERSION) -> Cell:
     """Return what two parties on different vCPUs do to each other."""
     different = conflicts(first, second, same_entry=False, version=version)
     same = conflicts(first, second, same_entry=True, version=version)
-    return Cell(first, second, tuple(different), tuple(same))
+    merged = conflicts_on_merged(first, second, version)
+    return Cell(first, second, tuple(different), tuple(same), tuple(merged))
 
 
 def matrix(
@@ -135,6 +138,7 @@ def cells_json(cells: Iterable[Cell], version: str = DEFAULT_VERSION) -> str:
             "second": party_name(found.second),
             "different_entries": [conflict_record(one) for one in found.different_entries],
             "same_entry": [conflict_record(one) for one in found.same_entry],
+            "merged_entry": [conflict_record(one) for one in found.merged_entry],
         }
         for found in cells
     ]
