@@ -4,6 +4,7 @@
 locks on them. Nothing here knows what a lock is for.
 """
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -45,7 +46,7 @@ class Side:
     of_service_td: frozenset[Lock]
     is_merged: bool = False
 
-    @property
+    @functools.cached_property
     def steps(self) -> tuple[Step, ...]:
         """Return what the party does; the armed tree lock only if it is armed."""
         if self.party == Pseudo.VCPU_IN_GUEST:
