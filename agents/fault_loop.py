@@ -66,7 +66,10 @@ def merged_6_16() -> Row:
     """
     limits = each(ZAP, 2) | each(("PHYMEM_PAGE_WBINVD", "MR_EXTEND"), 1)
     discipline = DEFAULT.with_(
-        max_issues={"default": "unlimited"} | limits, on_exhaustion={"default": "kill"}
+        max_issues={"default": "unlimited"} | limits,
+        on_exhaustion={"default": "kill"},
+        leaves_dying_slot=False,
+        build_guard=False,
     )
     title = "fault: retry locally; zap: kick and gate, one more try, then KVM_BUG_ON"
     source = "Linux 6.16; Yan Zhao, Sean Christopherson, Feb 2025"

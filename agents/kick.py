@@ -115,7 +115,7 @@ def flagged_kick() -> Row:
         Sean Christopherson, 10 Sep 2024 (ZuBQYvY6Ib4ZYBgx, ZuBsTlbrlD6NHyv1) and 9 Sep 2024
         (Zt-LmzUSyljHGcMO).
     """
-    discipline = SERIES_OF_2024.with_(max_issues=each(ZAP, 2), kick_flagged=True)
+    discipline = SERIES_OF_2024.with_(max_issues=each(ZAP, 2), kick_flagged="busy")
     title = "tree-busy VP.ENTER: the vCPU's next fault kicks before AUG; zap as P6"
     source = "Sean Christopherson, 10 Sep 2024 (ZuBsTlbrlD6NHyv1)"
     return Row("p11-flagged-kick", "P11", title, source, resume_or_kick, discipline)

@@ -15,6 +15,8 @@ SERIES_OF_2024 = Discipline(
     gate_scope="nothing",
     on_frozen="reenter",
     fault_yield="reenter",
+    leaves_dying_slot=False,
+    build_guard=False,
 )
 """What the series under review in September 2024 did where a proposal says nothing.
 

@@ -11,8 +11,8 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from tdx_env.scenarios.checks import keys_of
 from tdx_env.scenarios.keys import NAMED, TABLES
+from tdx_env.scenarios.kinds import keys_of
 from tdx_env.scenarios.loader import Layers, layers, load, names
 from tdx_env.scenarios.schema import CostRange, Group, Scenario, Task, digest
 from tdx_env.scenarios.values import Range

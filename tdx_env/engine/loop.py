@@ -15,26 +15,32 @@ from tdx_env.guest.run import (
     try_again,
 )
 from tdx_env.guest.tdcalls import let_entry_go, try_entry
-from tdx_env.host.busy import act, call_again, decide, seamcall_returned
-from tdx_env.host.chains import after_kick, leave_guest, succeed, try_enter, with_mmu_lock
+from tdx_env.host.build import call_again
+from tdx_env.host.busy import act, decide, interrupts_served, seamcall_returned
+from tdx_env.host.chains import (
+    after_kick,
+    begin_task_item,
+    leave_guest,
+    reissue,
+    succeed,
+    try_enter,
+    with_guard,
+    with_mmu_lock,
+)
+from tdx_env.host.cpus import wake_on_cpu
 from tdx_env.host.enter import enter_run_loop
-from tdx_env.host.fault import end_pass, look_up_page, walk
+from tdx_env.host.fault import begin_fault_pass, end_pass, look_up_page, walk
 from tdx_env.host.kick import note_kick_sent
 from tdx_env.host.mmu_lock import request_mmu
+from tdx_env.host.restore import end_hold
+from tdx_env.host.run_loop import flush_on_old_cpu
 from tdx_env.host.seamcalls import go_through_steps, issue
-from tdx_env.host.zap import (
-    begin_chunk,
-    begin_task_item,
-    block_page,
-    end_hold,
-    end_page,
-    is_vcpu,
-    pass_trigger,
-    request_for_zap,
-)
+from tdx_env.host.slots import zap_slot
+from tdx_env.host.tasks import is_vcpu, pass_trigger
+from tdx_env.host.zap import begin_chunk, block_page, end_page, request_for_zap
 from tdx_env.jit import inner
 from tdx_env.state.accounting import Category
-from tdx_env.state.actors import NEVER, Exit, Kick, Purpose, State
+from tdx_env.state.actors import NEVER, Exit, Kick, Path, Purpose, State, Task
 from tdx_env.state.booking import book, charge_cell, end_stretch
 from tdx_env.state.calls import NONE
 from tdx_env.state.discipline import ASK
@@ -74,14 +80,18 @@ def _wake_up(world: World, vcpu: int) -> None:
     wake_tasks(world)
     me["trip"] = Category.EXIT_ENTRY
     enter_run_loop(world, vcpu)
+    if world.run["n_pcpus"] > 0:
+        wake_on_cpu(world, vcpu)
 
 
 @inner
 def _back_from_user(world: World, actor: int) -> None:
-    """Handle USER_EXIT: a conversion begins, a fault is tried again, a build call repeated."""
+    """Handle USER_EXIT: a conversion begins, a fault is tried again, an ioctl repeated."""
     me = world.actors["row"][actor]
     book(world, actor, me["category"])
-    if not is_vcpu(me):
+    if me["kind"] == Task.PREFAULT:
+        begin_fault_pass(world, actor)
+    elif not is_vcpu(me):
         call_again(world, actor)
     elif me["exit"] == Exit.MAP_GPA:
         begin_chunk(world, actor)
@@ -112,10 +122,13 @@ def _booked(world: World, actor: int) -> None:
 
 @inner
 def _rescheduled(world: World, actor: int) -> None:
-    """Handle RESCHED: take mmu_lock again, behind those who wait."""
+    """Handle RESCHED: take mmu_lock again, behind those who wait; an export had none."""
+    me = world.actors["row"][actor]
     _booked(world, actor)
-    if world.actors["row"][actor]["purpose"] == Purpose.ZAP:
+    if me["purpose"] == Purpose.ZAP:
         request_for_zap(world, actor)
+    elif me["path"] == Path.EXPORT:
+        reissue(world, actor)
     elif request_mmu(world, actor, 1, Purpose.REISSUE):
         with_mmu_lock(world, actor)
 
@@ -191,6 +204,14 @@ def _handle_host(world: World, actor: int, state: int) -> None:
         pass_trigger(world, actor)
     elif state == State.HOLD_BLOCKED:
         end_hold(world, actor)
+    elif state == State.IRQ_SERVE:
+        interrupts_served(world, actor)
+    elif state == State.GUARD_WAIT:
+        with_guard(world, actor)
+    elif state == State.SRCU_WAIT:
+        zap_slot(world, actor)
+    elif state == State.VCPU_LOAD:
+        flush_on_old_cpu(world, actor)
 
 
 @inner
@@ -232,7 +253,7 @@ def finish(world: World) -> None:
         charge_cell(world, actor)
         end_stretch(world, actor)
     if run["end"] != End.FINISHED:
-        run["tail_cost"] = run["n_actors"] * max(0, run["time_cap"] - run["now"])
+        run["tail_cost"] = run["n_cpus"] * max(0, run["time_cap"] - run["now"])
 
 
 @inner

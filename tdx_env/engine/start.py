@@ -4,7 +4,9 @@ import numpy as np
 
 from tdx_env.guest.interrupts import device_gap
 from tdx_env.guest.items import begin_item, is_foreground
-from tdx_env.host.zap import start_task_item
+from tdx_env.host.cpus import put_on_cpu, queue_for_cpu
+from tdx_env.host.seamcalls import is_list_call
+from tdx_env.host.tasks import start_task_item
 from tdx_env.jit import inner
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import NEVER, Program, Spte, State, Task
@@ -12,7 +14,7 @@ from tdx_env.state.calls import MAX_STEPS, N_LEAVES, NONE, Delay, EntryState, Le
 from tdx_env.state.costs import N_COSTS, Cost
 from tdx_env.state.draws import draw, uniform
 from tdx_env.state.features import TRIES_UNIT
-from tdx_env.state.setup import N_BANDS, REST, Initial
+from tdx_env.state.setup import MAX_PCPUS, N_BANDS, REST, Initial
 from tdx_env.state.streams import Draw
 from tdx_env.state.world import World
 
@@ -73,6 +75,16 @@ def _cost_of(leaf: int) -> int:
         return Cost.WBINVD
     if leaf == Leaf.MR_EXTEND:
         return Cost.MR_EXTEND
+    if leaf == Leaf.EXPORT_UNBLOCKW:
+        return Cost.EXPORT_UNBLOCKW
+    if leaf == Leaf.VP_FLUSH:
+        return Cost.VP_FLUSH
+    if leaf == Leaf.VP_CREATE:
+        return Cost.VP_CREATE
+    if leaf == Leaf.VP_ADDCX:
+        return Cost.VP_ADDCX
+    if leaf == Leaf.VP_INIT:
+        return Cost.VP_INIT
     return NONE
 
 
@@ -92,6 +104,9 @@ def _set_delays(world: World) -> None:
         delays[Delay.ARMED_WALK] = costs[Cost.ARMED_WALK]
         delays[Delay.LEAVE] = costs[Cost.BARE] - costs[Cost.BARE] // 2
         delays[Delay.BODY] = 0
+        if is_list_call(leaf):  # for each entry of the list
+            is_block = leaf == Leaf.EXPORT_BLOCKW
+            delays[Delay.BODY] = costs[Cost.EXPORT_BLOCKW if is_block else Cost.EXPORT_MEM]
         total = _cost_of(leaf)
         if total == NONE:
             continue
@@ -149,8 +164,9 @@ def _draw_tasks(world: World) -> None:
         drawn[0] = _draw_size(world, first + 1, row["count_low"], row["count_high"])
         drawn[1] = _draw_size(world, first + 2, row["items_low"], row["items_high"])
         drawn[2] = actor
+        drawn[3] = _draw_size(world, first + 3, row["device_low"], row["device_high"])
         actor += drawn[0]
-        if row["kind"] == Task.BUILD:
+        if row["kind"] == Task.BUILD or row["kind"] == Task.INIT_VCPU:
             run["is_building"] = 1
     run["n_actors"] = actor
 
@@ -193,6 +209,49 @@ def _set_region(world: World, region: int, initial: int) -> None:
 
 
 @inner
+def _initial_of(world: World, area: int) -> int:
+    """Return what an area begins as, and charge what populating it has cost.
+
+    Source: D. Matlack, January 2023, and the PUCK call of December 2024: populate up front.
+    """
+    setup = world.setup
+    row = world.setup["areas"][area]
+    initial = row["initial"]
+    is_empty = initial == Initial.EMPTY or initial == Initial.FREE
+    if not (world.discipline["prepopulate"] and is_empty):
+        return initial
+    level = NONE
+    for group in range(setup["n_groups"]):
+        user = world.setup["groups"][group]
+        program = user["program"]
+        is_user = is_foreground(program) and user["area"] == area
+        level = max(level, user["level"]) if is_user else level
+    for task in range(setup["n_tasks"]):
+        user = world.setup["tasks"][task]
+        is_user = user["kind"] == Task.PREFAULT and user["area"] == area
+        level = max(level, user["level"]) if is_user else level
+    if level == NONE:
+        return initial
+    _charge_populating(world, row["n_regions"], level, initial == Initial.EMPTY)
+    return Initial.PENDING_2M if level == 1 else Initial.PENDING_4K
+
+
+@inner
+def _charge_populating(world: World, n_regions: int, level: int, lacks_tables: int) -> None:
+    """Charge what adding an area's pages has cost before the TD ran."""
+    run = world.run
+    costs = run["costs"]
+    each = costs[Cost.FAULT_SOFTWARE] + costs[Cost.FAULT_LOCKED]
+    each += costs[Cost.PAGE_AUG_2M if level == 1 else Cost.PAGE_AUG]
+    n_units = n_regions if level == 1 else n_regions << run["page_shift"]
+    cycles = n_units * each
+    if level == 0 and lacks_tables:
+        cycles += n_regions * costs[Cost.SEPT_ADD]
+    run["populate_cycles"] += cycles
+    run["overhead"] += cycles
+
+
+@inner
 def _lay_out_memory(world: World) -> None:
     """Give every S-EPT entry its first state."""
     run = world.run
@@ -201,15 +260,16 @@ def _lay_out_memory(world: World) -> None:
     has_tables = False
     for area in range(setup["n_areas"]):
         n_regions += world.setup["areas"][area]["n_regions"]
-        has_tables = has_tables or world.setup["areas"][area]["initial"] != Initial.EMPTY
     run["page_shift"] = setup["page_shift"]
     run["first_pd"] = n_regions << setup["page_shift"]
     run["first_l2"] = run["first_pd"] + n_regions
     run["first_l3"] = run["first_l2"] + ((n_regions + 511) >> 9)
     for area in range(setup["n_areas"]):
         row = world.setup["areas"][area]
+        initial = _initial_of(world, area)
+        has_tables = has_tables or initial != Initial.EMPTY
         for region in range(row["first_region"], row["first_region"] + row["n_regions"]):
-            _set_region(world, region, row["initial"])
+            _set_region(world, region, initial)
     state, spte = EntryState.FREE, Spte.ABSENT
     if has_tables:
         state, spte = EntryState.NL_MAPPED, Spte.PRESENT
@@ -236,6 +296,9 @@ def _clear_actor(world: World, actor: int) -> None:
     me["queue_next"] = NONE
     me["next_kicker"] = NONE
     me["program"] = NONE
+    me["kind"] = NONE
+    me["batch_end"] = NONE
+    me["cpu"] = NONE
     world.actors["due"][actor] = NEVER
 
 
@@ -245,6 +308,9 @@ def _start_interrupts(world: World, vcpu: int) -> None:
     run = world.run
     me = world.actors["row"][vcpu]
     drawn = run["group_drawn"][me["group"]]
+    me["tick_period"] = drawn[2]
+    me["device_gap"] = drawn[3]
+    me["signal_every"] = world.setup["groups"][me["group"]]["signal_every"]
     if drawn[2] > 0:
         me["tick_at"] = uniform(0, drawn[2] - 1, draw(run["seed"], Draw.PHASE, vcpu, 0, 0))
     if drawn[3] > 0:
@@ -271,6 +337,19 @@ def _start_vcpu(world: World, vcpu: int) -> None:
         me["category"] = Category.EXIT_ENTRY
         bits = draw(run["seed"], Draw.PHASE, vcpu, 1, 0)
         world.actors["due"][vcpu] = uniform(0, _FIRST_ENTRY_SPREAD, bits)
+        if run["n_pcpus"] > 0:
+            _find_cpu(world, vcpu)
+
+
+@inner
+def _find_cpu(world: World, vcpu: int) -> None:
+    """Give a thread that is ready to run the next CPU, as long as there is one."""
+    run = world.run
+    for cpu in range(run["n_pcpus"]):
+        if run["cpu_thread"][cpu] == NONE:
+            put_on_cpu(world, vcpu, cpu)
+            return
+    queue_for_cpu(world, vcpu)
 
 
 @inner
@@ -286,6 +365,7 @@ def _start_vcpus(world: World) -> None:
             me["group"] = group
             me["member"] = member
             me["program"] = program
+            me["socket"] = vcpu * max(1, world.setup["n_sockets"]) // run["n_vcpus"]
             me["items"] = drawn[1]
             if is_foreground(program):
                 run["work_total"] += drawn[1]
@@ -302,7 +382,11 @@ def _start_tasks(world: World) -> None:
             me = world.actors["row"][drawn[2] + member]
             me["group"] = task
             me["member"] = member
+            me["kind"] = world.setup["tasks"][task]["kind"]
             me["items"] = drawn[1]
+            me["device_gap"] = drawn[3]
+            if drawn[3] > 0:
+                me["device_at"] = device_gap(world, drawn[2] + member, 0)
             run["work_total"] += drawn[1]
             start_task_item(world, drawn[2] + member)
 
@@ -324,6 +408,14 @@ def _set_scalars(world: World) -> None:
     run["seamcall_first"] = NONE
     run["seamcall_last"] = NONE
     run["first_kicker"] = NONE
+    run["guard_owner"] = NONE
+    run["guard_first"] = NONE
+    run["guard_last"] = NONE
+    run["srcu_actor"] = NONE
+    run["run_first"] = NONE
+    run["run_last"] = NONE
+    for cpu in range(MAX_PCPUS):
+        run["cpu_thread"][cpu] = NONE
     run["stall_cycles"] = setup["stall_cycles"]
     run["time_cap"] = setup["time_cap"]
     run["kick_send_target"] = _FIRST_KICK_SEND
@@ -353,8 +445,12 @@ def start(world: World, seed: np.uint64) -> None:
         run["costs"][cost] = _draw_cost(world, cost)
     _set_delays(world)
     run["n_vcpus"] = _draw_size(world, 0, setup["n_vcpus_low"], setup["n_vcpus_high"])
+    n_pcpus = _draw_size(world, 1, setup["n_pcpus_low"], setup["n_pcpus_high"])
+    run["n_pcpus"] = min(n_pcpus, run["n_vcpus"])
     _draw_groups(world)
     _draw_tasks(world)
+    n_pcpus = run["n_pcpus"] if run["n_pcpus"] > 0 else run["n_vcpus"]
+    run["n_cpus"] = n_pcpus + run["n_actors"] - run["n_vcpus"]
     _lay_out_memory(world)
     for actor in range(run["capacity"]):
         _clear_actor(world, actor)

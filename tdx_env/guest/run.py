@@ -12,7 +12,8 @@ from tdx_env.guest.items import (
 from tdx_env.guest.tdcalls import start_tdcall
 from tdx_env.guest.walk import walk_end
 from tdx_env.jit import inner
-from tdx_env.module.sept import is_acceptable, is_guest_accessible
+from tdx_env.module.sept import is_acceptable
+from tdx_env.module.zero_step import still_faults
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import Exit, Phase, Program, State
 from tdx_env.state.booking import book
@@ -44,12 +45,12 @@ def _compute(world: World, actor: int) -> None:
 
 @inner
 def _touch(world: World, actor: int) -> None:
-    """Access the item's page: copy it, take a #VE, or fault."""
+    """Write to the item's page, take a #VE, or fault."""
     run = world.run
     me = world.actors["row"][actor]
     end = walk_end(world, entry_of_item(world, actor))
     state = world.entries["row"][end]["state"]
-    if is_guest_accessible(state):
+    if not still_faults(state):
         _run_until_disturbed(world, actor, State.TOUCH)
         return
     if is_acceptable(state) and not world.setup["sept_ve_disable"]:

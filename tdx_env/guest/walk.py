@@ -37,6 +37,16 @@ def ancestor(run: np.void, entry: int, level: int) -> int:
 
 
 @inner
+def is_leaf_state(state: int) -> bool:
+    """Say whether an entry above level 0 maps a page itself."""
+    return bool(
+        state != EntryState.FREE
+        and state != EntryState.NL_MAPPED
+        and state != EntryState.NL_BLOCKED
+    )
+
+
+@inner
 def walk_end(world: World, entry: int) -> int:
     """Return where a walk to an entry ends: at the first one on the way that is not NL_MAPPED."""
     run = world.run

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from tdx_env.guest.interrupts import next_interrupt
+from tdx_env.guest.interrupts import next_interrupt, pass_interrupts
 from tdx_env.guest.walk import level_of
+from tdx_env.host.build import return_to_user
 from tdx_env.host.chains import (
     OTHER,
     after_synthetic_exit,
@@ -16,8 +17,7 @@ from tdx_env.host.chains import (
 from tdx_env.host.fault import give_up
 from tdx_env.host.kick import begin_kick, leave_guest_mode, release_gate
 from tdx_env.host.mmu_lock import release_mmu, release_seamcall_lock, request_mmu
-from tdx_env.host.seamcalls import new_call
-from tdx_env.host.zap import is_vcpu
+from tdx_env.host.tasks import is_vcpu
 from tdx_env.jit import inner
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import Kick, Path, Purpose, State
@@ -50,6 +50,8 @@ def seamcall_returned(world: World, actor: int) -> None:
         after_synthetic_exit(world, actor)
     elif outcome == Outcome.GPA_RANGE_ALREADY_BLOCKED:
         succeed(world, actor)
+    elif _was_interrupted(outcome):
+        _on_interrupted(world, actor)
     else:
         kill(world, actor, me["leaf"], outcome)
 
@@ -73,31 +75,55 @@ def _on_busy(world: World, actor: int) -> None:
     is_foreign = rules["tree_only"][leaf] and me["operand"] != _SEPT_TREE
     if is_foreign or me["issues"] >= rules["max_issues"][leaf]:
         _exhaust(world, actor)
-        return
-    run["n_decisions"] += 1
-    run["decision_actor"] = actor
-    _fill_mask(world, actor)
-    _fill_features(world, actor)
+    else:
+        _ask(world, actor, me["path"])
 
 
 @inner
-def _fill_mask(world: World, actor: int) -> None:
+def _was_interrupted(outcome: int) -> bool:
+    """Say whether a call came back because an interrupt was pending."""
+    return bool(outcome == Outcome.INTERRUPTED or outcome == Outcome.INTERRUPTED_RESUMABLE)
+
+
+@inner
+def _on_interrupted(world: World, actor: int) -> None:
+    """Ask how to go on with a call that an interrupt has ended, or give up on it."""
+    me = world.actors["row"][actor]
+    world.run["n_interrupted"] += 1
+    me["interrupts"] += 1
+    if me["interrupts"] > world.discipline["max_interrupted"]:
+        kill(world, actor, me["leaf"], me["outcome"])
+    else:
+        _ask(world, actor, Path.INTERRUPTED)
+
+
+@inner
+def _ask(world: World, actor: int, path: int) -> None:
+    """Ask for a decision."""
+    run = world.run
+    run["n_decisions"] += 1
+    run["decision_actor"] = actor
+    _fill_mask(world, path)
+    _fill_features(world, actor, path)
+
+
+@inner
+def _fill_mask(world: World, path: int) -> None:
     """Note which actions are allowed."""
     run = world.run
-    path = world.actors["row"][actor]["path"]
     run["mask"][Action.RETRY] = 1
-    run["mask"][Action.KICK] = path != Path.BUILD
+    run["mask"][Action.KICK] = path != Path.BUILD and path != Path.INTERRUPTED
     run["mask"][Action.YIELD] = path != Path.ZAP or world.discipline["zap_yield"] != 0
 
 
 @inner
-def _fill_features(world: World, actor: int) -> None:
+def _fill_features(world: World, actor: int, path: int) -> None:
     """Note what the host can know at this decision."""
     run = world.run
     me = world.actors["row"][actor]
     f = run["features"]
     now = run["now"]
-    f[Feature.PATH] = me["path"]
+    f[Feature.PATH] = path
     f[Feature.LEAF] = me["leaf"]
     f[Feature.OPERAND] = me["operand"]
     f[Feature.LEVEL] = 0
@@ -164,7 +190,7 @@ def _trace_decision(world: World, actor: int) -> None:
     row = world.decisions["decision"][place]
     row[0] = run["now"]
     row[1] = actor
-    row[2] = me["path"]
+    row[2] = run["features"][Feature.PATH]
     row[3] = me["leaf"]
     row[4] = me["operand"]
     row[5] = me["entry"]
@@ -178,12 +204,36 @@ def act(world: World, actor: int) -> None:
     """Handle DECIDED: carry out the decision."""
     me = world.actors["row"][actor]
     book(world, actor, me["category"])
-    if me["action"] == Action.RETRY:
+    if _was_interrupted(me["outcome"]):
+        _serve_interrupts(world, actor)
+    elif me["action"] == Action.RETRY:
         reissue(world, actor)
     elif me["action"] == Action.KICK:
         _kick(world, actor, 0)
     else:
         _yield(world, actor)
+
+
+@inner
+def _serve_interrupts(world: World, actor: int) -> None:
+    """Let the interrupts be served that ended the call; YIELD opens a window for more."""
+    run = world.run
+    me = world.actors["row"][actor]
+    cycles = run["costs"][Cost.IRQ_HANDLER]
+    me["state"] = State.IRQ_SERVE
+    me["category"] = Category.HOST_IRQ
+    if me["action"] == Action.YIELD:
+        me["category"] = Category.YIELD
+        cycles += run["costs"][Cost.IRQ_WINDOW]
+    world.actors["due"][actor] = run["now"] + cycles
+
+
+@inner
+def interrupts_served(world: World, actor: int) -> None:
+    """Handle IRQ_SERVE: issue the call again."""
+    book(world, actor, world.actors["row"][actor]["category"])
+    pass_interrupts(world, actor)
+    reissue(world, actor)
 
 
 @inner
@@ -203,10 +253,10 @@ def _yield(world: World, actor: int) -> None:
     rules = world.discipline
     if me["path"] == Path.FAULT:
         give_up(world, actor, rules["fault_yield"] == FaultYield.REENTER)
-    elif me["path"] == Path.ZAP:
-        _yield_zap(world, actor)
+    elif me["path"] == Path.ZAP or me["path"] == Path.EXPORT:
+        _yield_locks(world, actor)
     elif me["path"] == Path.BUILD:
-        _return_to_user(world, actor)
+        return_to_user(world, actor)
     else:
         leave_guest_mode(world, actor)
         me["leaf"] = NONE
@@ -218,10 +268,10 @@ def _yield(world: World, actor: int) -> None:
 
 
 @inner
-def _yield_zap(world: World, actor: int) -> None:
-    """Drop every lock in the middle of a zap and reschedule.
+def _yield_locks(world: World, actor: int) -> None:
+    """Drop every lock in the middle of a zap or an export and reschedule.
 
-    # MODEL: the SPTE stays FROZEN meanwhile; KVM as it is can't give up here.
+    # MODEL: a zap's SPTE stays FROZEN meanwhile; KVM as it is can't give up here.
     """
     run = world.run
     me = world.actors["row"][actor]
@@ -232,23 +282,6 @@ def _yield_zap(world: World, actor: int) -> None:
     me["purpose"] = Purpose.REISSUE
     me["category"] = Category.YIELD
     world.actors["due"][actor] = run["now"] + run["costs"][Cost.RESCHED]
-
-
-@inner
-def _return_to_user(world: World, actor: int) -> None:
-    """Return -EAGAIN to user space, which calls again."""
-    run = world.run
-    me = world.actors["row"][actor]
-    me["state"] = State.USER_EXIT
-    me["category"] = Category.YIELD
-    world.actors["due"][actor] = run["now"] + run["costs"][Cost.USER_EXIT]
-
-
-@inner
-def call_again(world: World, actor: int) -> None:
-    """User space calls again: the SEAMCALL is a new one."""
-    me = world.actors["row"][actor]
-    new_call(world, actor, me["leaf"], me["entry"])
 
 
 @inner

@@ -4,18 +4,42 @@ import numpy as np
 
 from tdx_env.guest.interrupts import pass_interrupts
 from tdx_env.guest.run import continue_guest
+from tdx_env.host.build import (
+    begin_ioctl,
+    build_with_guard,
+    call_with_guard,
+    page_added,
+    page_measured,
+    vcpu_built_on,
+)
+from tdx_env.host.cpus import give_cpu_on
 from tdx_env.host.enter import enter_run_loop, is_repeat, pass_gate
-from tdx_env.host.fault import begin_fault_pass, resolve, start_walk, walk
+from tdx_env.host.export import begin_export, begin_list, list_exported, writes_blocked
+from tdx_env.host.fault import (
+    begin_fault_pass,
+    prefault_next,
+    resolve,
+    split_with_lock,
+    start_walk,
+    walk,
+    walk_with_lock,
+)
+from tdx_env.host.guard import request_guard
 from tdx_env.host.kick import begin_kick, leave_guest_mode, note_kick_over, release_gate
 from tdx_env.host.mmu_lock import release_mmu, release_seamcall_lock
-from tdx_env.host.seamcalls import is_sept_call, issue, lock_and_issue, new_call, release
+from tdx_env.host.restore import begin_restore, block_for_a_while, keep_blocked, restored
+from tdx_env.host.run_loop import leaves_run_loop
+from tdx_env.host.seamcalls import issue, lock_and_issue, new_call, release
+from tdx_env.host.slots import delete_with_lock
+from tdx_env.host.split import end_split
+from tdx_env.host.srcu import srcu_quiescent
+from tdx_env.host.tasks import is_vcpu, set_cursor
 from tdx_env.host.zap import (
-    block_for_a_while,
-    build_on,
+    begin_chunk,
     clear_page,
-    is_vcpu,
-    keep_blocked,
-    restored,
+    next_page,
+    page_blocked,
+    remove_page,
     zap_with_lock,
 )
 from tdx_env.jit import inner
@@ -24,11 +48,10 @@ from tdx_env.state.actors import Exit, Kick, Path, Purpose, Spte, State, Task
 from tdx_env.state.booking import begin_operation, book, charge_cell
 from tdx_env.state.calls import NONE, Leaf, Lock, Outcome
 from tdx_env.state.costs import Cost
-from tdx_env.state.discipline import GateScope, SeamcallLock
+from tdx_env.state.discipline import GateScope, KickFlagged, SeamcallLock, TrackKick
 from tdx_env.state.features import EWMA_SHIFT, TRIES_UNIT
 from tdx_env.state.world import End, World
 
-EXTENDS_PER_PAGE = 16  # MR.EXTEND measures 256 bytes
 TREE, ENTRY, EPOCH, OTHER = 0, 1, 2, -1  # operand classes of the averages
 _SEPT_TREE = 146
 _TD_EPOCH = 169
@@ -70,7 +93,7 @@ def reissue(world: World, actor: int) -> None:
         me["state"] = State.RUN_LOOP
         me["category"] = Category.SEAMCALL_BUSY
         world.actors["due"][actor] = run["now"] + run["costs"][Cost.IRQ_WINDOW]
-    elif rules["seamcall_lock"] != SeamcallLock.NEVER and is_sept_call(me["leaf"]):
+    elif rules["seamcall_lock"] != SeamcallLock.NEVER:
         lock_and_issue(world, actor)
     else:
         issue(world, actor)
@@ -94,6 +117,43 @@ def with_mmu_lock(world: World, actor: int) -> None:
         block_for_a_while(world, actor)
     elif purpose == Purpose.UNBLOCK:
         new_call(world, actor, Leaf.MEM_RANGE_UNBLOCK, me["entry"])
+    elif purpose == Purpose.SPLIT:
+        split_with_lock(world, actor)
+
+
+@inner
+def with_guard(world: World, task: int) -> None:
+    """Handle GUARD_WAIT: go on with slots_lock or the build guard in hand."""
+    me = world.actors["row"][task]
+    book(world, task, me["category"])
+    if me["purpose"] == Purpose.CALL_AGAIN:
+        call_with_guard(world, task)
+    elif me["kind"] == Task.SLOT_DELETE:
+        delete_with_lock(world, task)
+    else:
+        build_with_guard(world, task)
+
+
+@inner
+def begin_task_item(world: World, task: int) -> None:
+    """Handle THINK: do what the host task does."""
+    me = world.actors["row"][task]
+    book(world, task, me["category"])
+    kind = me["kind"]
+    if kind == Task.ZAP:
+        begin_chunk(world, task)
+    elif kind == Task.BLOCK_RESTORE:
+        begin_restore(world, task)
+    elif kind == Task.EXPORT:
+        begin_export(world, task)
+    elif kind == Task.PREFAULT:
+        set_cursor(world, task)
+        prefault_next(world, task)
+    elif kind == Task.SLOT_DELETE:
+        if request_guard(world, task, Purpose.BEGIN):
+            delete_with_lock(world, task)
+    else:
+        begin_ioctl(world, task)
 
 
 @inner
@@ -111,14 +171,28 @@ def after_kick(world: World, actor: int) -> None:
     purpose = me["purpose"]
     if purpose == Purpose.REISSUE:
         reissue(world, actor)
-    elif purpose == Purpose.REMOVE:
-        new_call(world, actor, Leaf.MEM_PAGE_REMOVE, me["entry"])
     elif purpose == Purpose.BLOCK:
         new_call(world, actor, Leaf.MEM_RANGE_BLOCK, me["entry"])
     elif purpose == Purpose.AUG:
         new_call(world, actor, Leaf.MEM_PAGE_AUG, me["entry"])
+    elif purpose == Purpose.TRACK:
+        new_call(world, actor, Leaf.MEM_TRACK, me["entry"])
+    else:
+        _go_on_tracked(world, actor, purpose)
+
+
+@inner
+def _go_on_tracked(world: World, actor: int, purpose: int) -> None:
+    """Go on when TRACK is done and every vCPU has been out of the guest."""
+    me = world.actors["row"][actor]
+    if purpose == Purpose.REMOVE:
+        remove_page(world, actor)
+    elif purpose == Purpose.DEMOTE:
+        new_call(world, actor, Leaf.MEM_PAGE_DEMOTE, me["entry"])
     elif purpose == Purpose.UNBLOCK:
         keep_blocked(world, actor)
+    elif purpose == Purpose.EXPORT:
+        begin_list(world, actor, Leaf.EXPORT_MEM)
 
 
 @inner
@@ -138,7 +212,10 @@ def enter_guest(world: World, vcpu: int) -> None:
 @inner
 def try_enter(world: World, vcpu: int) -> None:
     """Handle RUN_LOOP and GATED: check the gate, issue VP.ENTER."""
-    book(world, vcpu, world.actors["row"][vcpu]["category"])
+    me = world.actors["row"][vcpu]
+    book(world, vcpu, me["category"])
+    if me["state"] == State.RUN_LOOP and leaves_run_loop(world, vcpu):
+        return
     if not pass_gate(world, vcpu):
         return
     if is_repeat(world, vcpu):
@@ -149,15 +226,39 @@ def try_enter(world: World, vcpu: int) -> None:
 
 @inner
 def _after_track(world: World, actor: int) -> None:
-    """TRACK has succeeded: kick every vCPU, whatever the discipline.
+    """TRACK has succeeded: kick every vCPU, whatever the discipline, unless that is done.
 
     Source: Linux 6.16, tdx.c, tdx_track.
     """
     me = world.actors["row"][actor]
     purpose = Purpose.REMOVE
-    if not is_vcpu(me) and world.setup["tasks"][me["group"]]["kind"] == Task.BLOCK_RESTORE:
+    if me["is_splitting"]:
+        purpose = Purpose.DEMOTE
+    elif me["kind"] == Task.BLOCK_RESTORE:
         purpose = Purpose.UNBLOCK
-    begin_kick(world, actor, purpose, Kick.TRACK, 0)
+    elif me["kind"] == Task.EXPORT:
+        purpose = Purpose.EXPORT
+    if world.discipline["track_kick"] == TrackKick.AFTER or me["kind"] == Task.EXPORT:
+        begin_kick(world, actor, purpose, Kick.TRACK, 0)
+        return
+    if not world.discipline["gate_first"]:
+        release_gate(world, actor)
+    _go_on_tracked(world, actor, purpose)
+
+
+@inner
+def _after_demote(world: World, actor: int) -> None:
+    """The mapping is split: zap on, or look up the page that the fault is about."""
+    me = world.actors["row"][actor]
+    end_split(world, actor)
+    if is_vcpu(me) and me["exit"] == Exit.EPT_VIOLATION:
+        release_mmu(world, actor)
+        me["path"] = Path.FAULT
+        begin_operation(world, actor)
+        walk_with_lock(world, actor)
+        return
+    me["zapped"] += 1
+    next_page(world, actor)
 
 
 @inner
@@ -170,11 +271,11 @@ def go_on(world: World, actor: int) -> None:
     elif leaf == Leaf.MEM_SEPT_ADD:
         world.entries["row"][me["entry"]]["spte"] = Spte.PRESENT
         walk(world, actor)
-    elif leaf == Leaf.MEM_PAGE_AUG:
+    elif leaf == Leaf.MEM_PAGE_AUG or leaf == Leaf.EXPORT_UNBLOCKW:
         world.entries["row"][me["entry"]]["spte"] = Spte.PRESENT
         resolve(world, actor)
     elif leaf == Leaf.MEM_RANGE_BLOCK:
-        new_call(world, actor, Leaf.MEM_TRACK, me["entry"])
+        page_blocked(world, actor)
     elif leaf == Leaf.MEM_TRACK:
         _after_track(world, actor)
     elif leaf == Leaf.MEM_PAGE_REMOVE:
@@ -184,17 +285,35 @@ def go_on(world: World, actor: int) -> None:
         clear_page(world, actor)
     elif leaf == Leaf.MEM_RANGE_UNBLOCK:
         restored(world, actor)
+    elif leaf == Leaf.MEM_PAGE_DEMOTE:
+        _after_demote(world, actor)
+    elif leaf == Leaf.VP_FLUSH:
+        enter_run_loop(world, actor)
+    else:
+        _go_on_task(world, actor, leaf)
+
+
+@inner
+def _go_on_task(world: World, task: int, leaf: int) -> None:
+    """Go on in the chain of an export or a build."""
+    if leaf == Leaf.EXPORT_BLOCKW:
+        writes_blocked(world, task)
+    elif leaf == Leaf.EXPORT_MEM:
+        list_exported(world, task)
     elif leaf == Leaf.MEM_PAGE_ADD:
-        me["extends"] = EXTENDS_PER_PAGE
-        new_call(world, actor, Leaf.MR_EXTEND, me["entry"])
+        page_added(world, task)
     elif leaf == Leaf.MR_EXTEND:
-        build_on(world, actor)
+        page_measured(world, task)
+    else:
+        vcpu_built_on(world, task)
 
 
 @inner
 def _keeps_gate(world: World, me: np.void) -> bool:
     """Say whether the actor's gate outlasts the call it was taken for."""
     rules = world.discipline
+    if me["path"] == Path.EXPORT:
+        return False
     is_first = rules["gate_first"] != 0 and me["path"] == Path.ZAP
     return bool(is_first or rules["gate_scope"] == GateScope.PAGE)
 
@@ -244,7 +363,11 @@ def leave_guest(world: World, vcpu: int) -> None:
         me["state"] = State.HALTED
         me["category"] = Category.IDLE
         world.actors["due"][vcpu] = min(me["tick_at"], me["device_at"])
+        srcu_quiescent(world, vcpu)
+        if run["n_pcpus"] > 0:
+            give_cpu_on(world, me["cpu"])
     elif reason == Exit.MAP_GPA:
+        srcu_quiescent(world, vcpu)
         me["state"] = State.USER_EXIT
         me["category"] = Category.HOST_WORK
         world.actors["due"][vcpu] = run["now"] + run["costs"][Cost.USER_EXIT]
@@ -261,6 +384,8 @@ def after_synthetic_exit(world: World, vcpu: int) -> None:
     me["synthetic"] = 1
     me["accept_fault"] = 0
     me["exit"] = Exit.EPT_VIOLATION
+    if world.discipline["kick_flagged"] == KickFlagged.ZERO_STEP:
+        me["flagged"] = 1
     release_gate(world, vcpu)
     begin_operation(world, vcpu)
     begin_fault_pass(world, vcpu)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from tdx_env.state.calls import Leaf
+from tdx_env.state.calls import LAST_SEAMCALL, Leaf
 from tdx_env.state.discipline import (
     DISCIPLINE,
     UNLIMITED,
@@ -16,17 +16,22 @@ from tdx_env.state.discipline import (
     Exhaustion,
     FaultYield,
     GateScope,
+    KickFlagged,
     OnFrozen,
     SeamcallLock,
+    SplitCheck,
+    TrackKick,
 )
+from tdx_env.state.setup import PAGES_PER_2M
 
 DEFAULT_KEY = "default"
-HOST_LEAVES = tuple(leaf.name for leaf in Leaf if leaf <= Leaf.MR_EXTEND)
+HOST_LEAVES = tuple(leaf.name for leaf in Leaf if leaf <= LAST_SEAMCALL)
 DECISION_CYCLES = {"counter": 10, "tree": 50, "network": 3000}
 """What one decision takes, by kind of policy [cycles]. Source: guess."""
 
 _PER_LEAF = ("max_issues", "on_exhaustion", "tree_only")
 _Limit = Annotated[int, Field(ge=1, lt=UNLIMITED)] | Literal["unlimited"]
+_Interruptions = Annotated[int, Field(ge=0, lt=UNLIMITED)] | Literal["unlimited"]
 _Exhaustion = Literal["kill", "reenter", "local_retry", "user_error", "gated_kick", "swallow"]
 
 
@@ -52,10 +57,12 @@ class Discipline(BaseModel):
     ``tree_only`` are tables: a mapping from the name of a leaf to its value, where ``default``
     stands for all that are not named; a lone value stands for all leaves. The defaults of the
     fields are the discipline that agents get unless they name one: everything in it is possible
-    in KVM as it is.
+    in KVM as it is, Linux 6.19. So a fault in a dying memslot leaves KVM (since 6.18), ioctls that
+    build the TD exclude each other (since 6.19), and a fault looks for a mapping to split before it
+    takes mmu_lock for write.
 
     Source:
-        docs/model.md, sections 4 to 6; the rows that differ are in `agents.catalogue`.
+        docs/model.md, sections 4 to 6, 8 and 10; the rows that differ are in `agents.catalogue`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -75,8 +82,11 @@ class Discipline(BaseModel):
         description="any operand but SEPT_TREE is exhaustion at once. Source: the retry wrapper of "
         "the series v8 to v19, which compares with TDX_ERROR_SEPT_BUSY",
     )
-    seamcall_lock: Literal["never", "always", "after_busy"] = Field(
-        default="never", description="a per-VM spinlock round the S-EPT SEAMCALLs"
+    seamcall_lock: Literal["never", "always", "after_busy", "mirror"] = Field(
+        default="never",
+        description="a per-VM lock round the S-EPT SEAMCALLs: none, a spinlock, one taken after "
+        "the first busy reply, or a rwlock held as the module holds its tree lock. Source: Isaku "
+        "Yamahata, 7 Aug 2022; Paolo Bonzini, 10 Sep 2024; Yan Zhao, 22 May 2025",
     )
     gate_scope: Literal["nothing", "call", "page"] = Field(
         default="call",
@@ -103,8 +113,56 @@ class Discipline(BaseModel):
     zap_yield: bool = Field(
         default=False, description="YIELD is allowed in the zap path, which needs a KVM change"
     )
-    kick_flagged: bool = Field(
-        default=False, description="a fault after a tree-busy VP.ENTER kicks before AUG"
+    kick_flagged: Literal["never", "busy", "zero_step"] = Field(
+        default="never",
+        description="a vCPU's next fault kicks before AUG: after a tree-busy VP.ENTER, or after a "
+        "synthetic exit too. Source: Sean Christopherson, 9 and 10 Sep 2024",
+    )
+    track_kick: Literal["after", "before"] = Field(
+        default="after",
+        description="TRACK's unconditional kick follows it, or comes first and gates it. Source: "
+        "Linux 6.16, tdx_track; Isaku Yamahata, series v19, tdh_mem_track",
+    )
+    track_batch: int = Field(
+        default=1,
+        ge=1,
+        le=PAGES_PER_2M,
+        description="pages that are blocked before one TRACK [pages]; above 1 it needs a KVM "
+        "change. Source: KVM tracks each page; batches are a proposal of this project",
+    )
+    prepopulate: bool = Field(
+        default=False,
+        description="all private memory is there before the TD runs, which needs a KVM change. "
+        "Source: David Matlack, Jan 2023; rejected on the call that was reported on 17 Dec 2024",
+    )
+    leaves_dying_slot: bool = Field(
+        default=True,
+        description="a fault in a memslot that is being deleted isn't retried in KVM. Source: "
+        "Linux 6.18, commits 2bc2694fe20b and 3ccbf6f47098",
+    )
+    build_guard: bool = Field(
+        default=True,
+        description="ioctls that build the TD exclude each other. Source: Linux 6.19, "
+        "tdx_vm_state_guard",
+    )
+    split_check: Literal["flag", "locked"] = Field(
+        default="flag",
+        description="a fault that asks for 4K takes mmu_lock for write if a 2M mapping is in the "
+        "way, or always, to look under the lock. Source: Yan Zhao, 2 Jul 2025",
+    )
+    split_read: bool = Field(
+        default=False,
+        description="a fault splits under mmu_lock for read. Source: Yan Zhao, 22 May 2025",
+    )
+    irqs_off: bool = Field(
+        default=False,
+        description="SEAMCALLs that an interrupt may end are issued with interrupts off. Source: "
+        "Rick Edgecombe, 14 May 2025",
+    )
+    max_interrupted: _Interruptions = Field(
+        default="unlimited",
+        description="interruptions of one SEAMCALL that are borne, or unlimited; one more is "
+        "KVM_BUG_ON. Source: Linux 6.16, TDX_SEAMCALL_RETRIES",
     )
     enter_irqs_off: bool = Field(
         default=False, description="RETRY of VP.ENTER keeps interrupts off (bug B8)"
@@ -133,8 +191,12 @@ class Discipline(BaseModel):
 
     def limit(self, leaf: Leaf) -> int:
         """Return how often a SEAMCALL may be issued, the first time included."""
-        value = _of_leaf(self.max_issues, leaf)
-        return UNLIMITED if value == "unlimited" else int(value)
+        return _count(_of_leaf(self.max_issues, leaf))
+
+    @property
+    def needs_kvm_change(self) -> bool:
+        """Whether KVM would have to be restructured for it, not only get another rule."""
+        return self.zap_yield or self.track_batch > 1 or self.prepopulate
 
     def exhaustion(self, leaf: Leaf) -> Exhaustion:
         """Return what happens when a SEAMCALL was busy that often."""
@@ -152,6 +214,7 @@ class Discipline(BaseModel):
             row[name] = members[getattr(self, name).upper()]
         for name in _NUMBERS:
             row[name] = getattr(self, name)
+        row["max_interrupted"] = _count(self.max_interrupted)
         return record
 
 
@@ -161,15 +224,28 @@ _NAMED: dict[str, type[IntEnum]] = {
     "on_frozen": OnFrozen,
     "fault_yield": FaultYield,
     "enter_yield": EnterYield,
+    "kick_flagged": KickFlagged,
+    "track_kick": TrackKick,
+    "split_check": SplitCheck,
 }
 _NUMBERS = (
     "gate_first",
     "walks_again",
     "zap_yield",
-    "kick_flagged",
+    "track_batch",
+    "prepopulate",
+    "leaves_dying_slot",
+    "build_guard",
+    "split_read",
+    "irqs_off",
     "enter_irqs_off",
     "decision_cycles",
 )
+
+
+def _count(value: int | str) -> int:
+    """Return a limit as the simulator reads it."""
+    return UNLIMITED if value == "unlimited" else int(value)
 
 
 def _of_leaf(table: Mapping[str, Any], leaf: Leaf) -> Any:

@@ -1,5 +1,6 @@
 """The way back into the guest: KVM's run loop, the gate, VP.ENTER."""
 
+from tdx_env.host.srcu import srcu_quiescent
 from tdx_env.jit import inner
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import NEVER, Path, State
@@ -25,6 +26,7 @@ def pass_gate(world: World, vcpu: int) -> bool:
     """Check the gate; past it the vCPU is in IN_GUEST_MODE. A closed gate keeps it waiting."""
     run = world.run
     me = world.actors["row"][vcpu]
+    srcu_quiescent(world, vcpu)
     if run["gate_count"] > 0 and not me["has_gate"]:
         me["state"] = State.GATED
         me["category"] = Category.GATED

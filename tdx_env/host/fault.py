@@ -1,5 +1,7 @@
 """The fault path: a private page is missing, KVM walks its mirror and asks the module to add it.
 
+A prefault ioctl (KVM_PRE_FAULT_MEMORY) goes the same way on a host task's thread, page by page.
+
 Source: Linux arch/x86/kvm/vmx/tdx.c, tdx_handle_ept_violation; arch/x86/kvm/mmu/tdp_mmu.c,
 kvm_tdp_mmu_map (6.16).
 """
@@ -7,18 +9,22 @@ kvm_tdp_mmu_map (6.16).
 import numpy as np
 
 from tdx_env.guest.interrupts import next_interrupt
-from tdx_env.guest.walk import ancestor, level_of
+from tdx_env.guest.walk import ancestor, is_leaf_state, level_of
 from tdx_env.host.enter import enter_run_loop
 from tdx_env.host.kick import begin_kick, release_gate
 from tdx_env.host.mmu_lock import release_mmu, release_seamcall_lock, request_mmu
 from tdx_env.host.seamcalls import new_call
+from tdx_env.host.split import begin_split, is_frozen, is_split_needed
+from tdx_env.host.srcu import srcu_quiescent
+from tdx_env.host.tasks import entry_at, finish_task_item, is_vcpu
 from tdx_env.jit import inner
+from tdx_env.module.sept import is_write_blocked
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import Exit, Kick, Path, Purge, Purpose, Spte, State
-from tdx_env.state.booking import book, end_operation
-from tdx_env.state.calls import NONE, EntryState, Leaf
+from tdx_env.state.booking import begin_operation, book, end_operation
+from tdx_env.state.calls import NONE, Leaf
 from tdx_env.state.costs import Cost
-from tdx_env.state.discipline import FaultYield, OnFrozen
+from tdx_env.state.discipline import FaultYield, OnFrozen, SplitCheck
 from tdx_env.state.world import Operation, World
 
 
@@ -43,22 +49,125 @@ def begin_fault_pass(world: World, vcpu: int) -> None:
 
 
 @inner
-def look_up_page(world: World, vcpu: int) -> None:
-    """Handle FAULT_SOFTWARE: exit to user space if the page is not private, else mmu_lock."""
+def _exit_to_user(world: World, vcpu: int) -> None:
+    """The page is not private: user space ignores the exit, as in KVM's zero-step selftest."""
     run = world.run
     me = world.actors["row"][vcpu]
-    book(world, vcpu, me["category"])
-    if world.entries["row"][me["fault_entry"]]["purge"] == Purge.USER:
-        # User space ignores the exit and runs the vCPU again, as in KVM's zero-step selftest.
-        me["refault"] = 1
-        me["repeats"] += 1
-        me["exit"] = Exit.EPT_VIOLATION
+    srcu_quiescent(world, vcpu)
+    me["refault"] = 1
+    me["repeats"] += 1
+    me["exit"] = Exit.EPT_VIOLATION
+    me["trip"] = Category.REFAULT
+    me["state"] = State.USER_EXIT
+    me["category"] = Category.REFAULT
+    world.actors["due"][vcpu] = run["now"] + run["costs"][Cost.USER_EXIT]
+
+
+@inner
+def _ask_user_to_call_again(world: World, task: int) -> None:
+    """Return -EAGAIN from a prefault ioctl; user space calls again."""
+    run = world.run
+    me = world.actors["row"][task]
+    srcu_quiescent(world, task)
+    me["state"] = State.USER_EXIT
+    me["category"] = Category.YIELD
+    world.actors["due"][task] = run["now"] + run["costs"][Cost.USER_EXIT]
+
+
+@inner
+def _try_again(world: World, actor: int, reenters: int) -> None:
+    """After RET_PF_RETRY: another pass inside KVM, or back to whoever asked for the page.
+
+    Source: Linux 6.16, tdx_handle_ept_violation: kvm_vcpu_has_events() ends the local retry.
+    """
+    me = world.actors["row"][actor]
+    me["refault"] = 1
+    me["repeats"] += 1
+    if not is_vcpu(me):
+        if reenters:
+            _ask_user_to_call_again(world, actor)
+        else:
+            begin_fault_pass(world, actor)
+    elif reenters or next_interrupt(me) <= world.run["now"]:
         me["trip"] = Category.REFAULT
-        me["state"] = State.USER_EXIT
-        me["category"] = Category.REFAULT
-        world.actors["due"][vcpu] = run["now"] + run["costs"][Cost.USER_EXIT]
-    elif request_mmu(world, vcpu, 0, Purpose.FAULT):
-        start_walk(world, vcpu)
+        enter_run_loop(world, actor)
+    else:
+        begin_fault_pass(world, actor)
+
+
+@inner
+def prefault_next(world: World, task: int) -> None:
+    """Ask for the next page of a prefault ioctl, or end its item."""
+    me = world.actors["row"][task]
+    if me["cursor"] >= me["cursor_end"]:
+        srcu_quiescent(world, task)
+        finish_task_item(world, task)
+        return
+    me["fault_entry"] = entry_at(world, task, me["cursor"])
+    me["refault"] = 0
+    me["repeats"] = 0
+    begin_operation(world, task)
+    begin_fault_pass(world, task)
+
+
+@inner
+def _meet_foreign_page(world: World, actor: int) -> None:
+    """The page is shared, or user space works on it."""
+    me = world.actors["row"][actor]
+    if is_vcpu(me):
+        _exit_to_user(world, actor)
+        return
+    me["operation_started"] = NONE
+    me["cursor"] += 1
+    prefault_next(world, actor)
+
+
+@inner
+def _may_split(world: World, me: np.void) -> bool:
+    """Say whether a fault takes mmu_lock to look for a 2M mapping that it has to split."""
+    entry = me["fault_entry"]
+    if not me["accept_fault"] or level_of(world.run, entry) != 0:
+        return False
+    return world.discipline["split_check"] == SplitCheck.LOCKED or is_split_needed(world, entry)
+
+
+@inner
+def look_up_page(world: World, actor: int) -> None:
+    """Handle FAULT_SOFTWARE: what KVM's attributes say of the page, then mmu_lock."""
+    me = world.actors["row"][actor]
+    rules = world.discipline
+    book(world, actor, me["category"])
+    purge = world.entries["row"][me["fault_entry"]]["purge"]
+    if purge == Purge.USER:
+        _meet_foreign_page(world, actor)
+    elif purge == Purge.DYING:
+        leaves = rules["leaves_dying_slot"] != 0 or rules["fault_yield"] == FaultYield.REENTER
+        _try_again(world, actor, leaves)
+    elif _may_split(world, me):
+        if request_mmu(world, actor, rules["split_read"] == 0, Purpose.SPLIT):
+            split_with_lock(world, actor)
+    else:
+        walk_with_lock(world, actor)
+
+
+@inner
+def walk_with_lock(world: World, actor: int) -> None:
+    """Ask for mmu_lock for read; with it, walk."""
+    if request_mmu(world, actor, 0, Purpose.FAULT):
+        start_walk(world, actor)
+
+
+@inner
+def split_with_lock(world: World, vcpu: int) -> None:
+    """Hold mmu_lock: split the 2M mapping, if it is still in the way."""
+    me = world.actors["row"][vcpu]
+    entry = me["fault_entry"]
+    if is_split_needed(world, entry) and not is_frozen(world, entry):
+        me["path"] = Path.ZAP
+        begin_split(world, vcpu, entry)
+        return
+    release_mmu(world, vcpu)
+    walk_with_lock(world, vcpu)
 
 
 @inner
@@ -69,16 +178,6 @@ def start_walk(world: World, vcpu: int) -> None:
     me["state"] = State.FAULT_LOCKED
     me["category"] = _fault_category(me)
     world.actors["due"][vcpu] = run["now"] + run["costs"][Cost.FAULT_LOCKED]
-
-
-@inner
-def _is_leaf(state: int) -> bool:
-    """Say whether an upper level entry maps a page itself."""
-    return bool(
-        state != EntryState.FREE
-        and state != EntryState.NL_MAPPED
-        and state != EntryState.NL_BLOCKED
-    )
 
 
 @inner
@@ -98,8 +197,15 @@ def _install_leaf(world: World, vcpu: int) -> None:
 
 
 @inner
+def _unblock_writes(world: World, vcpu: int, entry: int) -> None:
+    """A write met a page that live migration has blocked for writing: ask for UNBLOCKW."""
+    world.entries["row"][entry]["spte"] = Spte.FROZEN
+    new_call(world, vcpu, Leaf.EXPORT_UNBLOCKW, entry)
+
+
+@inner
 def walk(world: World, vcpu: int) -> None:
-    """Walk the mirror from the root: add a missing table, or the leaf."""
+    """Walk the mirror from the root: add a missing table or the leaf, or let writes through."""
     run = world.run
     me = world.actors["row"][vcpu]
     leaf = me["fault_entry"]
@@ -116,26 +222,35 @@ def walk(world: World, vcpu: int) -> None:
                 world.entries["row"][entry]["spte"] = Spte.FROZEN
                 new_call(world, vcpu, Leaf.MEM_SEPT_ADD, entry)
             return
-        if entry == leaf or (level == 1 and _is_leaf(world.entries["row"][entry]["state"])):
-            resolve(world, vcpu)
+        state = world.entries["row"][entry]["state"]
+        if entry == leaf or (level == 1 and is_leaf_state(state)):
+            if is_write_blocked(state):
+                _unblock_writes(world, vcpu, entry)
+            else:
+                resolve(world, vcpu)
             return
 
 
 @inner
-def resolve(world: World, vcpu: int) -> None:
-    """The page is there: end the fault and go back to the guest."""
+def resolve(world: World, actor: int) -> None:
+    """The page is there: end the fault; back to the guest, or on to the next page to prefault."""
     run = world.run
-    me = world.actors["row"][vcpu]
-    release_gate(world, vcpu)
-    release_mmu(world, vcpu)
-    end_operation(world, vcpu, Operation.FAULT)
+    me = world.actors["row"][actor]
+    release_gate(world, actor)
+    release_mmu(world, actor)
+    end_operation(world, actor, Operation.FAULT)
     me["refault"] = 0
     me["repeats"] = 0
     me["synthetic"] = 0
     if run["target"] == me["fault_entry"]:
         run["target"] = NONE
-    me["trip"] = Category.EXIT_ENTRY
-    enter_run_loop(world, vcpu)
+    if is_vcpu(me):
+        me["trip"] = Category.EXIT_ENTRY
+        enter_run_loop(world, actor)
+        return
+    run["last_progress"] = run["now"]
+    me["cursor"] += 1
+    prefault_next(world, actor)
 
 
 @inner
@@ -168,23 +283,18 @@ def give_up(world: World, vcpu: int, reenters: int) -> None:
 
 
 @inner
-def end_pass(world: World, vcpu: int) -> None:
-    """Handle UNWIND: unfreeze, drop the locks, start the next pass or leave for the guest."""
+def end_pass(world: World, actor: int) -> None:
+    """Handle UNWIND: unfreeze, drop the locks, start the next pass or leave."""
     run = world.run
-    me = world.actors["row"][vcpu]
-    book(world, vcpu, me["category"])
-    if me["entry"] != NONE:
-        world.entries["row"][me["entry"]]["spte"] = Spte.ABSENT
-        if run["target"] == me["entry"]:
+    me = world.actors["row"][actor]
+    book(world, actor, me["category"])
+    entry = me["entry"]
+    if entry != NONE:
+        is_there = me["leaf"] == Leaf.EXPORT_UNBLOCKW
+        world.entries["row"][entry]["spte"] = Spte.PRESENT if is_there else Spte.ABSENT
+        if run["target"] == entry:
             run["target"] = NONE
-    release_seamcall_lock(world, vcpu)
-    release_gate(world, vcpu)
-    release_mmu(world, vcpu)
-    me["refault"] = 1
-    me["repeats"] += 1
-    if not me["reenters"] and next_interrupt(me) > run["now"]:
-        begin_fault_pass(world, vcpu)
-    else:
-        # Source: Linux 6.16, tdx_handle_ept_violation: kvm_vcpu_has_events() ends the local retry.
-        me["trip"] = Category.REFAULT
-        enter_run_loop(world, vcpu)
+    release_seamcall_lock(world, actor)
+    release_gate(world, actor)
+    release_mmu(world, actor)
+    _try_again(world, actor, me["reenters"])

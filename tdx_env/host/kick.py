@@ -12,7 +12,7 @@ from tdx_env.state.booking import begin_stretch, end_stretch
 from tdx_env.state.calls import NONE
 from tdx_env.state.costs import Cost
 from tdx_env.state.discipline import GateScope
-from tdx_env.state.draws import own, uniform
+from tdx_env.state.draws import draw, own, uniform
 from tdx_env.state.features import EWMA_SHIFT
 from tdx_env.state.streams import Draw
 from tdx_env.state.world import World
@@ -46,8 +46,29 @@ def release_gate(world: World, actor: int) -> None:
 
 
 @inner
+def _after_irq_off(world: World, vcpu: int, arrival: int) -> int:
+    """Return when an IPI gets through to a CPU that has irq-off sections now and then.
+
+    # MODEL: a section is a matter of CPU and time alone, and delays the arrival of IPIs alone.
+    """
+    setup = world.setup
+    seed = world.run["seed"]
+    length = min(world.run["costs"][Cost.IRQ_OFF], setup["irq_off_window"])
+    window = arrival // setup["irq_off_window"]
+    if uniform(0, 999, draw(seed, Draw.IRQ_OFF, vcpu, window, 0)) >= setup["irq_off_share"]:
+        return arrival
+    bits = draw(seed, Draw.IRQ_OFF, vcpu, window, 1)
+    begin = window * setup["irq_off_window"] + uniform(0, setup["irq_off_window"] - length, bits)
+    if begin <= arrival < begin + length:
+        return begin + length
+    return arrival
+
+
+@inner
 def _interrupt(world: World, vcpu: int, arrival: int, kind: int) -> None:
     """Let an IPI arrive at a vCPU in guest mode."""
+    if world.setup["irq_off_share"] > 0:
+        arrival = _after_irq_off(world, vcpu, arrival)
     target = world.actors["row"][vcpu]
     target["ipi_at"] = arrival
     target["ipi_kind"] = kind
@@ -58,12 +79,13 @@ def _interrupt(world: World, vcpu: int, arrival: int, kind: int) -> None:
 
 
 @inner
-def _send_to_all(world: World, actor: int, kind: int) -> None:
-    """Send an IPI to every other vCPU in guest mode that has none pending."""
+def _send_to_all(world: World, actor: int, kind: int) -> int:
+    """Send an IPI to every other vCPU in guest mode that has none pending; return the cycles."""
     run = world.run
     me = world.actors["row"][actor]
     me["waiting"] = 0
     me["sent"] = 0
+    cycles = run["costs"][Cost.KICK_FIXED]
     for vcpu in range(run["n_vcpus"]):
         target = world.actors["row"][vcpu]
         if vcpu == actor or not target["mode"]:
@@ -73,9 +95,12 @@ def _send_to_all(world: World, actor: int, kind: int) -> None:
             continue
         me["sent"] += 1
         target["kick_seq"] = me["kick_number"]
-        delay = run["costs"][Cost.KICK_FIXED] + me["sent"] * run["costs"][Cost.KICK_TARGET]
-        _interrupt(world, vcpu, run["now"] + delay, kind)
+        cycles += run["costs"][Cost.KICK_TARGET]
+        if target["socket"] != me["socket"]:
+            cycles += run["costs"][Cost.KICK_REMOTE]
+        _interrupt(world, vcpu, run["now"] + cycles, kind)
     run["n_ipis"] += me["sent"]
+    return cycles
 
 
 @inner
@@ -85,8 +110,9 @@ def begin_kick(world: World, actor: int, purpose: int, kind: int, force_gate: in
     me = world.actors["row"][actor]
     if kind == Kick.DECISION:
         run["n_kicks"] += 1
-        if force_gate or world.discipline["gate_scope"] != GateScope.NOTHING:
-            close_gate(world, actor)
+        force_gate |= world.discipline["gate_scope"] != GateScope.NOTHING
+    if force_gate:
+        close_gate(world, actor)
     run["kick_seq"] += 1
     me["kick_number"] = run["kick_seq"]
     me["next_kicker"] = run["first_kicker"]
@@ -95,10 +121,9 @@ def begin_kick(world: World, actor: int, purpose: int, kind: int, force_gate: in
     me["kick_kind"] = kind
     me["kick_started"] = run["now"]
     begin_stretch(world, actor)
-    _send_to_all(world, actor, kind)
+    sending = _send_to_all(world, actor, kind)
     me["state"] = State.KICK_SEND
     me["category"] = Category.TRACK_KICK if kind == Kick.TRACK else Category.IPI_SEND
-    sending = run["costs"][Cost.KICK_FIXED] + me["sent"] * run["costs"][Cost.KICK_TARGET]
     world.actors["due"][actor] = run["now"] + sending
 
 

@@ -4,6 +4,8 @@ Source: Linux kernel/locking/qrwlock.c: readers queue behind a waiting writer. K
 for read in the fault path and for write in the zap path; both keep preemption off.
 """
 
+import numpy as np
+
 from tdx_env.jit import inner
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import NEVER, State
@@ -32,6 +34,7 @@ def _take(world: World, actor: int, write: int) -> None:
     me = world.actors["row"][actor]
     if write:
         run["mmu_writer"] = actor
+        run["n_write_locks"] += 1
         me["has_mmu_lock"] = WRITE
     else:
         run["mmu_readers"] += 1
@@ -86,14 +89,33 @@ def release_mmu(world: World, actor: int) -> None:
 
 
 @inner
-def request_seamcall_lock(world: World, actor: int) -> bool:
+def _is_seamcall_lock_free(run: np.void, write: int) -> bool:
+    """Say whether the SEAMCALL lock can be had in this mode, the queue aside."""
+    if run["seamcall_owner"] != NONE:
+        return False
+    return not write or run["seamcall_readers"] == 0
+
+
+@inner
+def _take_seamcall_lock(run: np.void, me: np.void, actor: int, write: int) -> None:
+    """Make the actor a holder of the SEAMCALL lock."""
+    if write:
+        run["seamcall_owner"] = actor
+        me["has_seamcall_lock"] = WRITE
+    else:
+        run["seamcall_readers"] += 1
+        me["has_seamcall_lock"] = READ
+
+
+@inner
+def request_seamcall_lock(world: World, actor: int, write: int) -> bool:
     """Ask for the SEAMCALL lock; say whether it was free. If not, the actor waits for it."""
     run = world.run
     me = world.actors["row"][actor]
-    if run["seamcall_owner"] == NONE:
-        run["seamcall_owner"] = actor
-        me["has_seamcall_lock"] = 1
+    if run["seamcall_first"] == NONE and _is_seamcall_lock_free(run, write):
+        _take_seamcall_lock(run, me, actor, write)
         return True
+    me["queue_write"] = write
     me["queue_next"] = NONE
     if run["seamcall_first"] == NONE:
         run["seamcall_first"] = actor
@@ -108,17 +130,21 @@ def request_seamcall_lock(world: World, actor: int) -> bool:
 
 @inner
 def release_seamcall_lock(world: World, actor: int) -> None:
-    """Drop the SEAMCALL lock, if held, and hand it to the first in its queue."""
+    """Drop the SEAMCALL lock, if held, and hand it to those at the head of its queue."""
     run = world.run
     me = world.actors["row"][actor]
     if not me["has_seamcall_lock"]:
         return
+    if me["has_seamcall_lock"] == WRITE:
+        run["seamcall_owner"] = NONE
+    else:
+        run["seamcall_readers"] -= 1
     me["has_seamcall_lock"] = 0
-    first = run["seamcall_first"]
-    run["seamcall_owner"] = first
-    if first == NONE:
-        return
-    waiter = world.actors["row"][first]
-    run["seamcall_first"] = waiter["queue_next"]
-    waiter["has_seamcall_lock"] = 1
-    world.actors["due"][first] = run["now"] + run["costs"][Cost.MMU_HANDOFF]
+    while run["seamcall_first"] != NONE:
+        first = run["seamcall_first"]
+        waiter = world.actors["row"][first]
+        if not _is_seamcall_lock_free(run, waiter["queue_write"]):
+            return
+        run["seamcall_first"] = waiter["queue_next"]
+        _take_seamcall_lock(run, waiter, first, waiter["queue_write"])
+        world.actors["due"][first] = run["now"] + run["costs"][Cost.MMU_HANDOFF]

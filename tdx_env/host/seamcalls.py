@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from tdx_env.guest.interrupts import next_interrupt, pass_interrupts
 from tdx_env.guest.walk import level_of, walk_end
 from tdx_env.host.mmu_lock import request_seamcall_lock
+from tdx_env.host.tasks import entry_at
 from tdx_env.jit import inner
 from tdx_env.module.locks import (
     ENTRY_LOCKED,
@@ -23,9 +25,9 @@ from tdx_env.module.sept import check_entry, next_state
 from tdx_env.module.tlb import check_track, is_tracked
 from tdx_env.module.zero_step import still_faults
 from tdx_env.state.accounting import Category
-from tdx_env.state.actors import State
+from tdx_env.state.actors import Spte, State
 from tdx_env.state.booking import charge_cell
-from tdx_env.state.calls import NONE, Delay, Leaf, Lock, Mode, Op, Outcome
+from tdx_env.state.calls import NONE, Delay, EntryState, Leaf, Lock, Mode, Op, Outcome
 from tdx_env.state.costs import Cost
 from tdx_env.state.discipline import SeamcallLock
 from tdx_env.state.draws import jitter, own
@@ -35,6 +37,7 @@ from tdx_env.state.world import CELL_LOCKS, N_HOLDERS, Word, World
 
 _N_CELL_LOCKS = len(CELL_LOCKS)
 _NO_WORD = -1
+_RELEASED = (Lock.ENTRY, Lock.MIGSC, Lock.EPOCH, Lock.TREE, Lock.MIG, Lock.OP_STATE, Lock.TDR)
 _RCX = 1
 
 
@@ -53,6 +56,37 @@ def is_sept_call(leaf: int) -> bool:
 
 
 @inner
+def is_list_call(leaf: int) -> bool:
+    """Say whether a call works through a list of pages."""
+    return bool(leaf == Leaf.EXPORT_BLOCKW or leaf == Leaf.EXPORT_MEM)
+
+
+@inner
+def _lock_mode(world: World, leaf: int) -> int:
+    """Return how the discipline's SEAMCALL lock is taken for a call: a Mode, or NONE."""
+    lock = world.discipline["seamcall_lock"]
+    if lock != SeamcallLock.MIRROR:
+        return Mode.EXCLUSIVE if lock != SeamcallLock.NEVER and is_sept_call(leaf) else NONE
+    if leaf == Leaf.MEM_RANGE_BLOCK or leaf == Leaf.MEM_RANGE_UNBLOCK:
+        return Mode.EXCLUSIVE
+    if leaf == Leaf.MEM_TRACK:
+        return NONE
+    is_shared = is_sept_call(leaf) or is_list_call(leaf) or leaf == Leaf.EXPORT_UNBLOCKW
+    return Mode.SHARED if is_shared else NONE
+
+
+@inner
+def _fetch_lines(world: World, actor: int) -> int:
+    """Return the cycles until the TD's lock words are in the caller's cache."""
+    run = world.run
+    socket = world.actors["row"][actor]["socket"]
+    if run["line_socket"] == socket:
+        return 0
+    run["line_socket"] = socket
+    return run["costs"][Cost.REMOTE_LINE]
+
+
+@inner
 def issue(world: World, actor: int) -> None:
     """Issue the actor's current SEAMCALL, for the first time or again."""
     run = world.run
@@ -67,14 +101,20 @@ def issue(world: World, actor: int) -> None:
     me["category"] = Category.SEAMCALL
     if me["leaf"] == Leaf.VP_ENTER:
         me["category"] = me["trip"]
-    bits = own(world, actor, Draw.JITTER)
-    world.actors["due"][actor] = run["now"] + jitter(run["delays"][me["leaf"]][Delay.TO_TDR], bits)
+    elif me["leaf"] == Leaf.MEM_PAGE_DEMOTE or is_list_call(me["leaf"]):
+        pass_interrupts(world, actor)  # those were served when they came
+    cycles = jitter(run["delays"][me["leaf"]][Delay.TO_TDR], own(world, actor, Draw.JITTER))
+    if world.setup["n_sockets"] > 1:
+        cycles += _fetch_lines(world, actor)
+    world.actors["due"][actor] = run["now"] + cycles
 
 
 @inner
 def lock_and_issue(world: World, actor: int) -> None:
-    """Issue the current SEAMCALL under the SEAMCALL lock, waiting for that if need be."""
-    if world.actors["row"][actor]["has_seamcall_lock"] or request_seamcall_lock(world, actor):
+    """Issue the current SEAMCALL under the SEAMCALL lock, if it needs that, waiting if need be."""
+    me = world.actors["row"][actor]
+    mode = _lock_mode(world, me["leaf"])
+    if mode == NONE or me["has_seamcall_lock"] or request_seamcall_lock(world, actor, mode):
         issue(world, actor)
 
 
@@ -86,9 +126,11 @@ def new_call(world: World, actor: int, leaf: int, entry: int) -> None:
     me["entry"] = entry
     me["issues"] = 0
     me["kicks"] = 0
+    me["interrupts"] = 0
     me["busy_cycles"] = 0
     me["call_started"] = world.run["now"]
-    if world.discipline["seamcall_lock"] == SeamcallLock.ALWAYS and is_sept_call(leaf):
+    lock = world.discipline["seamcall_lock"]
+    if lock == SeamcallLock.ALWAYS or lock == SeamcallLock.MIRROR:
         lock_and_issue(world, actor)
     else:
         issue(world, actor)
@@ -105,13 +147,17 @@ def _word_of(lock: int) -> int:
         return Word.TREE
     if lock == Lock.EPOCH:
         return Word.EPOCH
+    if lock == Lock.MIG:
+        return Word.MIG
+    if lock == Lock.MIGSC:
+        return Word.MIGSC
     return _NO_WORD
 
 
 @inner
 def _acquire_word(word: int, value: int, mode: int) -> tuple[int, int]:
     """Try a lock word of the TD for a host; return it afterwards, and a LockResult."""
-    if word == Word.TREE or word == Word.EPOCH:
+    if word >= Word.TREE:
         if mode == Mode.EXCLUSIVE:
             return sharex_acquire_exclusive(value)
         return sharex_acquire_shared(value)
@@ -123,7 +169,7 @@ def _acquire_word(word: int, value: int, mode: int) -> tuple[int, int]:
 @inner
 def _release_word(word: int, value: int, mode: int) -> int:
     """Release a lock word of the TD."""
-    if word == Word.TREE or word == Word.EPOCH:
+    if word >= Word.TREE:
         if mode == Mode.EXCLUSIVE:
             return sharex_release_exclusive(value)[0]
         return sharex_release_shared(value)[0]
@@ -226,7 +272,7 @@ def fail(world: World, actor: int, outcome: int, operand: int) -> None:
     """End the call with an error: release what it holds, back to the caller."""
     run = world.run
     me = world.actors["row"][actor]
-    for lock in (Lock.ENTRY, Lock.EPOCH, Lock.TREE, Lock.OP_STATE, Lock.TDR):
+    for lock in _RELEASED:
         release(world, actor, me["leaf"], lock)
     if me["leaf"] == Leaf.VP_ENTER and me["counted"]:
         me["counted"] = 0
@@ -265,10 +311,11 @@ def _check(world: World, actor: int) -> int:
             return Outcome.SUCCESS
         me["fault_entry"] = faulting
         return Outcome.EPT_VIOLATION
-    if not is_sept_call(leaf):
+    if not (is_sept_call(leaf) or Leaf.EXPORT_BLOCKW <= leaf <= Leaf.EXPORT_UNBLOCKW):
         return Outcome.SUCCESS
     entry = world.entries["row"][me["entry"]]
-    tracked = is_tracked(entry["bepoch"], run["td_epoch"], run["refcount"][0], run["refcount"][1])
+    epoch = run["bw_epoch"] if leaf == Leaf.EXPORT_MEM else entry["bepoch"]
+    tracked = is_tracked(epoch, run["td_epoch"], run["refcount"][0], run["refcount"][1])
     return check_entry(leaf, entry["state"], not run["is_building"], tracked)
 
 
@@ -287,6 +334,35 @@ def _sample_epoch(world: World, actor: int) -> None:
 
 
 @inner
+def _demote_children(world: World, pd: int, state: int) -> None:
+    """Put 4K entries in the place of a 2M mapping; the guest finds the same memory."""
+    run = world.run
+    was_mapped = state == EntryState.BLOCKED or state == EntryState.MAPPED
+    first = (pd - run["first_pd"]) << run["page_shift"]
+    run["n_splits"] += 1
+    for number in range(first, first + (1 << run["page_shift"])):
+        child = world.entries["row"][number]
+        child["word"] = 0
+        child["bepoch"] = 0
+        child["counter"] = 0
+        child["holder"] = NONE
+        child["holder_leaf"] = NONE
+        child["state"] = EntryState.MAPPED if was_mapped else EntryState.PENDING
+        child["spte"] = Spte.PRESENT
+
+
+@inner
+def _keeps_entry(leaf: int) -> bool:
+    """Say whether a call's commit store keeps the entry locked; the others unlock by it."""
+    return bool(
+        leaf == Leaf.MEM_RANGE_BLOCK
+        or leaf == Leaf.MEM_SEPT_ADD
+        or leaf == Leaf.MEM_PAGE_DEMOTE
+        or Leaf.EXPORT_BLOCKW <= leaf <= Leaf.EXPORT_UNBLOCKW
+    )
+
+
+@inner
 def _commit(world: World, actor: int) -> None:
     """Put the call's effect in place."""
     run = world.run
@@ -301,6 +377,10 @@ def _commit(world: World, actor: int) -> None:
     if me["entry"] == NONE or leaf == Leaf.PHYMEM_PAGE_WBINVD or leaf == Leaf.MR_EXTEND:
         return
     entry = world.entries["row"][me["entry"]]
+    if leaf == Leaf.MEM_PAGE_DEMOTE:
+        _demote_children(world, me["entry"], entry["state"])
+    if leaf == Leaf.EXPORT_BLOCKW:
+        run["bw_epoch"] = run["td_epoch"]
     entry["state"] = next_state(leaf, entry["state"])
     entry["counter"] = 0
     if leaf == Leaf.MEM_PAGE_ADD:
@@ -309,7 +389,7 @@ def _commit(world: World, actor: int) -> None:
         entry["bepoch"] = run["td_epoch"]
     if leaf == Leaf.MEM_PAGE_AUG:
         entry["bepoch"] = 0
-    if leaf == Leaf.MEM_RANGE_BLOCK or leaf == Leaf.MEM_SEPT_ADD or leaf == Leaf.MEM_PAGE_DEMOTE:
+    if _keeps_entry(leaf):
         entry["word"] = ENTRY_LOCKED
     else:
         entry["word"] = 0
@@ -348,12 +428,59 @@ def _delay_before(world: World, actor: int, kind: int) -> int:
 
 
 @inner
+def _is_interrupted(world: World, me: np.void) -> bool:
+    """Say whether a poll finds an interrupt: one is pending, and the host's IF is set.
+
+    Source: TDX module 1.5, src/common/helpers/helpers.h, is_interrupt_pending_host_side.
+    """
+    return bool(not world.discipline["irqs_off"] and next_interrupt(me) <= world.run["now"])
+
+
+@inner
+def _place_of(world: World, leaf: int, op: int, lock: int) -> int:
+    """Return the number of a call's step."""
+    step = 0
+    while world.program["steps"][leaf, step]["op"] != op or (
+        world.program["steps"][leaf, step]["lock"] != lock
+    ):
+        step += 1
+    return step
+
+
+@inner
+def _pass_over(world: World, actor: int) -> bool:
+    """Leave an entry of the list as it is: on to its release."""
+    me = world.actors["row"][actor]
+    me["step"] = _place_of(world, me["leaf"], Op.RELEASE, Lock.ENTRY) - 1
+    return True
+
+
+@inner
+def _next_in_list(world: World, actor: int) -> bool:
+    """Go to the list's next entry; say whether the call goes on."""
+    me = world.actors["row"][actor]
+    me["cursor"] += 1
+    if me["cursor"] >= me["cursor_end"]:
+        return True
+    me["entry"] = entry_at(world, actor, me["cursor"])
+    if _is_interrupted(world, me):
+        fail(world, actor, Outcome.INTERRUPTED_RESUMABLE, 0)
+        return False
+    me["step"] = _place_of(world, me["leaf"], Op.ACQUIRE, Lock.ENTRY) - 1
+    return True
+
+
+@inner
 def _do_step(world: World, actor: int, row: np.void) -> bool:
     """Do one step; say whether the call goes on."""
     run = world.run
     me = world.actors["row"][actor]
     if row["op"] == Op.ACQUIRE or (row["op"] == Op.ACQUIRE_IF_ARMED and me["zs_listed"] > 0):
         if not _acquire(world, actor, row["lock"], row["mode"]):
+            if row["lock"] == Lock.ENTRY and is_list_call(me["leaf"]):
+                run["n_list_busy"] += 1
+                me["failed"] += me["leaf"] == Leaf.EXPORT_BLOCKW
+                return _pass_over(world, actor)
             _note_busy(world, actor, row["lock"])
             fail(world, actor, Outcome.OPERAND_BUSY, row["operand"])
             return False
@@ -365,11 +492,18 @@ def _do_step(world: World, actor: int, row: np.void) -> bool:
     elif row["op"] == Op.CHECK:
         outcome = _check(world, actor)
         if outcome != Outcome.SUCCESS:
+            if is_list_call(me["leaf"]):
+                return _pass_over(world, actor)
             operand = 0 if outcome == Outcome.EPT_VIOLATION else _RCX
             fail(world, actor, outcome, operand)
             return False
     elif row["op"] == Op.COMMIT:
         _commit(world, actor)
+    elif row["op"] == Op.NEXT:
+        return _next_in_list(world, actor)
+    elif row["op"] == Op.POLL and _is_interrupted(world, me):
+        fail(world, actor, Outcome.INTERRUPTED, 0)
+        return False
     return True
 
 

@@ -4,10 +4,13 @@ The first party goes through its steps; wherever it stands then, the second one 
 as they are, and its first failing lock decides. All is about one TD in legal use: two calls share
 the entry's lock and the page's if they are about the same S-EPT entry, the vCPU's if they are about
 the same vCPU; never a second page, a child entry or a migration stream.
+
+SERVTD.BIND and SERVTD.RD/WR name a service TD besides the TD. Another call that meets one of them
+may be about either; what comes of it only about the service TD is noted so.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tdx_env.module import locks
 from tdx_env.module.explanations import LOCK_NAMES
@@ -30,11 +33,20 @@ _BEFORE_ASSOCIATION = frozenset({Lock.TDVPR, Lock.TDR, Lock.OP_STATE})
 _FREE_STATES = frozenset({EntryState.FREE, EntryState.REMOVED})
 _COMMON = 2  # whose word it is, if neither the first (0) nor the second (1) party's own
 
+# Locks that are the service TD's, in the calls that name both TDs; the others are the TD's.
+_OF_SERVICE_TD: dict[Leaf, frozenset[Lock]] = {
+    Leaf.SERVTD_BIND: frozenset({Lock.OTHER_TDR, Lock.OTHER_OP_STATE, Lock.RTMR}),
+    Leaf.SERVTD_RD_WR: frozenset({Lock.TDVPR, Lock.TDR, Lock.RTMR}),
+}
+_SAME_LOCK = {Lock.OTHER_TDR: Lock.TDR, Lock.OTHER_OP_STATE: Lock.OP_STATE}
+
 _LIST_NOTE = "the list's entry gets status 3, SEPT_ENTRY_BUSY_HOST_PRIORITY; the call goes on"
 _IMPORT_NOTE = "in the in-order phase this ends the whole import"
+_SERVICE_NOTE = "only about the service TD"
 _VCPU_NOTE = "no lock: the vCPU is running; VCPU_ASSOCIATED if both associate it at once"
 
-Words = dict[tuple[int, int], int]  # word of each (Lock, whose)
+Key = tuple[int, bool, int]  # Lock, is it the service TD's, whose
+Words = dict[Key, int]
 
 
 @dataclass(frozen=True)
@@ -77,17 +89,19 @@ class Conflict:
 
 @dataclass(frozen=True)
 class _Side:
-    """One of the two parties, and which lock words are its own."""
+    """One of the two parties, which lock words are its own, and which the service TD's."""
 
     party: Party
     call: Call
     steps: tuple[Step, ...]
     number: int
     own: frozenset[Lock]
+    of_service_td: frozenset[Lock]
 
-    def key(self, lock: int) -> tuple[int, int]:
+    def key(self, lock: int) -> Key:
         """Return the key of the word that this party finds for a lock."""
-        return lock, self.number if lock in self.own else _COMMON
+        whose = self.number if lock in self.own else _COMMON
+        return _SAME_LOCK.get(Lock(lock), lock), lock in self.of_service_td, whose
 
 
 def _acquire(words: Words, side: _Side, step: Step, is_guest: bool) -> LockResult:
@@ -150,11 +164,25 @@ def _steps(party: Party, call: Call) -> tuple[Step, ...]:
     return tuple(step for step in call.steps if step.lock not in armed)
 
 
-def _side(party: Party, number: int, version: str, own: frozenset[Lock]) -> _Side:
-    """Return one side of an encounter."""
-    leaf = Leaf.VP_ENTER if isinstance(party, Pseudo) else party
-    call = calls(version)[leaf]
-    return _Side(party, call, _steps(party, call), number, own)
+def _sides(
+    a: Party, b: Party, version: str, own: frozenset[Lock], is_service_td: bool
+) -> tuple[_Side, _Side]:
+    """Return both sides of an encounter; other calls than SERVTD.* are about the TD or about the
+    service TD.
+    """
+    about = frozenset(Lock) if is_service_td else frozenset()
+    first, second = (
+        _Side(party, call, _steps(party, call), number, own, _OF_SERVICE_TD.get(call.leaf, about))
+        for number, party, call in ((0, a, _call(a, version)), (1, b, _call(b, version)))
+    )
+    if _locks_no_free_entry(first, second, version) or _locks_no_free_entry(second, first, version):
+        own |= {Lock.ENTRY}
+    return replace(first, own=own), replace(second, own=own)
+
+
+def _call(party: Party, version: str) -> Call:
+    """Return the row of a party."""
+    return calls(version)[Leaf.VP_ENTER if isinstance(party, Pseudo) else party]
 
 
 def _enter_guest(words: Words, side: _Side, version: str) -> None:
@@ -196,7 +224,7 @@ def _arrive(words: Words, side: _Side) -> Step | None:
     return None
 
 
-def _has_mark(words: Words, key: tuple[int, int]) -> bool:
+def _has_mark(words: Words, key: Key) -> bool:
     """Say whether a lock word has its host-priority bit set."""
     if key[0] in _WITHOUT_MARK:
         return False
@@ -206,10 +234,11 @@ def _has_mark(words: Words, key: tuple[int, int]) -> bool:
 
 def _can_succeed(guest: Call, host: Call) -> bool:
     """Say whether a guest's call accepts any entry that a host call is legally made for."""
-    return not TRANSITIONS[guest.leaf].keys().isdisjoint(TRANSITIONS.get(host.leaf, {}))
+    accepted = TRANSITIONS.get(guest.leaf, {})
+    return not accepted.keys().isdisjoint(TRANSITIONS.get(host.leaf, {}))
 
 
-def _survives(words: Words, first: _Side, second: _Side, number: int, key: tuple[int, int]) -> bool:
+def _survives(words: Words, first: _Side, second: _Side, number: int, key: Key) -> bool:
     """Say whether a mark outlives the steps that the first party still has to do."""
     fails = first.call.is_guest and not _can_succeed(first.call, second.call)
     for step in first.steps[number:]:
@@ -284,19 +313,27 @@ def conflicts(
         TDX module 1.5; semantics of the locks as in `locks`, order as in `seamcalls`.
     """
     own = _own_locks(same_entry, same_vcpu)
-    first, second = _side(a, 0, version, own), _side(b, 1, version, own)
-    if _locks_no_free_entry(first, second, version) or _locks_no_free_entry(second, first, version):
-        own |= {Lock.ENTRY}
-        first, second = _side(a, 0, version, own), _side(b, 1, version, own)
+    names_service_td = [_call(party, version).leaf in _OF_SERVICE_TD for party in (a, b)]
+    found: dict[Lock, Conflict] = {}
+    first, second = _sides(a, b, version, own, is_service_td=False)
+    _meet(first, second, version, found)
+    if any(names_service_td) and not all(names_service_td):
+        _meet(*_sides(a, b, version, own, is_service_td=True), version, found, _SERVICE_NOTE)
+    return _with_vcpu_state(first, second, list(found.values()), same_vcpu)
+
+
+def _meet(
+    first: _Side, second: _Side, version: str, found: dict[Lock, Conflict], note: str = ""
+) -> None:
+    """Let the second party arrive in every phase of the first; add what is new to ``found``."""
     words: Words = {}
     _enter_guest(words, second, version)
     _enter_guest(words, first, version)
-    found: dict[Lock, Conflict] = {}
     for now, number in _phases(words, first):
         failure = _arrive(now, second)
         if failure is not None and failure.lock not in found:
-            found[Lock(failure.lock)] = _busy(first, second, failure, now, number)
-    return _with_vcpu_state(first, second, list(found.values()), same_vcpu)
+            conflict = _busy(first, second, failure, now, number)
+            found[Lock(failure.lock)] = replace(conflict, note=conflict.note or note)
 
 
 def _with_vcpu_state(

@@ -18,6 +18,10 @@ LOCK_NAMES: dict[Lock, str] = {
     Lock.CHILDREN: "one of the 512 child entries",
     Lock.MIG: "the migration lock",
     Lock.MIGSC: "the migration stream",
+    Lock.RTMR: "the run-time measurements (RTMR)",
+    Lock.SERVTD_BINDINGS: "the table of bound service TDs",
+    Lock.OTHER_TDR: "the other TD (its TDR)",
+    Lock.OTHER_OP_STATE: "the other TD's OP_STATE",
 }
 
 EXIT_REASONS: dict[int, str] = {

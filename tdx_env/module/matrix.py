@@ -35,6 +35,10 @@ LETTERS: dict[Lock, str] = {
     Lock.PAGE: "P",
     Lock.EPOCH: "C",
     Lock.MIG: "M",
+    Lock.RTMR: "Q",
+    Lock.SERVTD_BINDINGS: "B",
+    Lock.OTHER_TDR: "D",
+    Lock.OTHER_OP_STATE: "S",
 }
 _LEGEND = """\
 A row is the call that came first, a column the one that arrives; two vCPUs' calls are of different

@@ -213,6 +213,7 @@ _IS_ACCEPTABLE = _flags(ACCEPTABLE)
 _IS_NON_LEAF = _flags(NON_LEAF)
 _NEEDS_TRACKING = _flags(TRACKING_REQUIRED)
 _IS_LIVE_EXPORTABLE = _flags(LIVE_EXPORTABLE)
+_IS_WRITE_BLOCKED = _flags(frozenset(TRANSITIONS[Leaf.EXPORT_UNBLOCKW]))
 _ACCEPTS, _FOLLOWS = _tables()
 
 
@@ -226,6 +227,12 @@ def is_any_blocked(state: int) -> bool:
 def is_guest_accessible(state: int) -> bool:
     """Say whether a guest can at least read through this leaf entry."""
     return bool(_IS_GUEST_ACCESSIBLE[state])
+
+
+@kernel
+def is_write_blocked(state: int) -> bool:
+    """Say whether live migration has blocked a page for writing; EXPORT.UNBLOCKW takes it back."""
+    return bool(_IS_WRITE_BLOCKED[state])
 
 
 @kernel

@@ -46,6 +46,7 @@ OUTCOME_STATUS: dict[Outcome, Status] = {
     Outcome.HOST_PRIORITY_BUSY_TIMEOUT: Status.HOST_PRIORITY_BUSY_TIMEOUT,
     Outcome.INTERRUPTED: Status.INTERRUPTED_RESTARTABLE,
     Outcome.OP_STATE_INCORRECT: Status.OP_STATE_INCORRECT,
+    Outcome.INTERRUPTED_RESUMABLE: Status.INTERRUPTED_RESUMABLE,
 }
 
 _STATUSES = frozenset(int(status) for status in Status)

@@ -1,4 +1,4 @@
-"""What a row of the table of calls is made of."""
+"""What a row of the table of calls is made of, and the steps that many rows share."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -70,3 +70,23 @@ def with_release_modes(steps: tuple[Step, ...]) -> tuple[Step, ...]:
             step = step._replace(mode=modes[step.lock])
         filled.append(step)
     return tuple(filled)
+
+
+CHECK = Step(Op.CHECK)
+COMMIT = Step(Op.COMMIT)
+WORK = Step(Op.COMMIT, delay=Delay.BODY)
+POLL = Step(Op.POLL, delay=Delay.BODY)
+NEXT = Step(Op.NEXT)
+LEAVE = Step(Op.RETURN, delay=Delay.LEAVE)
+
+TDR_BY_RDX = take(Lock.TDR, Mode.SHARED, Operand.RDX, Delay.TO_TDR)
+TDR_BY_RCX = take(Lock.TDR, Mode.SHARED, Operand.RCX, Delay.TO_TDR)
+TDR_OF_VCPU = take(Lock.TDR, Mode.SHARED, Operand.TDR)
+ONLY_TDR_BY_RDX = take(Lock.TDR, Mode.EXCLUSIVE, Operand.RDX, Delay.TO_TDR)
+ONLY_TDR_BY_RCX = take(Lock.TDR, Mode.EXCLUSIVE, Operand.RCX, Delay.TO_TDR)
+OP_STATE_SHARED = take(Lock.OP_STATE, Mode.SHARED, Operand.OP_STATE)
+TREE_SHARED = take(Lock.TREE, Mode.SHARED, Operand.SEPT_TREE, Delay.TO_TREE)
+AT_ENTRY = take(Lock.ENTRY, Mode.EXCLUSIVE, Operand.RCX, Delay.TO_ENTRY)
+
+READER = (TDR_BY_RDX, OP_STATE_SHARED, TREE_SHARED)
+TD = (Lock.TREE, Lock.OP_STATE, Lock.TDR)  # in the order in which most calls let go of them

@@ -62,6 +62,7 @@ def _fill_group(row: np.void, scenario: Scenario, name: str, group: Group) -> No
     row["same_rip"] = group.same_rip
     row["leaf"] = NONE if group.leaf is None else Leaf[group.leaf.upper()]
     row["is_shared_after"] = group.program == "convert" and group.is_shared_after
+    row["signal_every"] = group.signal_every
 
 
 def _fill_task(row: np.void, scenario: Scenario, name: str, task: TaskTable) -> None:
@@ -81,6 +82,7 @@ def _fill_task(row: np.void, scenario: Scenario, name: str, task: TaskTable) -> 
     row["trigger_period"] = task.trigger_period
     row["trigger_lead"] = task.trigger_lead
     row["is_shared_after"] = task.is_shared_after
+    _put_range(row, "device", _in_cycles(scenario, task.device_us))
 
 
 def _fill_areas(row: np.void, scenario: Scenario) -> None:
@@ -93,7 +95,7 @@ def _fill_areas(row: np.void, scenario: Scenario) -> None:
 
 
 def _fill_module(row: np.void, scenario: Scenario) -> None:
-    """Write what module, guest and host do differently from scenario to scenario."""
+    """Write what module and guest do differently from scenario to scenario."""
     module = scenario.module
     version = MODULE_VERSIONS[module.version]
     row["sept_ve_disable"] = scenario.guest.sept_ve_disable
@@ -102,7 +104,16 @@ def _fill_module(row: np.void, scenario: Scenario) -> None:
     row["hp_timeout"] = timeout_cycles(module.hp_timeout_us, scenario.clock_khz // 1000)
     row["module_version"] = list(MODULE_VERSIONS).index(module.version)
     row["guests_lock_free"] = module.guests_lock_free and version.guests_lock_free_entries
-    row["break_on_contention"] = scenario.host.break_on_contention
+
+
+def _fill_host(row: np.void, scenario: Scenario) -> None:
+    """Write KVM's machine: CPUs, sockets, irq-off sections."""
+    host = scenario.host
+    row["break_on_contention"] = host.break_on_contention
+    _put_range(row, "n_pcpus", None if isinstance(host.n_pcpus, str) else host.n_pcpus)
+    row["n_sockets"] = host.n_sockets
+    row["irq_off_share"] = host.irq_off_share
+    row["irq_off_window"] = scenario.cycles(host.irq_off_window_us)
 
 
 def _fill_limits(row: np.void, scenario: Scenario) -> None:
@@ -135,6 +146,7 @@ def setup_record(scenario: Scenario) -> NDArray[np.void]:
     row["page_shift"] = page_shift(scenario)
     row["clock_khz"] = scenario.clock_khz
     _fill_module(row, scenario)
+    _fill_host(row, scenario)
     _fill_limits(row, scenario)
     _fill_costs(row, scenario)
     for place, (name, group) in enumerate(scenario.groups.items()):

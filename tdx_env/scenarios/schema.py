@@ -1,7 +1,8 @@
 """What a scenario file holds: frozen models, one for each table of the file.
 
 A field's description ends in its unit in brackets, if it has one. Ranges are drawn anew each
-episode. What fits together across fields is checked in `tdx_env.scenarios.checks`.
+episode. What fits together across fields is checked in `tdx_env.scenarios.checks`; which keys a
+kind of group or task has stands in `tdx_env.scenarios.kinds`.
 """
 
 import hashlib
@@ -16,8 +17,19 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, Strict
 from tdx_env.module.seamcalls import DEFAULT_VERSION, MODULE_VERSIONS
 from tdx_env.module.zero_step import EPF_THRESHOLD, GPA_LIST_SIZE
 from tdx_env.scenarios import checks, record
-from tdx_env.scenarios.values import AUTO, REST, Bands, OneOf, Range, Span, Whole, Word, refuse
-from tdx_env.state.setup import PAGES_PER_2M
+from tdx_env.scenarios.values import (
+    AUTO,
+    EACH,
+    REST,
+    Bands,
+    OneOf,
+    Range,
+    Span,
+    Whole,
+    Word,
+    refuse,
+)
+from tdx_env.state.setup import MAX_PCPUS, MAX_SOCKETS, PAGES_PER_2M
 
 SCHEMA_VERSION = 1
 MAX_VCPUS = 248  # the largest TD anybody has reported numbers of (dstack, 2026)
@@ -28,6 +40,7 @@ _MAX_ITEMS = 10**6
 _MAX_US = 10**7
 _MAX_EPISODE_US = 10**9
 _MIN_INTERRUPT_US = 5  # beyond some 100,000 interrupts a second a vCPU does nothing else
+_MIN_HOST_INTERRUPT_US = 1  # a mean gap below that is less than one handler takes
 
 Layout = Literal["own", "interleaved", "regions", "shared"]
 _LAYOUT = (
@@ -70,6 +83,19 @@ class Host(Table):
     """KVM and its machine."""
 
     n_vcpus: Annotated[Range, Span(1, MAX_VCPUS)] = Field(description="vCPUs of the TD")
+    n_pcpus: Annotated[Range | Literal["each"], Span(1, MAX_PCPUS, (EACH,))] = Field(
+        default=EACH,
+        description="CPUs that the vCPU threads share; each: every vCPU has one of its own",
+    )
+    n_sockets: Annotated[int, Whole(1, MAX_SOCKETS)] = Field(
+        default=1, description="sockets that the vCPUs are spread over; host tasks run on the first"
+    )
+    irq_off_share: Annotated[int, Whole(0, 1_000)] = Field(
+        default=0, description="windows with an irq-off section, on each vCPU's CPU [1/1000]"
+    )
+    irq_off_window_us: Annotated[int, Whole(1, _MAX_US)] = Field(
+        default=1_000, description="window that has one irq-off section or none [µs]"
+    )
     break_on_contention: StrictBool = Field(
         default=True, description="a zap drops mmu_lock between pages when others queue for it"
     )
@@ -174,18 +200,24 @@ class Group(Table):
     device_us: Annotated[Range, Span(_MIN_INTERRUPT_US, _MAX_US, has_zero=True)] = Field(
         default=Range(low=0, high=0), description="mean gap of device interrupts, 0: none [µs]"
     )
+    signal_every: Annotated[int, Whole(0, _MAX_ITEMS)] = Field(
+        default=0,
+        description="every so many device interrupts a signal sends KVM to user space, 0: never",
+    )
 
 
 class Task(Table):
     """Host threads that do one kind of work."""
 
-    kind: Literal["zap", "block_restore", "build"] = Field(description="what it does")
+    kind: Literal[
+        "zap", "block_restore", "build", "export", "slot_delete", "prefault", "init_vcpu"
+    ] = Field(description="what it does")
     count: Annotated[Range, Span(1, 64)] = Field(Range(low=1, high=1), description="threads at it")
     items: Annotated[Range, Span(1, _MAX_ITEMS)] = Field(description="work items of each thread")
     think_cycles: Annotated[Range, Span(0, _MAX_THINK_CYCLES)] = Field(
         default=Range(low=0, high=0), description=_THINK
     )
-    area: StrictStr = Field(description="area that its pages are in")
+    area: StrictStr | None = Field(default=None, description="area that its pages are in")
     level: Annotated[int, Whole(0, 1)] = Field(default=0, description=_LEVEL)
     layout: Literal["own", "regions", "shared"] = Field(default="own", description=_LAYOUT)
     chunk: Annotated[int, Whole(1, PAGES_PER_2M)] = Field(default=1, description=_CHUNK)
@@ -203,6 +235,11 @@ class Task(Table):
     )
     trigger_lead: Annotated[int, Whole(0, _MAX_ITEMS)] = Field(
         default=0, description="it works on the page that comes so many items later"
+    )
+    device_us: Annotated[Range, Span(_MIN_HOST_INTERRUPT_US, _MAX_US, has_zero=True)] = Field(
+        default=Range(low=0, high=0),
+        description="mean gap of the interrupts of its CPU, which end an interruptible SEAMCALL, "
+        "0: none [µs]",
     )
 
 

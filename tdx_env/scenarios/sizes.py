@@ -1,4 +1,4 @@
-"""What a scenario needs at its largest draw: vCPUs, pages, time."""
+"""What a scenario needs at its largest draw: vCPUs and pages; `lengths` has its time."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from tdx_env.scenarios.values import Range
 from tdx_env.state.setup import PAGES_PER_2M
 
 if TYPE_CHECKING:
-    from tdx_env.scenarios.schema import Group, Scenario, Task
+    from tdx_env.scenarios.schema import Scenario, Task
 
 PAGE_SHIFT_4K = PAGES_PER_2M.bit_length() - 1
-_TABLE_LEVELS = 3  # S-EPT pages that the first fault below an empty root adds
 
 
 class Placement(NamedTuple):
@@ -74,6 +73,8 @@ def is_on_trigger_pages(scenario: Scenario, task: Task) -> bool:
 def task_placement(scenario: Scenario, name: str) -> Placement:
     """Return where a host task's items are; a triggered task follows its group's layout."""
     task = scenario.tasks[name]
+    if task.area is None:
+        return Placement(0, 0, 0)
     last = task.items.high - 1
     if task.trigger_group is not None:
         last = last * task.trigger_period + task.trigger_lead
@@ -92,8 +93,9 @@ def users_of_areas(scenario: Scenario) -> Iterator[tuple[str, str, int, int]]:
             units = group_placement(scenario, name).n_units
             yield f"groups.{name}", group.area, group.level, units
     for name, task in scenario.tasks.items():
-        units = task_placement(scenario, name).n_units
-        yield f"tasks.{name}", task.area, task.level, units
+        if task.area is not None:
+            units = task_placement(scenario, name).n_units
+            yield f"tasks.{name}", task.area, task.level, units
 
 
 def page_shift(scenario: Scenario) -> int:
@@ -115,73 +117,3 @@ def area_regions(scenario: Scenario, name: str) -> int:
     """Return how many 2M regions an area has."""
     given = scenario.areas[name].n_regions
     return needed_regions(scenario, name) if isinstance(given, str) else given
-
-
-def _cost(scenario: Scenario, *names: str) -> int:
-    """Return the sum of costs, each at its largest [cycles]."""
-    return sum(scenario.costs[name].high for name in names)
-
-
-def _fault_cycles(scenario: Scenario) -> int:
-    """Return what a first fault takes at most, nobody else being there [cycles]."""
-    way = ("td_exit", "fault_software", "fault_locked", "run_loop", "vp_enter", "invept")
-    added = _TABLE_LEVELS * _cost(scenario, "sept_add")
-    return _cost(scenario, *way) + added + _cost(scenario, "page_aug", "page_aug_2m")
-
-
-def _zap_cycles(scenario: Scenario, level: int) -> int:
-    """Return what one page's removal takes at most, TRACK's kick included [cycles]."""
-    pages = PAGES_PER_2M if level == 1 else 1
-    calls = _cost(scenario, "zap_software", "range_block", "track", "page_remove", "mmu_handoff")
-    targets = scenario.host.n_vcpus.high * _cost(scenario, "kick_target")
-    kick = targets + _cost(scenario, "kick_fixed", "td_exit")
-    return calls + kick + pages * _cost(scenario, "wbinvd", "clear")
-
-
-def group_item_cycles(scenario: Scenario, group: Group) -> int:
-    """Return what one item of a guest group takes at most, think time left out [cycles]."""
-    if group.program == "convert":
-        trip = _cost(scenario, "td_exit", "user_exit", "run_loop", "vp_enter", "invept")
-        return trip + group.chunk * _zap_cycles(scenario, group.level)
-    work = "touch" if group.program == "touch" else ("accept_4k", "accept_2m")[group.level]
-    return _cost(scenario, "tdcall", "tdcall", work, "ve") + _fault_cycles(scenario)
-
-
-def task_item_cycles(scenario: Scenario, task: Task) -> int:
-    """Return what one item of a host task takes at most, think time left out [cycles]."""
-    if task.kind == "build":
-        return task.chunk * (_cost(scenario, "page_add") + 16 * _cost(scenario, "mr_extend"))
-    work = task.chunk * _zap_cycles(scenario, task.level)
-    if task.hold_us is not None:
-        work += scenario.cycles(task.hold_us.high) + _cost(scenario, "range_unblock")
-    return work
-
-
-def longest_item_cycles(scenario: Scenario) -> int:
-    """Return what the longest item takes at most, think time included [cycles]."""
-    longest = 0
-    for group in scenario.groups.values():
-        if group.items is not None:
-            own = group_item_cycles(scenario, group)
-            longest = max(longest, group.think_cycles.high + own)
-    for task in scenario.tasks.values():
-        own = task_item_cycles(scenario, task)
-        longest = max(longest, task.think_cycles.high + own)
-    return longest
-
-
-def uncontended_cycles(scenario: Scenario) -> int:
-    """Return what the episode takes at most if nobody gets into anybody's way [cycles].
-
-    The longest guest group, and after it (it may be waited for) the longest host task.
-    """
-    guests = [
-        group.items.high * (group.think_cycles.high + group_item_cycles(scenario, group))
-        for group in scenario.groups.values()
-        if group.items is not None
-    ]
-    hosts = [
-        task.items.high * (task.think_cycles.high + task_item_cycles(scenario, task))
-        for task in scenario.tasks.values()
-    ]
-    return max(guests, default=0) + max(hosts, default=0)

@@ -11,6 +11,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from tdx_env.state.setup import N_BANDS
 
 REST: Final = "rest"  # a group's count: the vCPUs that no other group has
+EACH: Final = "each"  # the host's CPUs: one for each vCPU
 AUTO: Final = "auto"  # an area's size: what groups and tasks need
 _ENDS = ("low", "high")
 
@@ -35,6 +36,22 @@ class Range(BaseModel):
 def refuse(allowed: str) -> PydanticCustomError:
     """Return the error that says what a value must be."""
     return PydanticCustomError("allowed", "must be {allowed}", {"allowed": allowed})
+
+
+def mistake(key: str, given: object, must: str) -> PydanticCustomError:
+    """Return the error that names key, value and what is allowed."""
+    text = f"{key} = {as_written(given)}, {must}"
+    return PydanticCustomError("mistake", "{text}", {"text": text})
+
+
+def missing(key: str, why: str) -> PydanticCustomError:
+    """Return the error for a key that isn't there."""
+    return PydanticCustomError("mistake", "{text}", {"text": f"{key} is missing, {why}"})
+
+
+def known(names: Mapping[str, object]) -> str:
+    """Return the list of known names for an error message."""
+    return f"must be one of: {', '.join(names) or '(there is none)'}"
 
 
 def is_whole(value: object) -> bool:

@@ -214,7 +214,7 @@ ACTOR_FIELDS = [
     ("cursor_end", np.int32),  # one past its last page
     ("zapped", np.int32),  # pages zapped since mmu_lock was taken
     ("has_mmu_lock", np.int32),  # 0 no, 1 read, 2 write
-    ("has_seamcall_lock", np.int32),
+    ("has_seamcall_lock", np.int32),  # 0 no, 1 read, 2 write
     ("has_gate", np.int32),
     ("kick_kind", np.int32),  # a Kick: what the own kick is booked to
     ("ipi_kind", np.int32),  # a Kick: what the pending IPI is booked to
@@ -238,6 +238,7 @@ ACTOR_FIELDS = [
     ("is_splitting", np.int32),  # 1: the page being zapped is a 2M mapping to be split
     ("batch_first", np.int32),  # first page of the batch that has one TRACK
     ("batch_end", np.int32),  # one past its last page once all are blocked, or NONE
+    ("blocked", np.int32),  # pages of it that are blocked
     ("failed", np.int32),  # entries of the list that were busy
     ("interrupts", np.int32),  # how often the current SEAMCALL was interrupted
     ("srcu_waited", np.int32),  # 1: a memslot's deletion waits until this reader is through
@@ -245,7 +246,6 @@ ACTOR_FIELDS = [
     ("signal", np.int32),  # 1: a signal is pending
     ("socket", np.int32),
     ("cpu", np.int32),  # pCPU that the vCPU thread has or had, or NONE
-    ("has_cpu", np.int32),
     ("moved", np.int32),  # 1: on another pCPU than before; VP.FLUSH comes first
     ("slice_end", np.int64),  # [cycles]
     ("tick_period", np.int64),  # [cycles], 0: none

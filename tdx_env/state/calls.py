@@ -51,6 +51,24 @@ class Leaf(IntEnum):
     IMPORT_TRACK = 35
     EXPORT_TRACK = 36
     EXPORT_STATE_VP = 37
+    EXPORT_ABORT = 38
+    EXPORT_STATE_IMMUTABLE = 39
+    EXPORT_STATE_TD = 40
+    IMPORT_COMMIT = 41
+    IMPORT_END = 42
+    IMPORT_ABORT = 43
+    IMPORT_STATE_IMMUTABLE = 44
+    IMPORT_STATE_TD = 45
+    IMPORT_STATE_VP = 46
+    MIG_STREAM_CREATE = 47
+    SERVTD_BIND = 48
+    SERVTD_PREBIND = 49
+    PHYMEM_PAGE_RDMD = 50
+    RTMR_EXTEND = 51  # TDG.MR.RTMR.EXTEND
+    MR_REPORT = 52  # TDG.MR.REPORT
+    SERVTD_RD_WR = 53  # TDG.SERVTD.RD and WR
+    VP_VMCALL = 54  # TDG.VP.VMCALL
+    VP_INVEPT = 55  # TDG.VP.INVEPT and INVVPID
 
 
 LAST_SEAMCALL = Leaf.VP_INIT  # the last one that the event loop executes
@@ -76,6 +94,10 @@ class Lock(IntEnum):
     CHILDREN = 8  # PROMOTE: the locks of all 512 child entries
     MIG = 9  # migration lock, sharex
     MIGSC = 10  # migration stream, one bit
+    RTMR = 11  # TDCS run-time measurement registers, sharex-HP
+    SERVTD_BINDINGS = 12  # TDCS table of the service TDs bound to the TD, sharex-HP
+    OTHER_TDR = 13  # the second TD of a call that names two: the TDR of the one
+    OTHER_OP_STATE = 14  # and its OP_STATE
 
 
 class Mode(IntEnum):

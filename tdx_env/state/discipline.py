@@ -38,7 +38,7 @@ class TrackKick(IntEnum):
 
 
 class SplitCheck(IntEnum):
-    """When a fault that asks for 4K takes mmu_lock for write, in case a 2M mapping is in the way."""
+    """When a fault that asks for 4K takes mmu_lock for write because of a 2M mapping."""
 
     FLAG = 0  # only if there is one
     LOCKED = 1  # always: it looks under the lock

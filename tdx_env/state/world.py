@@ -108,7 +108,8 @@ RUN_FIELDS = [
     ("mmu_readers", np.int64),
     ("mmu_first", np.int64),  # queue of mmu_lock: first and last actor, or NONE
     ("mmu_last", np.int64),
-    ("seamcall_owner", np.int64),  # actor that holds the SEAMCALL lock, or NONE
+    ("seamcall_owner", np.int64),  # actor that holds the SEAMCALL lock exclusively, or NONE
+    ("seamcall_readers", np.int64),
     ("seamcall_first", np.int64),  # its queue
     ("seamcall_last", np.int64),
     ("first_kicker", np.int64),  # list of the kicks under way, or NONE

@@ -139,7 +139,7 @@ def test_p7_kicks_before_each_of_five_tries(by_number):
 
 def test_p11_kicks_the_flagged_fault_only(by_number):
     p11 = by_number["P11"]
-    assert p11.discipline.kick_flagged
+    assert p11.discipline.kick_flagged == "busy"
     assert answers(p11, AUG) == ["YIELD"]
     assert p11.discipline.fault_yield == "reenter"
     assert answers(p11, BLOCK) == ["KICK", "KILL"]

@@ -14,8 +14,11 @@ from tdx_env.state.discipline import (
     Exhaustion,
     FaultYield,
     GateScope,
+    KickFlagged,
     OnFrozen,
     SeamcallLock,
+    SplitCheck,
+    TrackKick,
 )
 
 
@@ -30,9 +33,36 @@ def test_default_is_the_one_that_agents_get():
     assert record["on_frozen"] == OnFrozen.LOCAL_RETRY
     assert record["fault_yield"] == FaultYield.LOCAL_RETRY
     assert record["enter_yield"] == EnterYield.FASTPATH
-    for flag in ("gate_first", "zap_yield", "kick_flagged", "enter_irqs_off"):
+    for flag in ("gate_first", "zap_yield", "prepopulate", "irqs_off", "enter_irqs_off"):
         assert not record[flag]
+    assert record["kick_flagged"] == KickFlagged.NEVER
+    assert (record["track_kick"], record["track_batch"]) == (TrackKick.AFTER, 1)
+    assert record["max_interrupted"] == UNLIMITED
     assert record["decision_cycles"] == DECISION_CYCLES["counter"]
+
+
+def test_default_is_possible_in_kvm_as_it_is():
+    """Linux 6.19 leaves a dying memslot and has tdx_vm_state_guard; splits as posted in 2026."""
+    record = DEFAULT.record()[0]
+    assert record["leaves_dying_slot"]
+    assert record["build_guard"]
+    assert (record["split_check"], record["split_read"]) == (SplitCheck.FLAG, 0)
+    assert not DEFAULT.needs_kvm_change
+
+
+@pytest.mark.parametrize(
+    ("changes", "needs_change"),
+    [
+        ({"zap_yield": True}, True),
+        ({"track_batch": 2}, True),
+        ({"prepopulate": True}, True),
+        ({"track_kick": "before"}, False),
+        ({"seamcall_lock": "mirror", "split_read": True}, False),
+        ({"irqs_off": True}, False),
+    ],
+)
+def test_kvm_change_is_needed_to_yield_in_a_zap_batch_or_prepopulate(changes, needs_change):
+    assert DEFAULT.with_(**changes).needs_kvm_change == needs_change
 
 
 def test_record_has_the_dtype_of_the_simulator():
@@ -53,6 +83,9 @@ def test_record_has_a_field_of_the_model_for_each_of_its_own():
         ("on_frozen", OnFrozen),
         ("fault_yield", FaultYield),
         ("enter_yield", EnterYield),
+        ("kick_flagged", KickFlagged),
+        ("track_kick", TrackKick),
+        ("split_check", SplitCheck),
     ],
 )
 def test_every_name_of_an_enum_can_be_written(field, members):
@@ -60,6 +93,32 @@ def test_every_name_of_an_enum_can_be_written(field, members):
     assert sorted(names) == sorted(member.name.lower() for member in members)
     for member in members:
         assert DEFAULT.with_(**{field: member.name.lower()}).record()[0][field] == member
+
+
+FLAGS = (
+    "gate_first",
+    "zap_yield",
+    "prepopulate",
+    "leaves_dying_slot",
+    "build_guard",
+    "split_read",
+    "irqs_off",
+    "enter_irqs_off",
+)
+
+
+@pytest.mark.parametrize("flag", FLAGS)
+@pytest.mark.parametrize("value", [False, True])
+def test_every_flag_is_recorded(flag, value):
+    assert DEFAULT.with_(**{flag: value}).record()[0][flag] == value
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("track_batch", 512), ("max_interrupted", 0), ("max_interrupted", 10_000), ("walks_again", 2)],
+)
+def test_every_number_is_recorded(field, value):
+    assert DEFAULT.with_(**{field: value}).record()[0][field] == value
 
 
 @pytest.mark.parametrize("member", Exhaustion)
@@ -87,7 +146,9 @@ def test_table_with_default_replaces_all_leaves():
 
 
 def test_unlimited_is_a_word():
-    assert DEFAULT.with_(max_issues="unlimited").limit(Leaf.MEM_TRACK) == UNLIMITED
+    unlimited = DEFAULT.with_(max_issues="unlimited", max_interrupted="unlimited")
+    assert unlimited.limit(Leaf.MEM_TRACK) == UNLIMITED
+    assert unlimited.record()[0]["max_interrupted"] == UNLIMITED
 
 
 def test_with_leaves_the_original_alone():
@@ -113,6 +174,18 @@ def test_survives_json():
         ({"gate_first": 1}, "valid boolean"),
         ({"decision_cycles": -1}, "greater than or equal to 0"),
         ({"gates": 1}, "Extra inputs"),
+        ({"kick_flagged": True}, "'never', 'busy' or 'zero_step'"),
+        ({"seamcall_lock": "rwlock"}, "'never', 'always', 'after_busy' or 'mirror'"),
+        ({"track_kick": "first"}, "'after' or 'before'"),
+        ({"split_check": True}, "'flag' or 'locked'"),
+        ({"track_batch": 0}, "greater than or equal to 1"),
+        ({"track_batch": 513}, "less than or equal to 512"),
+        ({"track_batch": True}, "valid integer"),
+        ({"max_interrupted": -1}, "greater than or equal to 0"),
+        ({"max_interrupted": UNLIMITED}, "less than 1073741824"),
+        ({"max_interrupted": "never"}, "'unlimited'"),
+        ({"prepopulate": 1}, "valid boolean"),
+        ({"max_issues": {"MEM_SEPT_REMOVE": 1}}, "unknown leaf MEM_SEPT_REMOVE"),
     ],
 )
 def test_bad_values_are_refused(changes, told):
@@ -122,4 +195,10 @@ def test_bad_values_are_refused(changes, told):
 
 def test_host_leaves_are_the_seamcalls_that_are_simulated():
     assert HOST_LEAVES[0] == "MEM_SEPT_ADD"
-    assert HOST_LEAVES[-1] == "MR_EXTEND"
+    assert HOST_LEAVES[-1] == "VP_INIT"
+    assert {"EXPORT_BLOCKW", "EXPORT_MEM", "EXPORT_UNBLOCKW", "VP_FLUSH"} < set(HOST_LEAVES)
+
+
+@pytest.mark.parametrize("leaf", ["EXPORT_BLOCKW", "VP_FLUSH", "VP_CREATE", "VP_ADDCX", "VP_INIT"])
+def test_calls_of_migration_and_vcpu_creation_can_be_limited(leaf):
+    assert DEFAULT.with_(max_issues={leaf: 1}).limit(Leaf[leaf]) == 1

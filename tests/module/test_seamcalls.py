@@ -13,9 +13,20 @@ from tdx_env.module.seamcalls import (
     module_version,
     program,
 )
+from tdx_env.module.steps import Step
 from tdx_env.state.calls import MAX_STEPS, N_LEAVES, NONE, STEP, Delay, Leaf, Lock, Mode, Op
 
-GUEST = {Leaf.ACCEPT, Leaf.ATTR_RD, Leaf.ATTR_WR}
+GUEST = {
+    Leaf.ACCEPT,
+    Leaf.ATTR_RD,
+    Leaf.ATTR_WR,
+    Leaf.RTMR_EXTEND,
+    Leaf.MR_REPORT,
+    Leaf.SERVTD_RD_WR,
+    Leaf.VP_VMCALL,
+    Leaf.VP_INVEPT,
+}
+LIST_CALLS = [Leaf.EXPORT_BLOCKW, Leaf.EXPORT_MEM, Leaf.EXPORT_RESTORE, Leaf.IMPORT_MEM]
 TRIES = (Op.ACQUIRE, Op.ACQUIRE_IF_ARMED)
 
 # Locks in order: lock, mode, operand id. A row of the source's order for each call.
@@ -23,6 +34,7 @@ S_EPT_SHARED = "TDR sh 2, OP_STATE sh 172, TREE sh 146, ENTRY ex 1"
 S_EPT_EXCLUSIVE = "TDR sh 2, OP_STATE sh 172, TREE ex 146, ENTRY ex 1"
 LIST = "TDR sh 2, OP_STATE sh 172, TREE sh 146, ENTRY ex 97"
 STREAM = "TDR sh 2, OP_STATE sh 172, MIG sh 173, MIGSC ex 171, TREE sh 146, ENTRY ex 97"
+SESSION = "TDR sh 1, OP_STATE ex 172, MIG ex 173, MIGSC ex 171"
 ACQUIRES = {
     Leaf.MEM_SEPT_ADD: f"{S_EPT_SHARED}, PAGE ex 8",
     Leaf.MEM_SEPT_REMOVE: f"{S_EPT_EXCLUSIVE}, PAGE ex 1",
@@ -50,6 +62,7 @@ ACQUIRES = {
     Leaf.VP_ADDCX: "TDVPR ex 2, TDR sh 128, OP_STATE sh 172, PAGE ex 1",
     Leaf.PHYMEM_PAGE_RECLAIM: "PAGE ex 1, TDR sh 128",
     Leaf.PHYMEM_PAGE_WBINVD: "PAGE sh 1",
+    Leaf.PHYMEM_PAGE_RDMD: "PAGE sh 1",
     Leaf.EXPORT_BLOCKW: LIST,
     Leaf.EXPORT_MEM: STREAM,
     Leaf.EXPORT_RESTORE: LIST,
@@ -57,11 +70,33 @@ ACQUIRES = {
     Leaf.IMPORT_MEM: f"{STREAM}, PAGE ex 99",
     Leaf.EXPORT_PAUSE: "TDR ex 1",
     Leaf.IMPORT_TRACK: "TDR ex 1, MIGSC ex 171",
-    Leaf.EXPORT_TRACK: "TDR sh 1, OP_STATE ex 172, MIG ex 173, MIGSC ex 171",
+    Leaf.IMPORT_COMMIT: "TDR ex 1",
+    Leaf.IMPORT_END: "TDR ex 1",
+    Leaf.IMPORT_ABORT: "TDR ex 1, MIGSC ex 171",
+    Leaf.IMPORT_STATE_IMMUTABLE: "TDR ex 1, MIGSC ex 171",
+    Leaf.IMPORT_STATE_TD: "TDR ex 1, MIGSC ex 171",
+    Leaf.EXPORT_TRACK: SESSION,
+    Leaf.EXPORT_ABORT: SESSION,
+    Leaf.EXPORT_STATE_IMMUTABLE: SESSION,
+    Leaf.EXPORT_STATE_TD: "TDR sh 1, OP_STATE ex 172, MIGSC ex 171",
     Leaf.EXPORT_STATE_VP: "TDVPR ex 1, TDR sh 128, OP_STATE sh 172, MIGSC ex 171",
+    Leaf.IMPORT_STATE_VP: "TDVPR ex 1, TDR sh 128, OP_STATE sh 172, MIGSC ex 171",
+    Leaf.MIG_STREAM_CREATE: "TDR sh 2, OP_STATE ex 172, MIG ex 173, PAGE ex 1",
+    Leaf.SERVTD_BIND: (
+        "TDR sh 1, OP_STATE sh 172, OTHER_TDR sh 2, OTHER_OP_STATE sh 172, SERVTD_BINDINGS ex 174, "
+        "RTMR sh 168"
+    ),
+    Leaf.SERVTD_PREBIND: "TDR sh 1, OP_STATE sh 172, SERVTD_BINDINGS ex 174",
     Leaf.ACCEPT: "ENTRY ex 1",
     Leaf.ATTR_RD: "ENTRY ex 1",
     Leaf.ATTR_WR: "ENTRY ex 1",
+    Leaf.RTMR_EXTEND: "RTMR ex 168",
+    Leaf.MR_REPORT: "RTMR sh 168",
+    Leaf.SERVTD_RD_WR: (
+        "OTHER_TDR sh 128, OTHER_OP_STATE sh 172, SERVTD_BINDINGS sh 174, RTMR sh 168"
+    ),
+    Leaf.VP_VMCALL: "",
+    Leaf.VP_INVEPT: "",
 }
 RELEASES = {
     Leaf.MEM_SEPT_ADD: "ENTRY PAGE TREE OP_STATE TDR",
@@ -79,6 +114,18 @@ RELEASES = {
     Leaf.MEM_RD_WR: "TDR ENTRY TREE OP_STATE",
     Leaf.MNG_RD_WR: "OP_STATE TDR",
     Leaf.VP_ENTER: "EPOCH OP_STATE TREE",
+    Leaf.EXPORT_MEM: "ENTRY MIGSC TREE MIG OP_STATE TDR",
+    Leaf.IMPORT_MEM: "ENTRY PAGE MIGSC MIG TREE OP_STATE TDR",
+    Leaf.EXPORT_ABORT: "MIGSC MIG OP_STATE TDR",
+    Leaf.EXPORT_STATE_IMMUTABLE: "MIGSC MIG OP_STATE TDR",
+    Leaf.EXPORT_STATE_TD: "MIGSC OP_STATE TDR",
+    Leaf.EXPORT_STATE_VP: "MIGSC OP_STATE TDR TDVPR",
+    Leaf.IMPORT_ABORT: "MIGSC TDR",
+    Leaf.IMPORT_STATE_VP: "MIGSC TDR TDVPR OP_STATE",
+    Leaf.MIG_STREAM_CREATE: "OP_STATE TDR MIG PAGE",
+    Leaf.SERVTD_BIND: "RTMR SERVTD_BINDINGS OTHER_OP_STATE OTHER_TDR OP_STATE TDR",
+    Leaf.SERVTD_PREBIND: "SERVTD_BINDINGS OP_STATE TDR",
+    Leaf.SERVTD_RD_WR: "RTMR SERVTD_BINDINGS OTHER_OP_STATE OTHER_TDR",
 }
 STORING = {
     Leaf.ACCEPT,
@@ -177,7 +224,11 @@ def test_table_has_each_leaf_once_in_order() -> None:
     assert [call.leaf for call in calls().values()] == list(Leaf)
 
 
-def test_guest_calls_are_three() -> None:
+def test_guest_calls_are_those_of_tdg() -> None:
+    assert {leaf for leaf, call in calls().items() if call.name.startswith("TDG.")} == GUEST
+
+
+def test_array_of_guest_calls_agrees_with_the_rows() -> None:
     assert set(np.flatnonzero(IS_GUEST)) == GUEST
 
 
@@ -244,6 +295,43 @@ def test_aug_steps_are_these() -> None:
     ]
 
 
+@pytest.mark.parametrize("leaf", [Leaf.MEM_PAGE_DEMOTE, Leaf.MEM_PAGE_PROMOTE])
+def test_poll_comes_after_the_body_just_before_the_large_pages_lock(leaf: Leaf) -> None:
+    steps = calls()[leaf].steps
+    (poll,) = [place for place, step in enumerate(steps) if step.op == Op.POLL]
+    assert steps[poll] == Step(Op.POLL, delay=Delay.BODY)
+    assert steps[poll + 1] == Step(Op.ACQUIRE, Lock.PAGE, Mode.EXCLUSIVE, Operand.RCX)
+    assert all(step.op != Op.COMMIT for step in steps[:poll])
+
+
+def test_uninterruptible_demote_takes_the_large_pages_lock_after_the_body() -> None:
+    steps = calls("1.5-demote-uninterruptible")[Leaf.MEM_PAGE_DEMOTE].steps
+    polled = calls()[Leaf.MEM_PAGE_DEMOTE].steps
+    place = [step.op for step in polled].index(Op.POLL)
+    late = Step(Op.ACQUIRE, Lock.PAGE, Mode.EXCLUSIVE, Operand.RCX, Delay.BODY)
+    assert steps == (*polled[:place], late, *polled[place + 2 :])
+
+
+def test_uninterruptible_demote_leaves_promote_its_poll() -> None:
+    steps = calls("1.5-demote-uninterruptible")[Leaf.MEM_PAGE_PROMOTE].steps
+    assert Op.POLL in [step.op for step in steps]
+
+
+@pytest.mark.parametrize("leaf", LIST_CALLS)
+def test_list_call_lets_go_of_the_entry_before_the_next_and_keeps_the_rest(leaf: Leaf) -> None:
+    steps = calls()[leaf].steps
+    (place,) = [number for number, step in enumerate(steps) if step.op == Op.NEXT]
+    before = {step.lock for step in steps[:place] if step.op == Op.RELEASE}
+    assert before == ({Lock.ENTRY, Lock.PAGE} if leaf == Leaf.IMPORT_MEM else {Lock.ENTRY})
+    assert Lock.TREE in {step.lock for step in steps[place:]}
+    assert steps[place] == Step(Op.NEXT)
+
+
+def test_other_calls_have_neither_poll_nor_next() -> None:
+    polling = {leaf for leaf in Leaf for step in calls()[leaf].steps if step.op >= Op.POLL}
+    assert polling == {*LIST_CALLS, Leaf.MEM_PAGE_DEMOTE, Leaf.MEM_PAGE_PROMOTE}
+
+
 @pytest.mark.parametrize("version", MODULE_VERSIONS)
 def test_program_holds_the_rows_and_is_filled_with_return(version: str) -> None:
     steps = program(version)
@@ -262,6 +350,7 @@ def test_program_holds_the_rows_and_is_filled_with_return(version: str) -> None:
     [
         ("1.5-remove-exclusive", Leaf.MEM_PAGE_REMOVE, f"{S_EPT_EXCLUSIVE}, PAGE ex 1"),
         ("1.5-vp-init-v1", Leaf.VP_INIT, "TDVPR ex 1, TDR ex 128, OP_STATE sh 172"),
+        ("1.5-demote-uninterruptible", Leaf.MEM_PAGE_DEMOTE, ACQUIRES[Leaf.MEM_PAGE_DEMOTE]),
     ],
 )
 def test_version_differs_in_one_call(version: str, leaf: Leaf, locks: str) -> None:
@@ -269,10 +358,9 @@ def test_version_differs_in_one_call(version: str, leaf: Leaf, locks: str) -> No
     assert [other for other in Leaf if calls(version)[other] != calls()[other]] == [leaf]
 
 
-@pytest.mark.parametrize("version", ["1.5-no-free-lock", "1.5-demote-uninterruptible"])
-def test_version_with_a_flag_has_the_same_steps(version: str) -> None:
-    assert calls(version) == calls()
-    assert module_version(version) != module_version("1.5")
+def test_version_that_spares_free_entries_has_the_same_steps() -> None:
+    assert calls("1.5-no-free-lock") == calls()
+    assert module_version("1.5-no-free-lock") != module_version("1.5")
 
 
 def test_unknown_version_lists_the_known_ones() -> None:
@@ -284,3 +372,4 @@ def test_operand_ids_are_the_modules() -> None:
     ids = [Operand.RCX, Operand.R8, Operand.TDR, Operand.SEPT_TREE, Operand.TD_EPOCH]
     assert ids == [1, 8, 128, 146, 169]
     assert [Operand.OP_STATE, Operand.MIG, Operand.MIGSC] == [172, 173, 171]
+    assert [Operand.RTMR, Operand.SERVTD_BINDINGS] == [168, 174]

@@ -1,5 +1,7 @@
 """Each mistake in a file gives one error that says where, what was given, what is allowed."""
 
+from pathlib import Path
+
 import pytest
 
 from tdx_env.errors import ScenarioError
@@ -47,9 +49,9 @@ BAD = {
         "", "", "".join(f'[groups.g{n}]\nprogram = "idle"\ncount = 1\n' for n in range(3)),
         "groups = [", "at most 4",
     ),
-    "four tasks": (
-        "", "", "".join(f'[tasks.t{n}]\nkind = "zap"\narea = "ram"\nitems = 1\n' for n in range(3)),
-        "tasks = [", "at most 3",
+    "five tasks": (
+        "", "", "".join(f'[tasks.t{n}]\nkind = "zap"\narea = "ram"\nitems = 1\n' for n in range(4)),
+        "tasks = [", "at most 4",
     ),
     "five areas": (
         "", "", "".join(f'[areas.a{n}]\ninitial = "free"\n' for n in range(3)), "areas = [", "4"
@@ -101,8 +103,10 @@ BAD = {
     "2M pages in an area of 4K pages": (
         "chunk = 4", "chunk = 4\nlevel = 1", "", 'ram.initial = "mapped_4k"', "pending_2m"
     ),
-    "4K pages in an area of 2M pages": (
-        'initial = "free"', 'initial = "pending_2m"', "", 'fresh.initial = "pending_2m"', "free"
+    "4K pages blocked in an area of 2M pages": (
+        'initial = "mapped_4k"', 'initial = "mapped_2m"',
+        '[tasks.blocker]\nkind = "block_restore"\narea = "ram"\nitems = 1\nhold_us = 1',
+        'ram.initial = "mapped_2m"', "mapped_4k",
     ),
     "trigger that isn't there": (
         "chunk = 4", 'trigger_group = "nobody"', "", 'trigger_group = "nobody"', "acceptors"
@@ -117,10 +121,6 @@ BAD = {
         'area = "ram"\nitems = 5\nchunk = 4',
         f'area = "fresh"\nitems = 5\nlayout = "shared"\n{TRIGGER}\n[tasks.other]\nkind = "zap"\n'
         'area = "ram"\nitems = 1', "", 'zapper.layout = "shared"', "must be left out",
-    ),
-    "build while vCPUs run": (
-        "", "", '[tasks.builder]\nkind = "build"\narea = "fresh"\nitems = 1',
-        'acceptors.program = "accept"', "parked",
     ),
     "cap too near": (
         "time_cap_us = 500_000", "time_cap_us = 21_000", "", "time_cap_us = 21000", "10 times"
@@ -164,6 +164,175 @@ BAD_TOGETHER = {
         "tasks.zapper.level = 1", "as others",
     ),
 }  # fmt: skip
+
+
+BUILD = '[tasks.builder]\nkind = "build"\narea = "fresh"\nitems = 1\n'
+CREATE = '[tasks.creator]\nkind = "init_vcpu"\ncount = 2\nitems = 3\n'
+# What is added to the tiny scenario, overrides, and the whole message behind the file's name.
+REFUSED = {
+    "pages of a vCPU's creation": (
+        CREATE + 'area = "ram"\n', {},
+        'tasks.creator.area = "ram", init_vcpu has no such key, must be one of: count, items, '
+        "kind, think_cycles",
+    ),
+    "export without pages": (
+        '[tasks.exporter]\nkind = "export"\nitems = 1\n', {},
+        "tasks.exporter.area is missing, export needs it",
+    ),
+    "export of 2M pages": (
+        '[tasks.exporter]\nkind = "export"\nitems = 1\narea = "ram"\nlevel = 1\n', {},
+        "tasks.exporter.level = 1, export has no such key, must be one of: area, chunk, count, "
+        "device_us, items, kind, layout, think_cycles, trigger_group, trigger_lead, trigger_period",
+    ),
+    "interrupts of a task that no interrupt concerns": (
+        '[tasks.filler]\nkind = "prefault"\nitems = 1\narea = "fresh"\ndevice_us = 9\n', {},
+        "tasks.filler.device_us = 9, prefault has no such key, must be one of: area, chunk, "
+        "count, items, kind, layout, level, think_cycles, trigger_group, trigger_lead, "
+        "trigger_period",
+    ),
+    "module version": (
+        "", {"module.version": "1.4"},
+        'module.version = "1.4", must be one of 1.5, 1.5-remove-exclusive, 1.5-vp-init-v1, '
+        "1.5-no-free-lock, 1.5-demote-uninterruptible",
+    ),
+    "kind of task": (
+        "", {"tasks.zapper.kind": "import"},
+        "tasks.zapper.kind = \"import\", must be one of: 'zap', 'block_restore', 'build', "
+        "'export', 'slot_delete', 'prefault' or 'init_vcpu'",
+    ),
+    "no CPU": (
+        "", {"host.n_pcpus": 0},
+        "host.n_pcpus = 0, must be a whole number or a range low..high from 1 to 256 or "
+        '"each"',
+    ),
+    "more CPUs than there is room for": (
+        "", {"host.n_pcpus": 257},
+        "host.n_pcpus = 257, must be a whole number or a range low..high from 1 to 256 or "
+        '"each"',
+    ),
+    "five sockets": (
+        "", {"host.n_sockets": 5}, "host.n_sockets = 5, must be a whole number from 1 to 4"
+    ),
+    "CPUs shared without ticks": (
+        "", {"host.n_pcpus": {"low": 2, "high": 3}, "groups.spinners.tick_us": 0},
+        "groups.spinners.tick_us = 0, must be above 0: host.n_pcpus is 2..3, only a tick ends a "
+        "thread's slice",
+    ),
+    "irq-off sections in more than all windows": (
+        "", {"host.irq_off_share": 1_001},
+        "host.irq_off_share = 1001, must be a whole number from 0 to 1,000",
+    ),
+    "irq-off section longer than its window": (
+        "", {"host.irq_off_share": 1, "host.irq_off_window_us": 249},
+        "host.irq_off_window_us = 249, must be at least 250: costs.irq_off is up to 500000 cycles",
+    ),
+    "device interrupts of a vCPU faster than it can serve them": (
+        "", {"groups.spinners.device_us": {"low": 4, "high": 9}},
+        "groups.spinners.device_us = 4..9, must be a whole number or a range low..high from 5 to "
+        "10,000,000 or 0 (none)",
+    ),
+    "device interrupts of a host CPU without a gap": (
+        "", {"tasks.zapper.device_us": {"low": 0, "high": 9}},
+        "tasks.zapper.device_us = 0..9, must be a whole number or a range low..high from 1 to "
+        "10,000,000 or 0 (none)",
+    ),
+    "signals without interrupts": (
+        "", {"groups.spinners.signal_every": 10},
+        "groups.spinners.signal_every = 10, must be 0: signals come with device interrupts, "
+        "device_us is 0",
+    ),
+    "build while vCPUs run": (
+        BUILD, {},
+        'groups.acceptors.program = "accept", must be "parked": tasks.builder builds the TD, no '
+        "vCPU can run yet",
+    ),
+    "creation of vCPUs while vCPUs run": (
+        CREATE, {},
+        'groups.acceptors.program = "accept", must be "parked": tasks.creator builds the TD, no '
+        "vCPU can run yet",
+    ),
+}  # fmt: skip
+
+PARKED = """
+schema_version = 1
+name = "parked"
+family = "own"
+title = "a test"
+description = "Nothing in particular."
+
+[host]
+n_vcpus = 5
+
+[limits]
+stall_us = 20_000
+time_cap_us = 500_000
+reward_scale = 1_000
+
+[areas.fresh]
+initial = "free"
+
+[areas.ram]
+initial = "mapped_4k"
+
+[groups.vcpus]
+program = "parked"
+count = "rest"
+
+[tasks.other]
+kind = "zap"
+area = "ram"
+items = 1
+
+"""
+# The other task's kind, or none; what is added; the whole message behind the file's name.
+REFUSED_WHILE_BUILT = {
+    "export": (
+        "export", BUILD,
+        'tasks.other.kind = "export", must be one of build, init_vcpu, zap: tasks.builder builds '
+        "the TD",
+    ),
+    "memslot deletion": (
+        "slot_delete", CREATE,
+        'tasks.other.kind = "slot_delete", must be one of build, init_vcpu, zap: tasks.creator '
+        "builds the TD",
+    ),
+    "more vCPUs than the TD has": (
+        "zap", BUILD + CREATE, "host.n_vcpus = 5, must be at least 6: so many are created"
+    ),
+    "build in memory that is there": (
+        "zap", BUILD.replace("fresh", "ram") + "[tasks.filler]\nkind = \"build\"\n"
+        'area = "fresh"\nitems = 1\n',
+        'areas.ram.initial = "mapped_4k", must be one of free: tasks.builder works there at '
+        "level 0",
+    ),
+}  # fmt: skip
+
+
+def refusal(path: Path, overrides: dict[str, object] | None = None) -> str:
+    """Return what is said about a file, without the file's name."""
+    with pytest.raises(ScenarioError) as caught:
+        load(path, overrides)
+    return str(caught.value).removeprefix(f"{path}: ")
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_refusal_says_all_there_is_to_say(case, write):
+    more, overrides, message = REFUSED[case]
+    assert refusal(write(more=more), overrides) == message
+
+
+@pytest.mark.parametrize("case", REFUSED_WHILE_BUILT)
+def test_a_td_that_is_being_built_is_not_used_otherwise(case, tmp_path):
+    kind, more, message = REFUSED_WHILE_BUILT[case]
+    path = tmp_path / "parked.toml"
+    path.write_text(PARKED.replace('"zap"', f'"{kind}"') + more)
+    assert refusal(path) == message
+
+
+def test_a_td_may_be_built_while_pages_are_removed_and_vcpus_created(tmp_path):
+    path = tmp_path / "parked.toml"
+    path.write_text(PARKED.replace("n_vcpus = 5", "n_vcpus = 6") + BUILD + CREATE)
+    assert list(load(path).tasks) == ["other", "builder", "creator"]
 
 
 @pytest.mark.parametrize("case", BAD)

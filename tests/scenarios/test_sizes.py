@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tdx_env.scenarios import load, names
-from tdx_env.scenarios.sizes import group_placement, task_placement, uncontended_cycles
+from tdx_env.scenarios.lengths import uncontended_cycles
+from tdx_env.scenarios.sizes import group_placement, task_placement
 
 LAYOUTS = ["own", "regions", "shared", "interleaved"]
 

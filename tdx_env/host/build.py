@@ -1,0 +1,106 @@
+"""Building a TD: pages are added and measured, vCPUs created, none of them runs yet.
+
+Source: Linux arch/x86/kvm/vmx/tdx.c, tdx_vcpu_init_mem_region, tdx_td_vcpu_init; the guard round
+the ioctls is tdx_vm_state_guard of 6.19.
+"""
+
+from tdx_env.host.guard import release_guard, request_guard
+from tdx_env.host.seamcalls import new_call
+from tdx_env.host.tasks import entry_at, finish_task_item, set_cursor
+from tdx_env.jit import inner
+from tdx_env.state.accounting import Category
+from tdx_env.state.actors import Path, Purpose, State, Task
+from tdx_env.state.calls import NONE, Leaf
+from tdx_env.state.costs import Cost
+from tdx_env.state.world import World
+
+EXTENDS_PER_PAGE = 16  # MR.EXTEND measures 256 bytes
+ADDCX_PER_VCPU = 5  # TDVPS of module 1.5 has six pages, the root page among them
+
+
+@inner
+def begin_ioctl(world: World, task: int) -> None:
+    """Start a build ioctl, under the guard if there is one."""
+    if world.discipline["build_guard"] == 0 or request_guard(world, task, Purpose.BEGIN):
+        build_with_guard(world, task)
+
+
+@inner
+def build_with_guard(world: World, task: int) -> None:
+    """Issue the first SEAMCALL of the ioctl."""
+    me = world.actors["row"][task]
+    me["path"] = Path.BUILD
+    if me["kind"] == Task.INIT_VCPU:
+        me["extends"] = ADDCX_PER_VCPU
+        new_call(world, task, Leaf.VP_CREATE, NONE)
+        return
+    set_cursor(world, task)
+    new_call(world, task, Leaf.MEM_PAGE_ADD, entry_at(world, task, me["cursor"]))
+
+
+@inner
+def return_to_user(world: World, task: int) -> None:
+    """Return -EAGAIN to user space, which calls again."""
+    run = world.run
+    me = world.actors["row"][task]
+    release_guard(world, task)
+    me["state"] = State.USER_EXIT
+    me["category"] = Category.YIELD
+    world.actors["due"][task] = run["now"] + run["costs"][Cost.USER_EXIT]
+
+
+@inner
+def call_again(world: World, task: int) -> None:
+    """User space calls again, under the guard if there is one."""
+    if world.discipline["build_guard"] == 0 or request_guard(world, task, Purpose.CALL_AGAIN):
+        call_with_guard(world, task)
+
+
+@inner
+def call_with_guard(world: World, task: int) -> None:
+    """Issue the SEAMCALL that was busy as a new one."""
+    me = world.actors["row"][task]
+    new_call(world, task, me["leaf"], me["entry"])
+
+
+@inner
+def _end_ioctl(world: World, task: int) -> None:
+    """The ioctl is done."""
+    release_guard(world, task)
+    finish_task_item(world, task)
+
+
+@inner
+def page_added(world: World, task: int) -> None:
+    """PAGE.ADD has succeeded: measure the page."""
+    me = world.actors["row"][task]
+    me["extends"] = EXTENDS_PER_PAGE
+    new_call(world, task, Leaf.MR_EXTEND, me["entry"])
+
+
+@inner
+def page_measured(world: World, task: int) -> None:
+    """One MR.EXTEND is done: measure on, add the next page, or end the ioctl."""
+    me = world.actors["row"][task]
+    me["extends"] -= 1
+    if me["extends"] > 0:
+        new_call(world, task, Leaf.MR_EXTEND, me["entry"])
+        return
+    me["cursor"] += 1
+    if me["cursor"] < me["cursor_end"]:
+        new_call(world, task, Leaf.MEM_PAGE_ADD, entry_at(world, task, me["cursor"]))
+    else:
+        _end_ioctl(world, task)
+
+
+@inner
+def vcpu_built_on(world: World, task: int) -> None:
+    """VP.CREATE, VP.ADDCX or VP.INIT has succeeded: the next call for the vCPU, or the end."""
+    me = world.actors["row"][task]
+    if me["leaf"] == Leaf.VP_INIT:
+        _end_ioctl(world, task)
+    elif me["extends"] > 0:
+        me["extends"] -= 1
+        new_call(world, task, Leaf.VP_ADDCX, NONE)
+    else:
+        new_call(world, task, Leaf.VP_INIT, NONE)

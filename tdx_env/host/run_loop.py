@@ -1,0 +1,67 @@
+"""What may keep a vCPU thread in KVM's run loop before it looks at the gate."""
+
+from tdx_env.guest.interrupts import pass_interrupts
+from tdx_env.host.cpus import preempt
+from tdx_env.host.seamcalls import new_call
+from tdx_env.host.srcu import srcu_quiescent
+from tdx_env.jit import inner
+from tdx_env.state.accounting import Category
+from tdx_env.state.actors import Exit, Path, State
+from tdx_env.state.booking import book
+from tdx_env.state.calls import NONE, Leaf
+from tdx_env.state.costs import Cost
+from tdx_env.state.world import World
+
+
+@inner
+def _flush_old_cpu(world: World, vcpu: int) -> None:
+    """Ask the CPU that the thread had before for VP.FLUSH.
+
+    Source: Linux 6.16, arch/x86/kvm/vmx/tdx.c, tdx_vcpu_load, tdx_flush_vp_on_cpu.
+    """
+    run = world.run
+    me = world.actors["row"][vcpu]
+    me["moved"] = 0
+    me["state"] = State.VCPU_LOAD
+    me["category"] = Category.HOST_WORK
+    cycles = run["costs"][Cost.KICK_FIXED] + run["costs"][Cost.KICK_TARGET]
+    world.actors["due"][vcpu] = run["now"] + cycles
+
+
+@inner
+def flush_on_old_cpu(world: World, vcpu: int) -> None:
+    """Handle VCPU_LOAD: the old CPU issues VP.FLUSH while the thread waits."""
+    me = world.actors["row"][vcpu]
+    book(world, vcpu, me["category"])
+    me["path"] = Path.ENTER
+    new_call(world, vcpu, Leaf.VP_FLUSH, NONE)
+
+
+@inner
+def _serves_signal(world: World, vcpu: int) -> bool:
+    """Return to user space for a signal, if one is pending; say whether it is."""
+    run = world.run
+    me = world.actors["row"][vcpu]
+    pass_interrupts(world, vcpu)
+    if not me["signal"]:
+        return False
+    me["signal"] = 0
+    srcu_quiescent(world, vcpu)
+    me["exit"] = Exit.SIGNAL
+    me["state"] = State.USER_EXIT
+    me["category"] = Category.HOST_WORK
+    world.actors["due"][vcpu] = run["now"] + run["costs"][Cost.USER_EXIT]
+    return True
+
+
+@inner
+def leaves_run_loop(world: World, vcpu: int) -> bool:
+    """Say whether the thread loses its CPU, has been moved, or has a signal: it goes elsewhere."""
+    me = world.actors["row"][vcpu]
+    if world.run["n_pcpus"] > 0:
+        if preempt(world, vcpu):
+            return True
+        if me["moved"]:
+            _flush_old_cpu(world, vcpu)
+            return True
+    return bool(me["signal_every"] and _serves_signal(world, vcpu))

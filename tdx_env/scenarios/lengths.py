@@ -1,0 +1,147 @@
+"""What items of work and a whole episode take at most if nobody gets into anybody's way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tdx_env.scenarios.kinds import MAPPED_2M, SPLITTING
+from tdx_env.state.setup import PAGES_PER_2M
+
+if TYPE_CHECKING:
+    from tdx_env.scenarios.schema import Group, Scenario, Task
+
+_TABLE_LEVELS = 3  # S-EPT pages that the first fault below an empty root adds
+_EXTENDS = 16  # MR.EXTEND calls for a page
+_ADDCX_CALLS = 5  # VP.ADDCX calls for a vCPU
+
+
+def _cost(scenario: Scenario, *names: str) -> int:
+    """Return the sum of costs, each at its largest [cycles]."""
+    return sum(scenario.costs[name].high for name in names)
+
+
+def _kick_cycles(scenario: Scenario) -> int:
+    """Return what a kick of all vCPUs takes at most [cycles]."""
+    host = scenario.host
+    target = _cost(scenario, "kick_target")
+    if host.n_sockets > 1:
+        target += _cost(scenario, "kick_remote")
+    late = _cost(scenario, "irq_off") if host.irq_off_share > 0 else 0
+    return host.n_vcpus.high * target + late + _cost(scenario, "kick_fixed", "td_exit")
+
+
+def _unmap_cycles(scenario: Scenario) -> int:
+    """Return what BLOCK, TRACK and its kick take at most, mmu_lock included [cycles]."""
+    calls = _cost(scenario, "zap_software", "range_block", "track", "mmu_handoff")
+    return calls + _kick_cycles(scenario)
+
+
+def _split_cycles(scenario: Scenario, what: str, table: Group | Task) -> int:
+    """Return what splitting the 2M mappings in an item's way takes at most [cycles]."""
+    is_2m = table.area is not None and scenario.areas[table.area].initial in MAPPED_2M
+    if table.level == 1 or not is_2m or what not in SPLITTING:
+        return 0
+    n_mappings = 1 + (table.chunk + PAGES_PER_2M - 2) // PAGES_PER_2M
+    return n_mappings * (_unmap_cycles(scenario) + _cost(scenario, "demote"))
+
+
+def _zap_cycles(scenario: Scenario, level: int) -> int:
+    """Return what one page's removal takes at most, TRACK's kick included [cycles]."""
+    pages = PAGES_PER_2M if level == 1 else 1
+    work = _unmap_cycles(scenario) + _cost(scenario, "page_remove")
+    return work + pages * _cost(scenario, "wbinvd", "clear")
+
+
+def _add_cycles(scenario: Scenario) -> int:
+    """Return what KVM takes at most to add a missing page [cycles]."""
+    tables = _TABLE_LEVELS * _cost(scenario, "sept_add")
+    software = _cost(scenario, "fault_software", "fault_locked")
+    return software + tables + _cost(scenario, "page_aug", "page_aug_2m")
+
+
+def _export_cycles(scenario: Scenario, n_pages: int) -> int:
+    """Return what exporting a list of pages takes at most [cycles]."""
+    entries = 2 * _cost(scenario, "to_entry") + _cost(scenario, "export_blockw", "export_mem")
+    calls = 2 * _cost(scenario, "bare", "to_tdr", "to_tree") + _cost(scenario, "track")
+    return calls + n_pages * entries + _kick_cycles(scenario)
+
+
+def _init_cycles(scenario: Scenario) -> int:
+    """Return what creating a vCPU takes at most [cycles]."""
+    return _cost(scenario, "vp_create", "vp_init") + _ADDCX_CALLS * _cost(scenario, "vp_addcx")
+
+
+def group_item_cycles(scenario: Scenario, group: Group) -> int:
+    """Return what one item of a guest group takes at most, think time left out [cycles]."""
+    trip = _cost(scenario, "td_exit", "run_loop", "vp_enter", "invept")
+    split = _split_cycles(scenario, group.program, group)
+    if group.program == "convert":
+        pages = group.chunk * _zap_cycles(scenario, group.level)
+        return trip + _cost(scenario, "user_exit") + split + pages
+    work = "touch" if group.program == "touch" else ("accept_4k", "accept_2m")[group.level]
+    guest = _cost(scenario, "tdcall", "tdcall", work, "ve")
+    return trip + guest + split + _add_cycles(scenario)
+
+
+def task_item_cycles(scenario: Scenario, task: Task) -> int:
+    """Return what one item of a host task takes at most, think time left out [cycles]."""
+    if task.kind == "build":
+        return task.chunk * (_cost(scenario, "page_add") + _EXTENDS * _cost(scenario, "mr_extend"))
+    if task.kind == "init_vcpu":
+        return _init_cycles(scenario)
+    if task.kind == "export":
+        return _export_cycles(scenario, task.chunk)
+    if task.kind == "prefault":
+        return task.chunk * _add_cycles(scenario)
+    work = _split_cycles(scenario, task.kind, task)
+    work += task.chunk * _zap_cycles(scenario, task.level)
+    if task.kind == "slot_delete":
+        work += _cost(scenario, "srcu")
+    if task.hold_us is not None:
+        work += scenario.cycles(task.hold_us.high) + _cost(scenario, "range_unblock")
+    return work
+
+
+def _threads_per_cpu(scenario: Scenario) -> int:
+    """Return how many vCPU threads share a CPU at most."""
+    n_pcpus = scenario.host.n_pcpus
+    return 1 if isinstance(n_pcpus, str) else -(-scenario.host.n_vcpus.high // n_pcpus.low)
+
+
+def _group_length(scenario: Scenario, group: Group) -> int:
+    """Return what all items of a group's vCPU take at most, others on its CPU included [cycles]."""
+    if group.items is None:
+        return 0
+    each = group.think_cycles.high + group_item_cycles(scenario, group)
+    return group.items.high * each * _threads_per_cpu(scenario)
+
+
+def longest_item_cycles(scenario: Scenario) -> int:
+    """Return what the longest item takes at most, think time included [cycles].
+
+    A vCPU thread that shares a CPU may have to wait for a slice of each of the others.
+    """
+    others = _threads_per_cpu(scenario) - 1
+    wait = others * _cost(scenario, "slice", "switch")
+    longest = 0
+    for group in scenario.groups.values():
+        if group.items is not None:
+            own = group_item_cycles(scenario, group)
+            longest = max(longest, group.think_cycles.high + own + wait)
+    for task in scenario.tasks.values():
+        own = task_item_cycles(scenario, task)
+        longest = max(longest, task.think_cycles.high + own)
+    return longest
+
+
+def uncontended_cycles(scenario: Scenario) -> int:
+    """Return what the episode takes at most if nobody gets into anybody's way [cycles].
+
+    The longest guest group, and after it (it may be waited for) the longest host task.
+    """
+    guests = [_group_length(scenario, group) for group in scenario.groups.values()]
+    hosts = [
+        task.items.high * (task.think_cycles.high + task_item_cycles(scenario, task))
+        for task in scenario.tasks.values()
+    ]
+    return max(guests, default=0) + max(hosts, default=0)
