@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 
-from eval.reality.criteria import AtLeast, Reaches, Within
+from eval.reality.criteria import MostlyAtLeast, Reaches, Within
 from eval.reality.row import Kind, Row, Sample
 from eval.reality.worlds import (
     MERGED,
@@ -48,14 +48,14 @@ FIRST_BUSY = Host(_ask_always, DEFAULT)
 
 
 @functools.cache
-def _page(world: World, n_draws: int) -> Floats:
+def page_times(world: World, n_draws: int) -> Floats:
     """Return the time of one page in each draw [µs]."""
     return per_unit(world, MERGED, _CHUNK, _PAGES, n_draws)
 
 
 def _spinning(n_draws: int) -> Sample:
     """Measure a page with 247 vCPUs spinning in the guest."""
-    values = _page(SPINNING, n_draws)
+    values = page_times(SPINNING, n_draws)
     stop = np.median(_stops(n_draws)) / np.median(values)
     return Sample(values, f"TRACK's kick of all vCPUs is {stop:.0%} of it.")
 
@@ -69,7 +69,7 @@ def _halted(n_draws: int) -> Sample:
         "in the model: user space's part of a chunk, the shared attribute and guest_memfd's "
         "punched page, or SEAMCALLs that are slower on that machine."
     )
-    return Sample(_page(HALTED, n_draws), note)
+    return Sample(page_times(HALTED, n_draws), note)
 
 
 def _ticking(n_draws: int) -> Sample:
@@ -82,7 +82,7 @@ def _ticking(n_draws: int) -> Sample:
         f"from stopping vCPUs that are in the guest: at 0.95 µs each that is more than all of "
         "them three times over. Timers, wake-ups and run queues of the host are free in the model."
     )
-    return Sample(_page(TICKING, n_draws), note)
+    return Sample(page_times(TICKING, n_draws), note)
 
 
 @functools.cache
@@ -148,6 +148,6 @@ ROWS = (
         "stop-in-tries", Kind.STATED,
         "On a large TD a kick of all vCPUs costs as much as a hundred busy tries or more.",
         "derived from " + _DSTACK + "; S. Christopherson, 10 September 2024 (2,000 cycles a try)",
-        "tries", AtLeast(100), _in_tries,
+        "tries", MostlyAtLeast(100), _in_tries,
     ),
 )  # fmt: skip

@@ -31,8 +31,8 @@ def _span(values: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def _number(value: float) -> str:
-    """Return a number with as many digits as it was written with."""
-    return f"{value:,}"
+    """Return a number as it was written."""
+    return f"{value:,.0f}" if value == int(value) else f"{value:,}"
 
 
 @dataclass(frozen=True)
@@ -108,8 +108,8 @@ class Reaches:
 
 
 @dataclass(frozen=True)
-class AtLeast:
-    """The value is at least the observed one in nearly every draw."""
+class MostlyAtLeast:
+    """The value is at least the observed one in half of the draws or more."""
 
     value: float
 
@@ -121,11 +121,11 @@ class AtLeast:
     @property
     def text(self) -> str:
         """The test in words."""
-        return f"the 5 % value is at least {_number(self.value)}"
+        return f"the median is at least {_number(self.value)}"
 
     def holds(self, values: NDArray[np.float64]) -> bool:
         """Say whether the observation holds."""
-        return _span(values)[0] >= self.value
+        return float(np.median(values)) >= self.value
 
 
 @dataclass(frozen=True)

@@ -86,6 +86,7 @@ class Result:
         median: Over the draws; None if the row is not modelled, as the next three.
         low: 5th percentile.
         high: 95th percentile.
+        mean: Of a statement: the share of draws in which it is true.
         n_values: Draws that said something.
     """
 
@@ -102,6 +103,7 @@ class Result:
     median: float | None = None
     low: float | None = None
     high: float | None = None
+    mean: float | None = None
     n_values: int = 0
 
     @property
