@@ -21,7 +21,8 @@ def kick_at_break_even(fixed_cycles: int = FIXED_CYCLES) -> Decide:
 
     The cost of a kick on all CPUs is ``fixed_cycles`` + the average wait + vCPUs in the guest ×
     (average cost of an IPI + average trip of a target), from the host's own averages. Own busy
-    cycles on this call are held against it; after a kick they must reach it once more.
+    cycles on this call are held against it; after a kick they must reach it once more. A call that
+    was interrupted, where KICK is masked, is repeated.
 
     Args:
         fixed_cycles: Part of a kick's cost that has no average [cycles].
@@ -44,8 +45,9 @@ def kick_at_break_even(fixed_cycles: int = FIXED_CYCLES) -> Decide:
 def by_operand(features: Features) -> int:
     """Choose by the lock that was busy.
 
-    Tree or epoch: RETRY, held for a moment. Entry: RETRY at 4K, KICK at 2M, where an ACCEPT holds
-    it long. TDR: YIELD where allowed, else RETRY, since its holder is a host thread. Others: RETRY.
+    Tree or epoch: RETRY, held for a moment; that an export holds the tree for long can't be seen.
+    Entry: RETRY at 4K, KICK at 2M, where an ACCEPT holds it long. TDR: YIELD where allowed, else
+    RETRY, since its holder is a host thread. Others, and a call that was interrupted: RETRY.
 
     Source:
         Inference from the module's hold times: the operand id alone separates most cases, and

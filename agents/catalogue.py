@@ -2,7 +2,7 @@
 
 import functools
 
-from agents import adaptive, fault_loop, kick, retry
+from agents import adaptive, fault_loop, kick, merged, retry, split, structure
 from agents.protocol import Policy
 from agents.row import Row
 
@@ -10,6 +10,7 @@ _ROWS: tuple[Row, ...] = (
     retry.blind(),
     retry.blind_any(),
     retry.unlimited_loop(),
+    retry.gated_track(),
     retry.seamcall_lock(),
     retry.doubling_cap(),
     retry.optimistic_lock(),
@@ -18,12 +19,30 @@ _ROWS: tuple[Row, ...] = (
     kick.paolo_5_once(),
     retry.rely_on_host_priority(),
     fault_loop.fault_loop(),
+    kick.zero_step_kick(),
     kick.flagged_kick(),
     retry.write_barrier(),
     kick.gate_first(),
     kick.retry_then_gate(),
-    fault_loop.merged_6_16(),
-    fault_loop.merged_6_19(),
+    fault_loop.frozen_loop(),
+    fault_loop.walk_again(),
+    merged.install_16(),
+    merged.merged_6_16(),
+    structure.gate_page(),
+    structure.batched_merged(16),
+    structure.batched_merged(512),
+    merged.merged_6_18(),
+    merged.merged_6_19(),
+    split.split_as_zap(),
+    split.split_locked(),
+    split.mirrored_tree_lock(),
+    split.unbounded_restart(),
+    split.interrupts_off(),
+    split.bounded_resume(),
+    structure.no_private_faults(),
+    retry.zero_tolerance(),
+    structure.batched_retry(16),
+    structure.batched_retry(512),
     adaptive.break_even(),
     adaptive.operand(),
     adaptive.uniform_random(),
@@ -64,7 +83,7 @@ def policies_table() -> str:
     cells = [("number", "name", "KVM", "what it does")]
     for row in _ROWS:
         title = f"{row.title} (behaves as {row.behaves_as})" if row.behaves_as else row.title
-        mark = "needs a change" if row.discipline.zap_yield else "today"
+        mark = "needs a change" if row.discipline.needs_kvm_change else "today"
         cells.append((row.number or "-", row.name, mark, title))
     widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
     return "\n".join(

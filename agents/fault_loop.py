@@ -1,10 +1,8 @@
-"""Rows that let the fault loop do the retries, and what was merged."""
+"""Rows that let the fault loop do the retries: through the guest, inside KVM, or along the walk."""
 
-from dataclasses import replace
-
+from agents.kick import resume_or_kick
 from agents.protocol import Features, if_allowed
 from agents.row import SERIES_OF_2024, ZAP, Row, each
-from tdx_env.host.discipline import DEFAULT
 from tdx_env.state.actors import Path
 from tdx_env.state.discipline import Action
 from tdx_env.state.features import Feature
@@ -19,18 +17,6 @@ def resume_or_retry(features: Features) -> int:
     if features[Feature.PATH] == Path.FAULT:
         return if_allowed(features, Action.YIELD)
     return Action.RETRY
-
-
-def kick_zap_else_yield(features: Features) -> int:
-    """Kick in a zap; give up a fault's pass, VP.ENTER's fast path, or a build ioctl.
-
-    Source:
-        Linux 6.16, tdx.c: tdx_sept_zap_private_spte, tdx_track, tdx_sept_drop_private_spte,
-        tdx_handle_ept_violation, tdx_vcpu_run.
-    """
-    if features[Feature.PATH] == Path.ZAP:
-        return if_allowed(features, Action.KICK)
-    return if_allowed(features, Action.YIELD)
 
 
 def fault_loop(retries: int = 16) -> Row:
@@ -52,45 +38,34 @@ def fault_loop(retries: int = 16) -> Row:
     return Row(f"p9-fault-loop-{retries}", "P9", title, source, resume_or_retry, discipline)
 
 
-def merged_6_16() -> Row:
-    """P18: what Linux 6.16 does.
+def frozen_loop() -> Row:
+    """P15: a fault that meets a FROZEN SPTE is retried inside KVM; a busy one resumes the guest.
 
-    Fault: unwind, retry inside KVM until done or an event is pending. Zap: one more try of each
-    call behind a kick and a gate, then KVM_BUG_ON. VP.ENTER: leave the fast path. PAGE.ADD: -EBUSY
-    to user space. WBINVD and MR.EXTEND are not repeated: their failure ends the TD. UNBLOCK and
-    DEMOTE, which 6.16 doesn't issue, are treated as the zap's calls.
+    Zap: kick, gate, one more try, then KVM_BUG_ON; that the gate holds for the one call is a guess.
 
     Source:
-        Yan Zhao, "Retry locally in TDX EPT violation handler on RET_PF_RETRY" and "Kick off vCPUs
-        when SEAMCALL is busy during TD page removal", v2, 27 Feb 2025; merged in Linux 6.16.
+        Sean Christopherson, 13 Sep 2024 (ZuR09EqzU1WbQYGd).
     """
-    limits = each(ZAP, 2) | each(("PHYMEM_PAGE_WBINVD", "MR_EXTEND"), 1)
-    discipline = DEFAULT.with_(
-        max_issues={"default": "unlimited"} | limits,
-        on_exhaustion={"default": "kill"},
-        leaves_dying_slot=False,
-        build_guard=False,
+    discipline = SERIES_OF_2024.with_(
+        max_issues=each(ZAP, 2), gate_scope="call", on_frozen="local_retry"
     )
-    title = "fault: retry locally; zap: kick and gate, one more try, then KVM_BUG_ON"
-    source = "Linux 6.16; Yan Zhao, Sean Christopherson, Feb 2025"
-    return Row("p18-merged-6.16", "P18", title, source, kick_zap_else_yield, discipline)
+    title = "fault: retry locally on a FROZEN SPTE, re-enter the guest on busy; zap as P18"
+    source = "Sean Christopherson, 13 Sep 2024 (ZuR09EqzU1WbQYGd)"
+    return Row("p15-frozen-loop", "P15", title, source, resume_or_kick, discipline)
 
 
-def merged_6_19() -> Row:
-    """P20: what Linux 6.19 does; behaves as P18 in all that is simulated.
+def walk_again(walks: int = 2) -> Row:
+    """P16: a fault that loses the race for an SPTE walks again, twice, then resumes the guest.
 
-    `tdh_do_no_vcpus` is P18's sequence as one macro. The memslot check of 6.18 (P19) and
-    `tdx_vm_state_guard`, which keeps build and state ioctls apart, are not modelled.
+    A busy fault resumes the guest at once. Zap as P15.
+
+    Args:
+        walks: Walks that are repeated under mmu_lock; 10 "would be fine too".
 
     Source:
-        Sean Christopherson, "TDX post-populate cleanups", v1 27 Aug 2025 to v4 30 Oct 2025;
-        merged in Linux 6.19.
+        Sean Christopherson, 8 and 10 Oct 2024 (ZwVG4bQ4g5Tm2jrt, ZwgP6nJ-MdDjKEiZ).
     """
-    return replace(
-        merged_6_16(),
-        name="p20-merged-6.19",
-        number="P20",
-        title="as P18, the kick, gate and second try as one macro",
-        source="Linux 6.19; Sean Christopherson, Aug to Oct 2025",
-        behaves_as="P18",
-    )
+    discipline = frozen_loop().discipline.with_(on_frozen="walk_again", walks_again=walks)
+    title = f"fault: walk again up to {walks} times on a FROZEN SPTE, then re-enter; else as P15"
+    source = "Sean Christopherson, 10 Oct 2024 (ZwgP6nJ-MdDjKEiZ)"
+    return Row(f"p16-walk-again-{walks}", "P16", title, source, resume_or_kick, discipline)

@@ -1,6 +1,6 @@
 """Rows that interrupt the vCPUs: with and without a gate, at once or after a retry."""
 
-from agents.protocol import Features, if_allowed
+from agents.protocol import Features, if_allowed, is_removal
 from agents.row import INSTALL, SERIES_OF_2024, ZAP, Row, each
 from tdx_env.state.actors import Path
 from tdx_env.state.discipline import Action
@@ -15,8 +15,7 @@ def kick_each_time(features: Features) -> int:
     Source:
         Sean Christopherson, 10 Sep 2024 (ZuBQYvY6Ib4ZYBgx).
     """
-    path = features[Feature.PATH]
-    if path == Path.FAULT or path == Path.ZAP:
+    if features[Feature.PATH] == Path.FAULT or is_removal(features):
         return if_allowed(features, Action.KICK)
     return Action.RETRY
 
@@ -27,8 +26,8 @@ def kick_once(features: Features) -> int:
     Source:
         Paolo Bonzini, 10 Sep 2024 (CABgObfayLGyWKER), who left open which he meant.
     """
-    path = features[Feature.PATH]
-    if (path == Path.FAULT or path == Path.ZAP) and features[Feature.KICKS] == 0:
+    is_for_kick = features[Feature.PATH] == Path.FAULT or is_removal(features)
+    if is_for_kick and features[Feature.KICKS] == 0:
         return if_allowed(features, Action.KICK)
     return Action.RETRY
 
@@ -39,10 +38,9 @@ def resume_or_kick(features: Features) -> int:
     Source:
         Sean Christopherson, 9 Sep 2024 (Zt-LmzUSyljHGcMO).
     """
-    path = features[Feature.PATH]
-    if path == Path.FAULT:
+    if features[Feature.PATH] == Path.FAULT:
         return if_allowed(features, Action.YIELD)
-    if path == Path.ZAP:
+    if is_removal(features):
         return if_allowed(features, Action.KICK)
     return Action.RETRY
 
@@ -53,10 +51,9 @@ def resume_or_kick_late(features: Features) -> int:
     Source:
         Yan Zhao, 13 Sep 2024 (ZuP5eNXFCljzRgWo), the optional variant.
     """
-    path = features[Feature.PATH]
-    if path == Path.FAULT:
+    if features[Feature.PATH] == Path.FAULT:
         return if_allowed(features, Action.YIELD)
-    if path == Path.ZAP and features[Feature.ISSUES] > 1:
+    if is_removal(features) and features[Feature.ISSUES] > 1:
         return if_allowed(features, Action.KICK)
     return Action.RETRY
 
@@ -103,6 +100,23 @@ def paolo_5_once(tries: int = 5) -> Row:
     title = f"busy: kick once, {tries} tries in all, then KVM_BUG_ON; no gate"
     source = "Paolo Bonzini, 10 Sep 2024 (CABgObfayLGyWKER)"
     return Row(f"p7-once-{tries}", "P7-once", title, source, kick_once, discipline)
+
+
+def zero_step_kick() -> Row:
+    """P10: faults resume the guest until zero-step fires; then the vCPU's next fault kicks first.
+
+    It has fired when VP.ENTER is busy on the tree lock or ends in a synthetic EPT violation. KVM
+    can only guess the latter, from a page that is mapped and a short stay in the guest; here it
+    knows. A fault that is busy after its kick resumes too, where he would report an error to user
+    space. Zap: kick, one more try, then KVM_BUG_ON, without a gate.
+
+    Source:
+        Sean Christopherson, 9 Sep 2024 (Zt-LmzUSyljHGcMO).
+    """
+    discipline = SERIES_OF_2024.with_(max_issues=each(ZAP, 2), kick_flagged="zero_step")
+    title = "fault: re-enter the guest; zero-step fired: the next fault kicks; zap as P6"
+    source = "Sean Christopherson, 9 Sep 2024 (Zt-LmzUSyljHGcMO)"
+    return Row("p10-zero-step-kick", "P10", title, source, resume_or_kick, discipline)
 
 
 def flagged_kick() -> Row:

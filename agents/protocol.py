@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from tdx_env.errors import PolicyError
 from tdx_env.host.discipline import Discipline
 from tdx_env.jit import kernel
+from tdx_env.state.actors import Path
+from tdx_env.state.calls import Leaf
 from tdx_env.state.discipline import N_ACTIONS, Action
 from tdx_env.state.features import Feature
 
@@ -65,8 +67,8 @@ class Policy:
 
     @property
     def is_mergeable(self) -> bool:
-        """Whether KVM could do it today; YIELD in the zap path needs a KVM change."""
-        return not self.discipline.zap_yield
+        """Whether KVM could do it today, without being restructured."""
+        return not self.discipline.needs_kvm_change
 
     @property
     def mark(self) -> str:
@@ -123,6 +125,16 @@ def if_allowed(features: Features, action: Action) -> int:
     if is_allowed(features, action):
         return action
     return Action.RETRY
+
+
+@kernel
+def is_removal(features: Features) -> bool:
+    """Say whether a call of the zap or split chain was busy, or TRACK, which an export makes too.
+
+    Source:
+        Linux 6.16, tdx.c: BLOCK, TRACK and REMOVE share one rule, and KVM has one tdx_track.
+    """
+    return features[Feature.PATH] == Path.ZAP or features[Feature.LEAF] == Leaf.MEM_TRACK
 
 
 def mask_of(features: Features) -> NDArray[np.int8]:

@@ -1,4 +1,4 @@
-"""Rows that only repeat the call: with and without a limit, with and without a lock."""
+"""Rows that only repeat the call: with a limit, a lock, both, or none of them."""
 
 from agents.protocol import Features, if_allowed
 from agents.row import INSTALL, SERIES_OF_2024, ZAP, Row, each
@@ -38,8 +38,8 @@ def blind(retries: int = 16) -> Row:
     Any other operand goes to the caller at once. Callers of AUG and SEPT.ADD returned -EAGAIN and
     re-entered the guest; BLOCK's failure was ignored, so that REMOVE of a page that is not blocked
     ends in KVM_BUG_ON (bug B1); PAGE.REMOVE was repeated without limit on the tree lock, and was
-    KVM_BUG_ON on another operand. UNBLOCK's -EAGAIN comes back: a guess. Other paths: the series
-    of its time.
+    KVM_BUG_ON on another operand. UNBLOCK's -EAGAIN comes back, DEMOTE's ends the TD: guesses.
+    Other paths: the series of its time.
 
     Args:
         retries: Repeats after the first try. Nobody knows where 16 came from.
@@ -87,6 +87,20 @@ def unlimited_loop() -> Row:
     title = "REMOVE, TRACK, PAGE.ADD, WBINVD again for ever; BLOCK and AUG give up at once"
     source = "Isaku Yamahata, callers of the series v8 to v19, Aug 2022 to Feb 2024"
     return Row("p2-unlimited-loop", "P2", title, source, always_retry, discipline)
+
+
+def gated_track() -> Row:
+    """P2b: TRACK behind a kick and a gate, then again while it is busy; all else as P1.
+
+    Each vCPU that was kicked spun until the counter tdh_mem_track was down again.
+
+    Source:
+        Isaku Yamahata, series v19, 26 Feb 2024, tdx_track and tdx_flush_tlb.
+    """
+    discipline = blind().discipline.with_(track_kick="before")
+    title = "TRACK: kick and gate first, then again for ever; else as P1"
+    source = "Isaku Yamahata, series v19, 26 Feb 2024"
+    return Row("p2b-gated-track", "P2b", title, source, always_retry, discipline)
 
 
 def seamcall_lock() -> Row:
@@ -171,3 +185,17 @@ def write_barrier(cap: int = 1024) -> Row:
     title = "VP.ENTER busy: mmu_lock write barrier, then again; else as P4"
     source = "Paolo Bonzini, 10 Sep 2024 (1bbe3a78-8746)"
     return Row(f"p12-write-barrier-{cap}", "P12", title, source, retry_behind_barrier, discipline)
+
+
+def zero_tolerance() -> Row:
+    """P26: whatever is busy, VP.ENTER too, is a bug of KVM: KVM_BUG_ON at the first reply.
+
+    Faults that meet a FROZEN SPTE go back to the guest, as in the series of its time.
+
+    Source:
+        Sean Christopherson, 9 Sep 2024 (Zt9nWjPXBC8r0Xw-), with the SGX driver as the precedent.
+    """
+    discipline = SERIES_OF_2024.with_(max_issues={"default": 1}, on_exhaustion={"default": "kill"})
+    title = "any call, any lock busy: KVM_BUG_ON"
+    source = "Sean Christopherson, 9 Sep 2024 (Zt9nWjPXBC8r0Xw-)"
+    return Row("p26-zero-tolerance", "P26", title, source, always_retry, discipline)

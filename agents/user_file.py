@@ -124,12 +124,14 @@ def _plain_act(function: Callable[..., Any], place: str) -> Act:
 def _sample_decisions(zap_yield: bool) -> NDArray[np.int64]:
     """Return decisions of every path as they occur, shape (n, N_FEATURES)."""
     retry, kick, yield_ = (1 << action for action in Action)
-    zap = retry | kick | (yield_ if zap_yield else 0)
+    every = retry | kick | yield_
     kinds = (
-        (CallPath.FAULT, Leaf.MEM_PAGE_AUG, retry | kick | yield_),
-        (CallPath.ZAP, Leaf.MEM_RANGE_BLOCK, zap),
-        (CallPath.ENTER, Leaf.VP_ENTER, retry | kick | yield_),
+        (CallPath.FAULT, Leaf.MEM_PAGE_AUG, every),
+        (CallPath.ZAP, Leaf.MEM_RANGE_BLOCK, every if zap_yield else retry | kick),
+        (CallPath.ENTER, Leaf.VP_ENTER, every),
         (CallPath.BUILD, Leaf.MEM_PAGE_ADD, retry | yield_),
+        (CallPath.EXPORT, Leaf.EXPORT_BLOCKW, every),
+        (CallPath.INTERRUPTED, Leaf.MEM_PAGE_DEMOTE, retry | yield_),
     )
     samples = []
     for path, leaf, mask in kinds:

@@ -7,7 +7,7 @@ they show what a decision alone can change.
 import functools
 
 import agents
-from agents.fault_loop import kick_zap_else_yield
+from agents.merged import kick_zap_else_yield
 from agents.protocol import Features, Policy, if_allowed
 from agents.retry import always_retry
 from agents.row import Row

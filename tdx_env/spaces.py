@@ -16,7 +16,14 @@ from numpy.typing import NDArray
 from tdx_env.jit import kernel
 from tdx_env.module.operands import Operand
 from tdx_env.state.actors import Path
-from tdx_env.state.calls import N_ENTRY_STATES, N_LEAVES, NONE, EntryState, Leaf
+from tdx_env.state.calls import (
+    LAST_SEAMCALL,
+    N_ENTRY_STATES,
+    N_LEAVES,
+    NONE,
+    EntryState,
+    Leaf,
+)
 from tdx_env.state.discipline import N_ACTIONS, Action
 from tdx_env.state.features import N_FEATURES, TRIES_UNIT, Feature
 
@@ -89,7 +96,7 @@ _LONG = (1 << 32) - 1  # about 1.7 s at 2.5 GHz; times above read as this
 _SHORT = (1 << 24) - 1  # about 7 ms
 _MANY = (1 << 16) - 1
 _VCPUS = (1 << 10) - 1
-_HOST_LEAVES = tuple(leaf for leaf in Leaf if leaf <= Leaf.MR_EXTEND)
+_HOST_LEAVES = tuple(leaf for leaf in Leaf if leaf <= LAST_SEAMCALL)
 _ENTRY_LEAVES = [
     Leaf.MEM_SEPT_ADD,
     Leaf.MEM_PAGE_AUG,
@@ -97,6 +104,7 @@ _ENTRY_LEAVES = [
     Leaf.MEM_RANGE_BLOCK,
     Leaf.MEM_RANGE_UNBLOCK,
     Leaf.MEM_PAGE_DEMOTE,
+    Leaf.EXPORT_UNBLOCKW,
 ]
 _OTHER_LOCK = int(OperandClass.OTHER)
 _NO_ENTRY = int(EntryClass.NO_ENTRY)
@@ -109,15 +117,15 @@ _UPKEEP = "an add and a shift per sample, VM-wide cache line"
 
 FEATURES = (
     FeatureRow(
-        Feature.PATH, "call chain that asks", "path", START, Path.BUILD, Scale.ONE_HOT,
-        "the call chain", _FREE,
+        Feature.PATH, "call chain that asks", "path", START, Path.INTERRUPTED, Scale.ONE_HOT,
+        "the call chain; INTERRUPTED: RAX bits 63:32", _FREE,
     ),
     FeatureRow(
-        Feature.LEAF, "SEAMCALL that was busy", "leaf", 0, Leaf.MR_EXTEND, Scale.ONE_HOT,
+        Feature.LEAF, "SEAMCALL that came back", "leaf", 0, LAST_SEAMCALL, Scale.ONE_HOT,
         _HERE, _FREE,
     ),
     FeatureRow(
-        Feature.OPERAND, "operand id of the status: which lock", "operand", 0, Operand.OP_STATE,
+        Feature.OPERAND, "operand id of the status: which lock", "operand", 0, Operand.MIG,
         Scale.ONE_HOT, "RAX bits 31:0; Linux 6.16 masks them away (tdx_operand_busy)", _FREE,
     ),
     FeatureRow(
@@ -229,15 +237,18 @@ FEATURES = (
 )  # fmt: skip
 
 ACTIONS = (
-    (Action.RETRY, "fault, zap, build", "the same SEAMCALL again, at once"),
+    (Action.RETRY, "fault, zap, build, export", "the same SEAMCALL again, at once"),
     (Action.RETRY, "enter", "open an interrupt window, then VP.ENTER again"),
-    (Action.KICK, "fault, zap", "kick the vCPUs, gate (discipline), then again"),
+    (Action.RETRY, "interrupted", "serve the interrupt, then the same again"),
+    (Action.KICK, "fault, zap, export", "kick the vCPUs, gate (discipline), then again"),
     (Action.KICK, "enter", "kick the other vCPUs, then VP.ENTER again"),
-    (Action.KICK, "build", "masked"),
+    (Action.KICK, "build, interrupted", "masked"),
     (Action.YIELD, "fault", "unwind; local retry or re-entry (discipline)"),
-    (Action.YIELD, "zap", "drop mmu_lock, come back, again; needs zap_yield"),
-    (Action.YIELD, "enter", "leave the fast path, or write barrier (discipline)"),
+    (Action.YIELD, "zap", "drop mmu_lock, come back, again (zap_yield)"),
+    (Action.YIELD, "enter", "leave the fast path, or barrier (discipline)"),
     (Action.YIELD, "build", "-EAGAIN to user space, which calls again"),
+    (Action.YIELD, "export", "reschedule, then again"),
+    (Action.YIELD, "interrupted", "open an interrupt window, then again"),
 )
 
 _CATEGORIES: dict[Feature, tuple[IntEnum, ...]] = {
@@ -307,13 +318,16 @@ def _operand_classes() -> NDArray[np.int64]:
 
     Source:
         TDX module 1.5, check_lock_and_map_explicit_tdr and the callers of the other locks: RCX is
-        the entry in the S-EPT calls, the TDR in TRACK, the vCPU in VP.ENTER, the page in WBINVD.
+        the entry in the S-EPT calls, the TDR in TRACK, the vCPU in VP.ENTER, the page in WBINVD;
+        RDX is the TDR but in VP.ADDCX, where it is the vCPU. A busy entry of a list (operand 97)
+        doesn't end its call and is no decision.
     """
     classes = np.full((N_LEAVES, N_OPERANDS), OperandClass.OTHER, np.int64)
     classes[:, Operand.SEPT_TREE] = OperandClass.TREE
     classes[:, Operand.TD_EPOCH] = OperandClass.EPOCH
     classes[:, [Operand.RDX, Operand.TDR]] = OperandClass.TDR
     classes[Leaf.MEM_TRACK, Operand.RCX] = OperandClass.TDR
+    classes[Leaf.VP_ADDCX, Operand.RDX] = OperandClass.OTHER
     classes[_ENTRY_LEAVES, Operand.RCX] = OperandClass.ENTRY
     return classes
 

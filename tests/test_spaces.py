@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tdx_env.module import calls
+from tdx_env.module import Operand, calls
 from tdx_env.spaces import (
+    ACTIONS,
     FEATURES,
     START,
     EntryClass,
@@ -26,7 +27,7 @@ from tdx_env.spaces import (
     reading_table,
 )
 from tdx_env.state.actors import Path
-from tdx_env.state.calls import NONE, EntryState, Leaf, Lock, Op
+from tdx_env.state.calls import LAST_SEAMCALL, NONE, EntryState, Leaf, Lock, Op
 from tdx_env.state.discipline import Action
 from tdx_env.state.features import N_FEATURES, Feature
 
@@ -96,11 +97,15 @@ def test_entry_states_fall_into_classes(state, expected):
 
 
 def busy_replies():
-    """Yield (leaf, operand, lock) of every lock that a host call may find busy."""
+    """Yield (leaf, operand, lock) of every lock that may end a host call with a busy reply."""
     for leaf, call in calls().items():
         for step in call.steps:
-            if leaf <= Leaf.MR_EXTEND and step.op in (Op.ACQUIRE, Op.ACQUIRE_IF_ARMED):
+            is_try = step.op in (Op.ACQUIRE, Op.ACQUIRE_IF_ARMED)
+            if leaf <= LAST_SEAMCALL and is_try and step.operand != Operand.GPA_LIST_ENTRY:
                 yield leaf, step.operand, step.lock
+
+
+WITHOUT_ENTRY = (Leaf.PHYMEM_PAGE_WBINVD, Leaf.VP_CREATE, Leaf.VP_ADDCX)
 
 
 @pytest.mark.parametrize(("leaf", "operand", "lock"), list(busy_replies()))
@@ -112,9 +117,41 @@ def test_operand_class_names_the_lock_of_the_module_s_table(leaf, operand, lock)
         Lock.TDR: OperandClass.TDR,
     }
     expected = named.get(lock, OperandClass.OTHER)
-    if lock == Lock.PAGE and operand == 1 and leaf != Leaf.PHYMEM_PAGE_WBINVD:
+    if lock == Lock.PAGE and operand == 1 and leaf not in WITHOUT_ENTRY:
         expected = OperandClass.ENTRY  # RCX stands for the entry and for its page
     assert operand_class(leaf, operand) == expected
+
+
+@pytest.mark.parametrize("operand", [Operand.MIGSC, Operand.MIG])
+def test_locks_of_a_migration_are_other(operand):
+    assert operand_class(Leaf.EXPORT_MEM, operand) == OperandClass.OTHER
+
+
+def test_rdx_is_the_tdr_but_in_vp_addcx_the_vcpu():
+    assert operand_class(Leaf.VP_CREATE, Operand.RDX) == OperandClass.TDR
+    assert operand_class(Leaf.VP_ADDCX, Operand.RDX) == OperandClass.OTHER
+    assert operand_class(Leaf.VP_ADDCX, Operand.TDR) == OperandClass.TDR
+
+
+@pytest.mark.parametrize("path", Path)
+def test_every_path_has_a_column(path):
+    seen = observed(PATH=path)
+    assert [name for name in seen if name.startswith("path=") and seen[name] == 1] == [
+        f"path={path.name}"
+    ]
+
+
+@pytest.mark.parametrize("leaf", [leaf for leaf in Leaf if leaf <= LAST_SEAMCALL])
+def test_every_seamcall_that_is_simulated_has_a_column(leaf):
+    seen = observed(LEAF=leaf)
+    assert [name for name in seen if name.startswith("leaf=") and seen[name] == 1] == [
+        f"leaf={leaf.name}"
+    ]
+
+
+def test_an_interrupted_call_speaks_of_no_lock():
+    seen = observed(PATH=Path.INTERRUPTED, LEAF=Leaf.MEM_PAGE_DEMOTE, OPERAND=0)
+    assert seen["operand=OTHER"] == 1
 
 
 def test_unknown_operands_are_other():
@@ -164,6 +201,14 @@ def test_a_batch_is_observed_row_by_row():
 
 def test_action_space_is_the_three_actions():
     assert action_space().n == len(Action)
+
+
+@pytest.mark.parametrize("path", Path)
+@pytest.mark.parametrize("action", Action)
+def test_actions_say_what_each_means_on_each_path(path, action):
+    """One row of the table for each pair, no two."""
+    rows = [paths for number, paths, _ in ACTIONS if number == action]
+    assert sum(path.name.lower() in paths.split(", ") for paths in rows) == 1
 
 
 @pytest.mark.parametrize("table", [feature_table, action_table])

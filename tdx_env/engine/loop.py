@@ -42,7 +42,7 @@ from tdx_env.jit import inner
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import NEVER, Exit, Kick, Path, Purpose, State, Task
 from tdx_env.state.booking import book, charge_cell, end_stretch
-from tdx_env.state.calls import NONE
+from tdx_env.state.calls import NONE, Leaf
 from tdx_env.state.discipline import ASK
 from tdx_env.state.world import End, World
 
@@ -122,12 +122,12 @@ def _booked(world: World, actor: int) -> None:
 
 @inner
 def _rescheduled(world: World, actor: int) -> None:
-    """Handle RESCHED: take mmu_lock again, behind those who wait; an export had none."""
+    """Handle RESCHED: take mmu_lock again, behind those who wait; list calls had none."""
     me = world.actors["row"][actor]
     _booked(world, actor)
     if me["purpose"] == Purpose.ZAP:
         request_for_zap(world, actor)
-    elif me["path"] == Path.EXPORT:
+    elif me["path"] == Path.EXPORT and me["leaf"] != Leaf.MEM_TRACK:
         reissue(world, actor)
     elif request_mmu(world, actor, 1, Purpose.REISSUE):
         with_mmu_lock(world, actor)

@@ -14,7 +14,13 @@ from tdx_env.host.build import (
 )
 from tdx_env.host.cpus import give_cpu_on
 from tdx_env.host.enter import enter_run_loop, is_repeat, pass_gate
-from tdx_env.host.export import begin_export, begin_list, list_exported, writes_blocked
+from tdx_env.host.export import (
+    begin_export,
+    list_exported,
+    list_tracked,
+    track_list,
+    writes_blocked,
+)
 from tdx_env.host.fault import (
     begin_fault_pass,
     prefault_next,
@@ -119,6 +125,8 @@ def with_mmu_lock(world: World, actor: int) -> None:
         new_call(world, actor, Leaf.MEM_RANGE_UNBLOCK, me["entry"])
     elif purpose == Purpose.SPLIT:
         split_with_lock(world, actor)
+    elif purpose == Purpose.EXPORT:
+        track_list(world, actor)
 
 
 @inner
@@ -192,7 +200,7 @@ def _go_on_tracked(world: World, actor: int, purpose: int) -> None:
     elif purpose == Purpose.UNBLOCK:
         keep_blocked(world, actor)
     elif purpose == Purpose.EXPORT:
-        begin_list(world, actor, Leaf.EXPORT_MEM)
+        list_tracked(world, actor)
 
 
 @inner

@@ -6,7 +6,7 @@ Source: Linux virt/kvm/kvm_main.c, kvm_delete_memslot, kvm_invalidate_memslot; a
 kvm_mmu_zap_memslot (6.16).
 """
 
-from tdx_env.host.srcu import synchronize_srcu
+from tdx_env.host.srcu import synchronize_srcu, turn_index
 from tdx_env.host.tasks import set_cursor, set_purge
 from tdx_env.host.zap import request_for_zap
 from tdx_env.jit import inner
@@ -26,9 +26,12 @@ def delete_with_lock(world: World, task: int) -> None:
 
 @inner
 def zap_slot(world: World, task: int) -> None:
-    """Handle SRCU_WAIT: nobody uses the old memslots any more."""
+    """Handle SRCU_WAIT: turn SRCU's index; once nobody uses the old memslots any more, zap."""
+    run = world.run
     me = world.actors["row"][task]
     book(world, task, me["category"])
-    world.run["srcu_actor"] = NONE
+    if run["srcu_actor"] == NONE and turn_index(world, task):
+        return
+    run["srcu_actor"] = NONE
     me["path"] = Path.ZAP
     request_for_zap(world, task)

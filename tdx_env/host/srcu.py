@@ -1,7 +1,11 @@
 """SRCU: a memslot's deletion waits for everybody who may still use the old memslots.
 
-Source: Linux virt/kvm/kvm_main.c, kvm_swap_active_memslots, synchronize_srcu_expedited; a vCPU
-reads kvm->srcu from TD exit to VP.ENTER, a prefault ioctl from its start to its end.
+Waited for is every reader that began before SRCU turned its index, those too that began after the
+memslot was marked: they may be the ones that never end.
+
+Source: Linux virt/kvm/kvm_main.c, kvm_swap_active_memslots, synchronize_srcu_expedited;
+kernel/rcu/srcutree.c, srcu_advance_state. A vCPU reads kvm->srcu from TD exit to VP.ENTER, a
+prefault ioctl from its start to its end.
 """
 
 from tdx_env.jit import inner
@@ -23,7 +27,7 @@ def srcu_quiescent(world: World, actor: int) -> None:
     waiter = world.actors["row"][run["srcu_actor"]]
     waiter["waiting"] -= 1
     if waiter["waiting"] == 0:
-        world.actors["due"][run["srcu_actor"]] = run["now"] + run["costs"][Cost.SRCU]
+        world.actors["due"][run["srcu_actor"]] = run["now"]
 
 
 @inner
@@ -40,7 +44,17 @@ def _is_reader(world: World, actor: int) -> bool:
 
 @inner
 def synchronize_srcu(world: World, actor: int) -> None:
-    """Wait until every reader of this moment is through."""
+    """Start a grace period; the index is turned after a while."""
+    run = world.run
+    me = world.actors["row"][actor]
+    me["state"] = State.SRCU_WAIT
+    me["category"] = Category.IDLE
+    world.actors["due"][actor] = run["now"] + run["costs"][Cost.SRCU]
+
+
+@inner
+def turn_index(world: World, actor: int) -> bool:
+    """Wait for every reader of this moment; say whether there is any."""
     run = world.run
     me = world.actors["row"][actor]
     run["srcu_actor"] = actor
@@ -49,6 +63,5 @@ def synchronize_srcu(world: World, actor: int) -> None:
         if _is_reader(world, reader):
             world.actors["row"][reader]["srcu_waited"] = 1
             me["waiting"] += 1
-    me["state"] = State.SRCU_WAIT
-    me["category"] = Category.IDLE
-    world.actors["due"][actor] = NEVER if me["waiting"] else run["now"] + run["costs"][Cost.SRCU]
+    world.actors["due"][actor] = NEVER
+    return bool(me["waiting"] > 0)

@@ -8,7 +8,7 @@ from agents.catalogue import catalogue
 from agents.protocol import Policy
 from tdx_env.module import Operand
 from tdx_env.state.actors import Path
-from tdx_env.state.calls import Leaf
+from tdx_env.state.calls import LAST_SEAMCALL, Leaf
 from tdx_env.state.discipline import Action
 from tdx_env.state.features import N_FEATURES, Feature
 
@@ -19,15 +19,31 @@ PATH_OF = {
     Leaf.VP_ENTER: Path.ENTER,
     Leaf.MEM_PAGE_ADD: Path.BUILD,
     Leaf.MR_EXTEND: Path.BUILD,
+    Leaf.EXPORT_BLOCKW: Path.EXPORT,
+    Leaf.EXPORT_MEM: Path.EXPORT,
+    Leaf.EXPORT_UNBLOCKW: Path.FAULT,
+    Leaf.VP_FLUSH: Path.ENTER,
+    Leaf.VP_CREATE: Path.BUILD,
+    Leaf.VP_ADDCX: Path.BUILD,
+    Leaf.VP_INIT: Path.BUILD,
 }
-MASKS = {Path.FAULT: 7, Path.ZAP: 3, Path.ENTER: 7, Path.BUILD: 5}
+MASKS = {
+    Path.FAULT: 7,
+    Path.ZAP: 3,
+    Path.ENTER: 7,
+    Path.BUILD: 5,
+    Path.EXPORT: 7,
+    Path.INTERRUPTED: 5,
+}
 N_REPLIES = 100
 
 
-def features_of(leaf: Leaf, operand: int = TREE, **values: int) -> np.ndarray:
-    """Return the features of a decision; those not given are 0."""
+def features_of(
+    leaf: Leaf, operand: int = TREE, path: Path | None = None, **values: int
+) -> np.ndarray:
+    """Return the features of a decision; those not given are 0, the path is the leaf's own."""
     features = np.zeros(N_FEATURES, np.int64)
-    path = PATH_OF.get(leaf, Path.ZAP)
+    path = PATH_OF.get(leaf, Path.ZAP) if path is None else path
     features[[Feature.PATH, Feature.LEAF, Feature.OPERAND]] = path, leaf, operand
     features[Feature.MASK] = MASKS[path]
     for name, value in values.items():
@@ -35,7 +51,7 @@ def features_of(leaf: Leaf, operand: int = TREE, **values: int) -> np.ndarray:
     return features
 
 
-def answers(policy: Policy, leaf: Leaf, operand: int = TREE) -> list[str]:
+def answers(policy: Policy, leaf: Leaf, operand: int = TREE, path: Path | None = None) -> list[str]:
     """Return what a policy does while one SEAMCALL stays busy: actions, then how it ends.
 
     It ends with a YIELD, with the exhaustion (in capital letters, as its enum has it), or with
@@ -48,7 +64,7 @@ def answers(policy: Policy, leaf: Leaf, operand: int = TREE) -> list[str]:
         if is_foreign or issues >= record["max_issues"][leaf]:
             return [*done, policy.discipline.exhaustion(leaf).name]
         kicks = done.count("KICK")
-        features = features_of(leaf, operand, ISSUES=issues, KICKS=kicks, N_IN_GUEST=8)
+        features = features_of(leaf, operand, path, ISSUES=issues, KICKS=kicks, N_IN_GUEST=8)
         assert policy.decide is not None
         done.append(Action(policy.decide(features)).name)
         if done[-1] == "YIELD":
@@ -68,8 +84,8 @@ def decisions() -> st.SearchStrategy[np.ndarray]:
     def put(values: list[int], mask: int) -> np.ndarray:
         features = np.array(values, np.int64)
         features[Feature.MASK] = mask
-        features[Feature.PATH] = values[0] % 5 - 1
-        features[Feature.LEAF] = values[1] % 11
+        features[Feature.PATH] = values[0] % (len(Path) + 1) - 1
+        features[Feature.LEAF] = values[1] % (LAST_SEAMCALL + 1)
         return features
 
     values = st.lists(

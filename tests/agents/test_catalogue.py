@@ -7,11 +7,15 @@ from hypothesis import given
 from agents import names, policies_table
 from agents.adaptive import break_even
 from agents.catalogue import catalogue, find, rows
-from agents.fault_loop import fault_loop
+from agents.fault_loop import fault_loop, walk_again
 from agents.kick import paolo_5
+from agents.merged import install_16, kick_zap_else_yield
 from agents.protocol import Kind, mask_of
 from agents.retry import blind, doubling_cap
+from agents.split import bounded_resume
+from agents.structure import batched_merged, batched_retry
 from tdx_env.host.discipline import DEFAULT, HOST_LEAVES
+from tdx_env.state.actors import Path
 from tdx_env.state.calls import Leaf
 from tdx_env.state.discipline import UNLIMITED, Action
 from tdx_env.state.features import Feature
@@ -21,8 +25,14 @@ AUG, ADD = Leaf.MEM_PAGE_AUG, Leaf.MEM_PAGE_ADD
 BLOCK, TRACK, REMOVE = Leaf.MEM_RANGE_BLOCK, Leaf.MEM_TRACK, Leaf.MEM_PAGE_REMOVE
 ENTER, WBINVD, EXTEND = Leaf.VP_ENTER, Leaf.PHYMEM_PAGE_WBINVD, Leaf.MR_EXTEND
 SEPT_ADD, UNBLOCK, DEMOTE = Leaf.MEM_SEPT_ADD, Leaf.MEM_RANGE_UNBLOCK, Leaf.MEM_PAGE_DEMOTE
+FLUSH, CREATE, ADDCX, INIT = Leaf.VP_FLUSH, Leaf.VP_CREATE, Leaf.VP_ADDCX, Leaf.VP_INIT
+BLOCKW, EXPORT_MEM, UNBLOCKW = Leaf.EXPORT_BLOCKW, Leaf.EXPORT_MEM, Leaf.EXPORT_UNBLOCKW
 ZAP = (BLOCK, TRACK, REMOVE, UNBLOCK, DEMOTE)
-SERIES_ROWS = ["P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8", "P9", "P11", "P13", "P14"]
+SERIES_ROWS = ["P1", "P2", "P2b", "P3", "P4", "P5", "P6", "P7", "P8", "P9", "P10", "P11", "P13"]
+SERIES_ROWS += ["P14", "P23"]
+MERGED_ROWS = ["P17", "P18", "P19", "P20", "P21", "P21-locked", "P22", "P24", "P25"]
+MERGED_ROWS += ["P23-irqs-off", "P18-gate-page", "P18-batch-16", "P18-batch-512"]
+RULES_OF_THUMB = ["break-even", "operand", "random", "retry-batch-16", "retry-batch-512"]
 FOR_EVER = ["RETRY"] * 100 + ["AND SO ON"]
 TDR_BY_RDX, TDR_IMPLICIT = 2, 128
 
@@ -45,10 +55,75 @@ def test_plain_rules_answer_as_compiled(features):
         assert row.rule(features) == policy.decide(features), row.name
 
 
-@pytest.mark.parametrize("leaf", [AUG, BLOCK, ENTER, ADD])
+@pytest.mark.parametrize("leaf", [AUG, BLOCK, ENTER, ADD, BLOCKW])
 def test_masked_alternatives_leave_retry(leaf):
     for policy in catalogue():
         assert policy.decide(features_of(leaf, MASK=1, BUSY_CYCLES=1 << 40)) == Action.RETRY
+
+
+def test_every_row_of_the_fact_sheet_is_there(by_number):
+    assert {f"P{number}" for number in range(1, 27)} < set(by_number)
+
+
+def changes_of(policy, other):
+    """Return which fields of two disciplines differ, with the first one's values."""
+    mine, theirs = policy.discipline.model_dump(), other.discipline.model_dump()
+    return {name: value for name, value in mine.items() if value != theirs[name]}
+
+
+# what all rows share: kernels of their time, and calls that no kernel repeats
+
+
+@pytest.mark.parametrize(
+    ("number", "leaves_dying_slot", "build_guard"),
+    [("P18", False, False), ("P19", True, False), ("P20", True, True), ("P21", True, True)]
+    + [(f"P{number}", False, False) for number in range(1, 18)]
+    + [("P22", True, True), ("P23", False, False), ("P24", True, True), ("P26", False, False)],
+)
+def test_rows_are_kernels_of_their_time(by_number, number, leaves_dying_slot, build_guard):
+    """6.18 leaves a dying memslot, 6.19 guards the build."""
+    discipline = by_number[number].discipline
+    assert discipline.leaves_dying_slot == leaves_dying_slot
+    assert discipline.build_guard == build_guard
+
+
+@pytest.mark.parametrize("number", ["P1", "P4", "P6", "P9", "P17", "P18", "P20", "P26"])
+@pytest.mark.parametrize("leaf", [CREATE, ADDCX, INIT, FLUSH])
+def test_busy_creation_of_a_vcpu_is_kvm_bug_on(by_number, number, leaf):
+    """Linux 6.16, tdx_td_vcpu_init, tdx_flush_vp_on_cpu; reports B4 and B5."""
+    assert answers(by_number[number], leaf, TDR_IMPLICIT) == ["KILL"]
+
+
+@pytest.mark.parametrize("number", ["P1", "P4", "P6", "P9", "P17", "P18", "P20"])
+@pytest.mark.parametrize("leaf", [BLOCKW, EXPORT_MEM])
+def test_busy_list_call_of_an_export_is_an_error_to_user_space(by_number, number, leaf):
+    """Intel's out-of-tree kernel: -EIO. That user space calls again is a guess."""
+    assert answers(by_number[number], leaf) == ["USER_ERROR"]
+
+
+@pytest.mark.parametrize("number", [*SERIES_ROWS, *MERGED_ROWS])
+def test_unblockw_goes_as_aug(by_number, number):
+    for operand in (TREE, ENTRY):
+        aug = answers(by_number[number], AUG, operand)
+        assert answers(by_number[number], UNBLOCKW, operand) == aug
+
+
+@pytest.mark.parametrize("number", [*SERIES_ROWS, *MERGED_ROWS, *RULES_OF_THUMB])
+def test_track_of_an_export_goes_as_that_of_a_zap(by_number, number):
+    """KVM has one tdx_track."""
+    if number != "random":
+        zap, export = (
+            answers(by_number[number], TRACK, EPOCH, path) for path in (Path.ZAP, Path.EXPORT)
+        )
+        assert zap == export
+
+
+@pytest.mark.parametrize("leaf", [DEMOTE, BLOCKW, EXPORT_MEM])
+def test_interrupted_call_is_repeated_by_all_but_chance(leaf):
+    for policy in catalogue():
+        features = features_of(leaf, 0, Path.INTERRUPTED, ISSUES=20, BUSY_CYCLES=1 << 40)
+        if policy.name != "random":
+            assert policy.decide(features) == Action.RETRY, policy.name
 
 
 # P1 to P5, P8, P12: rows that only repeat
@@ -87,6 +162,14 @@ def test_p2_has_no_loop_for_block_and_aug(by_number):
     assert answers(by_number["P2"], REMOVE, ENTRY) == FOR_EVER
 
 
+def test_p2b_gates_track_before_its_first_try(by_number):
+    """Series v19: a counter, a kick, vCPUs that spin, TRACK while busy; all else is P1's."""
+    p2b = by_number["P2b"]
+    assert changes_of(p2b, by_number["P1"]) == {"track_kick": "before"}
+    assert answers(p2b, TRACK, EPOCH) == FOR_EVER
+    assert answers(p2b, BLOCK) == retries(16, "SWALLOW")
+
+
 def test_p3_repeats_for_ever_under_the_lock(by_number):
     p3 = by_number["P3"]
     assert p3.discipline.seamcall_lock == "always"
@@ -121,7 +204,13 @@ def test_p12_differs_from_p4_in_the_enter_path_alone(by_number):
         assert answers(p12, leaf) == answers(p4, leaf)
 
 
-# P6, P7, P11, P13, P14: rows that kick
+def test_p26_kills_at_the_first_busy_reply(by_number):
+    """Sean, 9 Sep 2024: a conflict is a bug of the kernel."""
+    for name in HOST_LEAVES:
+        assert answers(by_number["P26"], Leaf[name], ENTRY) == ["KILL"]
+
+
+# P6, P7, P10, P11, P13, P14: rows that kick
 
 
 @pytest.mark.parametrize("leaf", [AUG, SEPT_ADD, *ZAP])
@@ -135,6 +224,15 @@ def test_p7_kicks_before_each_of_five_tries(by_number):
     assert answers(by_number["P7-once"], BLOCK, ENTRY) == ["KICK", *retries(3, "KILL")]
     assert by_number["P7"].discipline == by_number["P7-once"].discipline
     assert by_number["P7"].discipline.gate_scope == "nothing"
+
+
+def test_p10_flags_at_a_synthetic_exit_too(by_number):
+    """Sean, 9 Sep: resume the guest; if zero-step fires, kick; zap: the one and only retry."""
+    p10 = by_number["P10"]
+    assert changes_of(p10, by_number["P11"]) == {"kick_flagged": "zero_step"}
+    assert answers(p10, AUG) == ["YIELD"]
+    assert (p10.discipline.fault_yield, p10.discipline.on_frozen) == ("reenter", "reenter")
+    assert answers(p10, BLOCK) == ["KICK", "KILL"]
 
 
 def test_p11_kicks_the_flagged_fault_only(by_number):
@@ -158,7 +256,7 @@ def test_p14_calls_again_once_then_gates_to_the_end_of_the_page(by_number):
     assert answers(p14, TRACK, EPOCH) == ["RETRY", "KICK", "KILL"]
 
 
-# P9, P18, P20: the fault loop, and what was merged
+# P9, P15, P16: the fault loop
 
 
 def test_p9_re_enters_the_guest_and_loops_in_the_zap(by_number):
@@ -166,6 +264,38 @@ def test_p9_re_enters_the_guest_and_loops_in_the_zap(by_number):
     assert answers(p9, AUG) == ["YIELD"]
     assert (p9.discipline.fault_yield, p9.discipline.on_frozen) == ("reenter", "reenter")
     assert answers(p9, BLOCK) == retries(16, "KILL")
+
+
+def test_p15_retries_locally_on_frozen_only(by_number):
+    """Sean, 13 Sep: a FROZEN SPTE stays in KVM, the module's BUSY goes to the guest."""
+    p15 = by_number["P15"]
+    assert p15.discipline.on_frozen == "local_retry"
+    assert answers(p15, AUG) == ["YIELD"]
+    assert p15.discipline.fault_yield == "reenter"
+    assert answers(p15, BLOCK) == ["KICK", "KILL"]
+    assert p15.discipline.gate_scope == "call"
+
+
+def test_p16_walks_again_twice(by_number):
+    """Sean, 10 Oct: up to two local retries of the TDP walk, then RET_PF_RETRY."""
+    p16 = by_number["P16"]
+    changes = {"on_frozen": "walk_again", "walks_again": 2}
+    assert changes_of(p16, by_number["P15"]) == changes
+    assert answers(p16, AUG) == ["YIELD"]
+
+
+# P17 to P20: what was merged, and the last alternative
+
+
+def test_p17_has_p1_s_loop_for_install_and_p18_s_kick_for_removal(by_number):
+    p17, p18 = by_number["P17"], by_number["P18"]
+    for leaf in (AUG, SEPT_ADD):
+        for operand in (TREE, ENTRY):
+            assert answers(p17, leaf, operand) == answers(by_number["P1"], leaf, operand)
+    for leaf in (*ZAP, ENTER, ADD, WBINVD):
+        assert answers(p17, leaf, ENTRY) == answers(p18, leaf, ENTRY)
+    assert (p17.discipline.fault_yield, p17.discipline.on_frozen) == ("reenter", "reenter")
+    assert p17.discipline.gate_scope == "call"
 
 
 @pytest.mark.parametrize("leaf", ZAP)
@@ -190,10 +320,79 @@ def test_p18_leaves_the_fast_path_and_returns_page_add_to_user_space(by_number):
     assert answers(p18, WBINVD, ENTRY) == answers(p18, EXTEND, TDR_BY_RDX) == ["KILL"]
 
 
-def test_p20_behaves_as_p18(by_number):
-    p18, p20 = by_number["P18"], by_number["P20"]
-    assert p20.behaves_as == "P18"
-    assert p20.discipline == p18.discipline
+@pytest.mark.parametrize(
+    ("number", "earlier", "changes"),
+    [
+        ("P19", "P18", {"leaves_dying_slot": True}),
+        ("P20", "P19", {"build_guard": True}),
+        ("P21", "P20", {}),
+        ("P21-locked", "P21", {"split_check": "locked"}),
+        ("P22", "P21", {"seamcall_lock": "mirror", "split_read": True}),
+        ("P23", "P1", {}),
+        ("P23-irqs-off", "P21", {"irqs_off": True}),
+        ("P24", "P21", {"max_interrupted": 10_000}),
+        ("P18-gate-page", "P18", {"gate_scope": "page"}),
+        ("P18-batch-16", "P18", {"track_batch": 16}),
+        ("P18-batch-512", "P18", {"track_batch": 512}),
+    ],
+)
+def test_row_changes_an_earlier_one_in_one_thing(by_number, number, earlier, changes):
+    assert changes_of(by_number[number], by_number[earlier]) == changes
+    for leaf in (AUG, ENTER, ADD, WBINVD, *ZAP):
+        assert answers(by_number[number], leaf) == answers(by_number[earlier], leaf)
+
+
+# P21 to P24: splits, and calls that are interrupted
+
+
+def test_p21_looks_for_a_mapping_before_it_takes_the_lock_for_write(by_number):
+    """Yan, 2 Jul 2025: 17,626 times for write became 11."""
+    p21 = by_number["P21"].discipline
+    assert (p21.split_check, p21.split_read) == ("flag", False)
+    assert answers(by_number["P21"], DEMOTE, ENTRY) == ["KICK", "KILL"]
+
+
+def test_p23_and_p21_bear_any_number_of_interruptions(by_number):
+    for number in ("P21", "P23"):
+        assert by_number[number].discipline.max_interrupted == "unlimited"
+        assert not by_number[number].discipline.irqs_off
+
+
+# structure: batches, gates, no faults at all
+
+
+def test_p25_has_all_memory_from_the_start_and_one_lock(by_number):
+    """Matlack, Jan 2023: S-EPT apart from the TDP MMU, one lock, populated at creation."""
+    p25 = by_number["P25"]
+    assert changes_of(p25, by_number["P18"]) == {
+        "prepopulate": True,
+        "seamcall_lock": "always",
+        "fault_yield": "reenter",
+        "on_frozen": "reenter",
+    }
+
+
+@pytest.mark.parametrize("pages", [16, 512])
+def test_batches_of_retry_change_the_default_discipline_in_one_thing(by_number, pages):
+    row = by_number[f"retry-batch-{pages}"]
+    assert row.discipline == DEFAULT.with_(track_batch=pages)
+    assert answers(row, BLOCK, ENTRY) == answers(row, TRACK, EPOCH) == FOR_EVER
+
+
+@pytest.mark.parametrize(
+    ("number", "twin"), [("P21", "P20"), ("P23", "P1"), ("P20", ""), ("P19", ""), ("P18", "")]
+)
+def test_rows_that_behave_alike_say_so(by_number, number, twin):
+    assert by_number[number].behaves_as == twin
+
+
+def test_whoever_behaves_as_another_has_its_rule_and_discipline(by_number):
+    for row in rows():
+        if row.behaves_as:
+            twin = next(other for other in rows() if other.number == row.behaves_as)
+            assert row.rule is twin.rule
+            assert row.discipline == twin.discipline
+            assert not twin.behaves_as
 
 
 @pytest.mark.parametrize("number", SERIES_ROWS)
@@ -242,6 +441,13 @@ def test_break_even_starts_anew_after_a_kick(by_number):
         (ENTER, TDR_IMPLICIT, 0, "YIELD"),
         (ENTER, ENTRY, 0, "RETRY"),  # RCX is the vCPU here
         (ADD, TDR_BY_RDX, 0, "YIELD"),
+        (INIT, TDR_IMPLICIT, 0, "YIELD"),
+        (ADDCX, TDR_BY_RDX, 0, "RETRY"),  # RDX is the vCPU here
+        (BLOCKW, TREE, 0, "RETRY"),
+        (BLOCKW, TDR_BY_RDX, 0, "YIELD"),
+        (UNBLOCKW, ENTRY, 0, "RETRY"),
+        (UNBLOCKW, ENTRY, 1, "KICK"),
+        (DEMOTE, ENTRY, 1, "KICK"),
     ],
 )
 def test_operand_rule_chooses_by_the_busy_lock(by_number, leaf, operand, level, action):
@@ -265,6 +471,32 @@ def test_random_takes_each_allowed_action_equally_often(by_number, mask):
         assert drawn.count(action) == 60 // len(allowed)
 
 
+def test_operand_rule_yields_an_export_s_track_on_the_tdr(by_number):
+    """RCX is the TDR in TRACK; unlike a zap, an export may yield."""
+    features = features_of(TRACK, ENTRY, Path.EXPORT)
+    assert by_number["operand"].decide(features) == Action.YIELD
+
+
+def test_break_even_kicks_for_an_export_too(by_number):
+    features = features_of(BLOCKW, BUSY_CYCLES=1 << 40)
+    assert by_number["break-even"].decide(features) == Action.KICK
+
+
+@pytest.mark.parametrize(
+    ("leaf", "path", "action"),
+    [
+        (BLOCKW, None, "YIELD"),
+        (EXPORT_MEM, None, "YIELD"),
+        (TRACK, Path.EXPORT, "KICK"),
+        (DEMOTE, Path.INTERRUPTED, "RETRY"),
+        (CREATE, None, "YIELD"),
+    ],
+)
+def test_p18_s_rule_under_other_disciplines(leaf, path, action):
+    """Ioctls go back to user space; an interrupted call, which 6.16 doesn't know, is repeated."""
+    assert kick_zap_else_yield(features_of(leaf, path=path)) == Action[action]
+
+
 @pytest.mark.parametrize("name", ["break-even", "operand", "random"])
 def test_rules_of_thumb_run_under_the_default_discipline(by_number, name):
     assert by_number[name].discipline == DEFAULT
@@ -285,10 +517,18 @@ def test_name_and_number_find_the_same_policy():
     assert find("") is None
 
 
-def test_mergeable_is_who_does_not_yield_in_the_zap_path():
+NEEDS_A_CHANGE = {"P18-batch-16", "P18-batch-512", "P25", "retry-batch-16", "retry-batch-512"}
+
+
+def test_batches_and_prepopulation_need_a_kvm_change(by_number):
+    assert {number for number, row in by_number.items() if not row.is_mergeable} == NEEDS_A_CHANGE
+    assert by_number["P25"].mark == "needs a KVM change"
+    assert by_number["P18"].mark == "mergeable today"
+
+
+def test_rows_are_compiled_and_decide_as_fast_as_a_counter():
     for policy in catalogue():
         assert policy.kind == Kind.COMPILED
-        assert policy.is_mergeable == (not policy.discipline.zap_yield)
         assert policy.decision_cycles == 10
 
 
@@ -304,6 +544,7 @@ def test_policies_table_has_a_line_for_each():
     assert len(lines) == 1 + len(names())
     for name, line in zip(names(), lines[1:], strict=True):
         assert f" {name} " in line
+        assert ("needs a change" in line) == (not find(name).is_mergeable)
 
 
 def test_thresholds_are_parameters_and_part_of_the_name():
@@ -311,6 +552,11 @@ def test_thresholds_are_parameters_and_part_of_the_name():
     assert doubling_cap(64).discipline.limit(AUG) == 64
     assert paolo_5(3).discipline.limit(AUG) == 3
     assert fault_loop(2).discipline.limit(BLOCK) == 3
+    assert walk_again(10).discipline.walks_again == 10
+    assert install_16(3).discipline.limit(AUG) == 4
+    assert bounded_resume(7).discipline.max_interrupted == 7
+    assert batched_merged(4).discipline.track_batch == 4
+    assert batched_retry(4).name == "retry-batch-4"
     assert blind(3).name == "p1-blind-3"
     assert break_even(500).name == "break-even-500"
 

@@ -123,6 +123,13 @@ def test_bad_answer_names_file_function_and_what_is_allowed(tmp_path, answer, to
         actions_of(policy, AUG)
 
 
+def test_compiled_kick_of_an_interrupted_call_is_found_at_loading(tmp_path):
+    spec = user_file(tmp_path, COMPILED, answer="0 if features[0] == 3 else 1")
+    told = r"returned 1, allowed here: RETRY \(0\), YIELD \(2\)$"
+    with pytest.raises(PolicyError, match=told):
+        load(spec)
+
+
 def test_masked_answer_is_refused(tmp_path):
     policy = load(user_file(tmp_path, PLAIN, answer="'YIELD'"))
     told = r"mine\.py:decide: returned 'YIELD', allowed here: RETRY \(0\), KICK \(1\)$"
