@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from agents.fault_loop import kick_zap_else_yield, merged_6_16
+from agents.merged import kick_zap_else_yield, merged_6_16
 from agents.retry import blind
 from eval.reality.criteria import Always, Sometimes
 from eval.reality.row import Kind, Row, Sample
@@ -36,9 +36,7 @@ def _enter_again_kick_zaps(features: np.ndarray) -> int:
 
 _IRQS_ON = Host(_enter_again_kick_zaps, DEFAULT)
 _IRQS_OFF = Host(_enter_again_kick_zaps, DEFAULT.with_(enter_irqs_off=True))
-_LOCKED_CHECK = Host(kick_zap_else_yield, merged_6_16().discipline.with_(split_check="locked"))
 _LIMITED = Host(kick_zap_else_yield, merged_6_16().discipline.with_(max_interrupted=16))
-_UNINTERRUPTED = Host(kick_zap_else_yield, merged_6_16().discipline.with_(irqs_off=True))
 
 
 def _ended(batch: Batch, end: End) -> Floats:
@@ -62,7 +60,7 @@ def _swallowed(n_draws: int) -> Sample:
     """Look for TDs that die since BLOCK's busy reply was ignored, in a removal."""
     batch = run(_S9, _BLIND, n_draws)
     note = (
-        f"P1 repeats the tree lock only; BLOCK met the guest's ACCEPT on the entry, its caller went "
+        "P1 repeats the tree lock only; BLOCK met the guest's ACCEPT on the entry, its caller went "
         f"on, and REMOVE failed with {_outcomes(batch, Leaf.MEM_PAGE_REMOVE)} (s09-accept-4k)."
     )
     return Sample(_died_of(batch, Leaf.MEM_PAGE_REMOVE), note)
@@ -122,14 +120,14 @@ def _pending(n_draws: int) -> Sample:
 
 def _interrupt_storm(n_draws: int) -> Sample:
     """Look for DEMOTEs that never end under an interrupt storm."""
-    batch = run(_SPLIT_STORM, MERGED, n_draws)
-    limited, masked = (run(_SPLIT_STORM, host, n_draws) for host in (_LIMITED, _UNINTERRUPTED))
+    batch = run(_SPLIT_STORM, "p23-unbounded-restart", n_draws)
+    limited, masked = (run(_SPLIT_STORM, host, n_draws) for host in (_LIMITED, "p23-irqs-off"))
     fixed = _SPLIT_STORM.with_(module__version="1.5-demote-uninterruptible")
     newer = run(fixed, MERGED, n_draws)
     finished = [f"{np.mean(_ended(some, End.FINISHED)):.0%}" for some in (masked, newer)]
     note = (
-        f"An interrupt each 4 µs on the splitting CPU (mean), DEMOTE takes 8 to 32. With at most "
-        f"16 repeats {np.mean(_ended(limited, End.KILLED)):.0%} of the TDs die; with interrupts off "
+        "An interrupt each 4 µs on the splitting CPU (mean), DEMOTE takes 8 to 32. With at most 16 "
+        f"repeats {np.mean(_ended(limited, End.KILLED)):.0%} of the TDs die; with interrupts off "
         f"{finished[0]} finish, with a DEMOTE that doesn't look for them {finished[1]}."
     )
     return Sample(_ended(batch, End.HUNG), note)
@@ -137,7 +135,7 @@ def _interrupt_storm(n_draws: int) -> Sample:
 
 def _write_locks(n_draws: int) -> Sample:
     """Look who takes mmu_lock for write because a fault asks for 4K."""
-    flag, locked = (run(_SPLITTING, host, n_draws) for host in (MERGED, _LOCKED_CHECK))
+    flag, locked = (run(_SPLITTING, host, n_draws) for host in ("p21-split-as-zap", "p21-locked"))
     faults = flag.run["n_operations"][:, Operation.FAULT]
     by_flag, by_lock = flag.run["n_write_locks"], locked.run["n_write_locks"]
     note = (
@@ -186,8 +184,8 @@ ROWS = (
     ),
     Row(
         "B8", Kind.BUG,
-        "Whoever requests OUTSIDE_GUEST_MODE waits for ever for a vCPU that repeats a busy VP.ENTER "
-        "with interrupts off.",
+        "Whoever requests OUTSIDE_GUEST_MODE waits for ever for a vCPU that repeats a busy "
+        "VP.ENTER with interrupts off.",
         "found before the merge, December 2024 to January 2025", "", Sometimes(), _irqs_off,
     ),
     _none(
@@ -219,4 +217,3 @@ ROWS = (
         "Y. Zhao, 2 July 2025", "", Always(), _write_locks,
     ),
 )  # fmt: skip
-

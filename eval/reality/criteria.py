@@ -171,15 +171,3 @@ class Sometimes:
     def holds(self, values: NDArray[np.float64]) -> bool:
         """Say whether the observation holds."""
         return bool(np.any(values == 1))
-
-
-@dataclass(frozen=True)
-class Never:
-    """The statement is true in no draw."""
-
-    given = ""
-    text = "true in no draw"
-
-    def holds(self, values: NDArray[np.float64]) -> bool:
-        """Say whether the observation holds."""
-        return not np.any(values == 1)

@@ -4,24 +4,24 @@ import functools
 
 import numpy as np
 
-from eval.reality.criteria import Always, MostlyAtLeast, Below, Never, Sometimes
+from eval.reality.criteria import Always, Below, MostlyAtLeast, Sometimes
 from eval.reality.row import Kind, Row, Sample
 from eval.reality.worlds import MERGED, World, busy, cells, n_zaps, run
 from tdx_env.scenarios.values import Range
 from tdx_env.state.calls import Leaf, Lock
-from tdx_env.state.world import CELL_LOCKS, N_HOLDERS
+from tdx_env.state.world import CELL_LOCKS, N_HOLDERS, End
 
 _YAN = "Y. Zhao, 26 November 2024 (Z0VpsYpcz4uqdA7o), tests"
 _PERCENT = 100.0
 _RARE = 1.0  # [%]; ours: nobody put a number to "rare"
 # 25,000 to 50,000 interrupts a second for each vCPU; fewer pages than the scenario has.
 _NETWORK = World("s06-conversion/train").with_(groups__converter__items=12)
-_TICKS = _NETWORK.with_(
-    groups__computing__device_us=0, limits__time_cap_us=2_000_000
-)
+_TICKS = _NETWORK.with_(groups__computing__device_us=0, limits__time_cap_us=2_000_000)
 _MODERATE = _NETWORK.with_(
     groups__computing__device_us=Range(low=90, high=110), limits__time_cap_us=2_000_000
 )
+# Fewer pages than the scenario has.
+_HOSTILE = World("s10-hostile/train").with_(tasks__zapper__items=80, groups__honest__items=50)
 _TREE = CELL_LOCKS.index(Lock.TREE)
 _ENTRY = CELL_LOCKS.index(Lock.ENTRY)
 _EPOCH = CELL_LOCKS.index(Lock.EPOCH)
@@ -85,6 +85,16 @@ def _host_lock(n_draws: int) -> Sample:
     return Sample((batch.run["n_busy"] > 0).astype(float), note)
 
 
+def _zero_tolerance(n_draws: int) -> Sample:
+    """Look whether TDs survive if any busy reply is KVM_BUG_ON."""
+    batch = run(_NETWORK, "p26-zero-tolerance", n_draws)
+    note = (
+        "A conversion beside vCPUs that take interrupts, nobody hostile: TRACK meets VP.ENTER, "
+        "which no lock of KVM's can enclose, since it lasts as long as the guest runs."
+    )
+    return Sample((batch.run["end"] == End.FINISHED).astype(float), note)
+
+
 def _under_write_lock(n_draws: int) -> Sample:
     """Look whether an armed VP.ENTER makes calls under mmu_lock for write busy."""
     found = cells(run(World("s03-zero-step/train"), MERGED, n_draws))
@@ -104,23 +114,24 @@ def _known(call: int, holder: int, lock: int) -> bool:
     return lock == _ENTRY and holder in _GUEST_CALLS
 
 
-def _other_conflicts(n_draws: int) -> Sample:
-    """Look for conflicts of a running TD that are none of the three kinds."""
+def _three_kinds(n_draws: int) -> Sample:
+    """Look whether all conflicts of a running TD are of the three kinds."""
     names = (
         "s01-boot-storm-region", "s03-zero-step", "s08-accept-2m", "s14-split-punch-hole",
-        "s09-accept-4k", "s10-hostile", "s20-prefault",
+        "s09-accept-4k", "s20-prefault",
     )  # fmt: skip
     strange = np.zeros(n_draws)
     kinds: set[tuple[int, int, int]] = set()
-    for world in (_NETWORK, *(World(f"{name}/train") for name in names)):
+    worlds = (_NETWORK, _HOSTILE, *(World(f"{name}/train") for name in names))
+    for world in worlds:
         found = cells(run(world, MERGED, n_draws))
         kinds |= {(int(c), int(h), int(k)) for c, h, k in np.argwhere(found.sum(axis=0))}
         for call, holder, lock in kinds:
             if not _known(call, holder, lock):
                 strange = np.maximum(strange, found[:, call, holder, lock] > 0)
     others = [_name(*kind) for kind in sorted(kinds) if not _known(*kind)]
-    note = f"{len(kinds)} kinds of conflict in {len(names) + 1} scenarios of a running TD."
-    return Sample(strange, note + (f" None of the three: {'; '.join(others)}." if others else ""))
+    note = f"{len(kinds)} kinds of conflict in {len(worlds)} scenarios of a running TD."
+    return Sample(1 - strange, note + (f" Others: {'; '.join(others)}." if others else ""))
 
 
 def _name(call: int, holder: int, lock: int) -> str:
@@ -153,9 +164,14 @@ ROWS = (
     ),
     Row(
         "host-locks-not-enough", Kind.STATED,
-        "Guests take the locks too, so no lock on the host's side removes all busy replies (and "
-        "none can be treated as a kernel bug).",
+        "Guests take the locks too, so no lock on the host's side removes all busy replies.",
         "R. Edgecombe, 9 September 2024", "", Always(), _host_lock,
+    ),
+    Row(
+        "zero-tolerance", Kind.STATED,
+        "KVM can keep contention away and treat a busy reply as a bug of its own.",
+        "S. Christopherson, 9 September 2024 (Zt9nWjPXBC8r0Xw-), after the SGX driver", "",
+        Always(), _zero_tolerance,
     ),
     Row(
         "busy-under-write-lock", Kind.STATED,
@@ -165,9 +181,9 @@ ROWS = (
     ),
     Row(
         "three-contentions", Kind.STATED,
-        "Contentions other than these: TRACK with VP.ENTER on the epoch, VP.ENTER of an armed vCPU "
-        "with MEM calls on the tree, the guest's calls with MEM calls on an entry.",
-        "Y. Zhao, 13 September 2024 (ZuP5eNXFCljzRgWo): there are none", "", Never(),
-        _other_conflicts,
+        "A running TD has three contentions: TRACK with VP.ENTER on the epoch, an armed vCPU's "
+        "VP.ENTER with MEM calls on the tree, the guest's calls with MEM calls on an entry.",
+        "Y. Zhao, 13 September 2024 (ZuP5eNXFCljzRgWo)", "", Always(),
+        _three_kinds,
     ),
 )  # fmt: skip

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from eval.reality.criteria import Always, Never, Sometimes
+from eval.reality.criteria import Always, Sometimes
 from eval.reality.row import Kind, Row, Sample
 from eval.reality.worlds import Host, World, run
 from tdx_env.host.discipline import DEFAULT
@@ -15,7 +15,7 @@ _WORLDS = (
     World("s06-conversion/train").with_(groups__converter__items=12),
     World("s08-accept-2m/train"),
     World("s09-accept-4k/train"),
-    World("s10-hostile/train"),
+    World("s10-hostile/train").with_(tasks__zapper__items=80, groups__honest__items=50),
     World("s03-zero-step/train"),
 )
 _RACE = World("s08-accept-2m/train")
@@ -54,21 +54,21 @@ def _second_busies(host: Host, worlds: tuple[World, ...], n_draws: int) -> np.nd
 
 
 def _gated(n_draws: int) -> Sample:
-    """Look for second busy replies behind a gate, in zaps."""
+    """Look whether the second try behind a gate always succeeds, in zaps."""
     kicks = sum(int(run(world, GATED, n_draws).run["n_kicks"].sum()) for world in _WORLDS)
     note = f"{kicks:,} kicks of zaps in {len(_WORLDS)} scenarios, {n_draws} episodes of each."
-    return Sample(_second_busies(GATED, _WORLDS, n_draws), note)
+    return Sample(1 - _second_busies(GATED, _WORLDS, n_draws), note)
 
 
 def _fault_gated(n_draws: int) -> Sample:
-    """Look for second busy replies behind a gate, in faults."""
+    """Look whether the second try behind a gate always succeeds, in faults."""
     world = World("s03-zero-step/train")
     batch = run(world, _FAULT_GATED, n_draws)
     note = (
         "The faulting thread holds mmu_lock for read, its SPTE is FROZEN, the gate is closed; "
         f"{int(batch.run['n_kicks'].sum()):,} kicks in s03-zero-step."
     )
-    return Sample(batch.waiting.astype(float), note)
+    return Sample(1.0 - batch.waiting, note)
 
 
 def _ungated(n_draws: int) -> Sample:
@@ -110,9 +110,9 @@ def _erased(n_draws: int) -> Sample:
 ROWS = (
     Row(
         "gate-second-try", Kind.STATED,
-        "After kick and gate a zap's second try is busy again.",
-        "Linux 6.16 makes that KVM_BUG_ON: it must not happen; S. Christopherson, R. Edgecombe, "
-        "December 2024", "", Never(), _gated,
+        "After kick and gate a zap's second try succeeds.",
+        "Linux 6.16, which makes its failure KVM_BUG_ON; R. Edgecombe, S. Christopherson, December "
+        "2024", "", Always(), _gated,
     ),
     Row(
         "kick-without-gate", Kind.STATED,
@@ -121,8 +121,8 @@ ROWS = (
     ),
     Row(
         "gate-second-try-fault", Kind.STATED,
-        "After a kick with the SPTE frozen a fault's second try is busy again (never merged).",
-        "S. Christopherson, 10 September 2024: it must not be", "", Never(), _fault_gated,
+        "After a kick with the SPTE frozen a fault's second try succeeds (never merged).",
+        "S. Christopherson, 10 September 2024", "", Always(), _fault_gated,
     ),
     Row(
         "accept-erases-mark", Kind.STATED,

@@ -65,7 +65,7 @@ def _twenty(n_draws: int) -> Sample:
     values = _twenty_tries(n_draws)
     each = np.median(values) / _TRIES
     note = (
-        f"BLOCK of a page that the guest accepts as 2M: {each:.2f} µs a try. One tick of HZ=1000 is "
+        f"BLOCK of a page that the guest accepts as 2M: {each:.2f} µs a try. A tick of HZ=1000 is "
         f"{_MS / np.median(values):.0f} times as long as twenty of them."
     )
     return Sample(values, note)

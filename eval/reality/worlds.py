@@ -59,7 +59,7 @@ class Host:
     discipline: Discipline
 
 
-@functools.lru_cache(maxsize=16)
+@functools.lru_cache(maxsize=12)
 def run(world: World, host: str | Host, n_draws: int, n_traced: int = 0) -> Batch:
     """Run an episode for each draw, seeds from 0, until it ends or a rule of ours asks.
 
