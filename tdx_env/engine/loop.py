@@ -41,24 +41,13 @@ from tdx_env.host.zap import begin_chunk, block_page, end_page, request_for_zap
 from tdx_env.jit import inner
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import NEVER, Exit, Kick, Path, Purpose, State, Task
+from tdx_env.state.agenda import next_actor, refresh_block
 from tdx_env.state.booking import book, charge_cell, end_stretch
 from tdx_env.state.calls import NONE, Leaf
 from tdx_env.state.discipline import ASK
 from tdx_env.state.world import End, World
 
 Decide = Callable[[NDArray[np.int64]], int]
-
-
-@inner
-def next_actor(due: np.ndarray, n_actors: int) -> int:
-    """Return the actor with the smallest (due, number)."""
-    first = 0
-    earliest = due[0]
-    for actor in range(1, n_actors):
-        if due[actor] < earliest:
-            earliest = due[actor]
-            first = actor
-    return first
 
 
 @inner
@@ -276,7 +265,7 @@ def advance(world: World, features: NDArray[np.int64], policy: Decide) -> int:
             if action == ASK:
                 return run["end"]
             decide(world, action)
-        actor = next_actor(world.actors["due"], run["n_actors"])
+        actor = next_actor(world)
         stall = run["last_progress"] + run["stall_cycles"]
         limit = min(stall, run["time_cap"])
         if world.actors["due"][actor] > limit:
@@ -287,6 +276,7 @@ def advance(world: World, features: NDArray[np.int64], policy: Decide) -> int:
         run["n_events"] += 1
         _trace_event(world, actor)
         handle(world, actor)
+        refresh_block(world, actor)
         if run["end"] == End.RUNNING and run["work_done"] == run["work_total"]:
             run["end"] = End.FINISHED
     finish(world)

@@ -10,6 +10,7 @@ from tdx_env.host.tasks import start_task_item
 from tdx_env.jit import inner
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import NEVER, Program, Spte, State, Task
+from tdx_env.state.agenda import open_agenda
 from tdx_env.state.calls import MAX_STEPS, N_LEAVES, NONE, Delay, EntryState, Leaf, Op
 from tdx_env.state.costs import N_COSTS, Cost
 from tdx_env.state.draws import draw, uniform
@@ -456,3 +457,4 @@ def start(world: World, seed: np.uint64) -> None:
         _clear_actor(world, actor)
     _start_vcpus(world)
     _start_tasks(world)
+    open_agenda(world)

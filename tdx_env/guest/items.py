@@ -4,6 +4,7 @@ import numpy as np
 
 from tdx_env.jit import inner
 from tdx_env.state.actors import Phase, Program, State
+from tdx_env.state.agenda import wake_at
 from tdx_env.state.calls import NONE
 from tdx_env.state.draws import own, uniform
 from tdx_env.state.streams import Draw
@@ -88,7 +89,7 @@ def wake_tasks(world: World) -> None:
         if world.actors["row"][task]["state"] == State.WAIT_TRIGGER and is_trigger_reached(
             world, task
         ):
-            world.actors["due"][task] = run["now"]
+            wake_at(world, task, run["now"])
 
 
 @inner

@@ -21,6 +21,7 @@ from tdx_env.host.tasks import is_vcpu
 from tdx_env.jit import inner
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import Kick, Path, Purpose, State
+from tdx_env.state.agenda import wake_at
 from tdx_env.state.booking import book
 from tdx_env.state.calls import NONE, Leaf, Outcome
 from tdx_env.state.costs import Cost
@@ -175,7 +176,7 @@ def decide(world: World, action: int) -> None:
     me["action"] = action
     me["state"] = State.DECIDED
     me["category"] = Category.DECISION
-    world.actors["due"][actor] = run["now"] + world.discipline["decision_cycles"]
+    wake_at(world, actor, run["now"] + world.discipline["decision_cycles"])
     _trace_decision(world, actor)
 
 

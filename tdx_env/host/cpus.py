@@ -8,6 +8,7 @@ have CPUs of their own.
 from tdx_env.jit import inner
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import NEVER, State
+from tdx_env.state.agenda import wake_at
 from tdx_env.state.booking import book
 from tdx_env.state.calls import NONE
 from tdx_env.state.costs import Cost
@@ -81,7 +82,7 @@ def give_cpu_on(world: World, cpu: int) -> None:
     me["state"] = State.RUN_LOOP
     me["category"] = me["trip"]
     cycles = run["costs"][Cost.SWITCH] + run["costs"][Cost.RUN_LOOP]
-    world.actors["due"][vcpu] = run["now"] + cycles
+    wake_at(world, vcpu, run["now"] + cycles)
 
 
 @inner

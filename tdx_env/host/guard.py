@@ -7,6 +7,7 @@ vcpu->mutex, slots_lock); virt/kvm/kvm_main.c, kvm_set_memory_region (slots_lock
 from tdx_env.jit import inner
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import NEVER, State
+from tdx_env.state.agenda import wake_at
 from tdx_env.state.calls import NONE
 from tdx_env.state.costs import Cost
 from tdx_env.state.world import World
@@ -44,4 +45,4 @@ def release_guard(world: World, task: int) -> None:
     if first == NONE:
         return
     run["guard_first"] = world.actors["row"][first]["queue_next"]
-    world.actors["due"][first] = run["now"] + run["costs"][Cost.MMU_HANDOFF]
+    wake_at(world, first, run["now"] + run["costs"][Cost.MMU_HANDOFF])

@@ -8,6 +8,7 @@ from tdx_env.guest.tdcalls import is_long_accept, schedule_hold
 from tdx_env.jit import inner
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import NEVER, Kick, State
+from tdx_env.state.agenda import refresh_block, wake_at
 from tdx_env.state.booking import begin_stretch, end_stretch
 from tdx_env.state.calls import NONE
 from tdx_env.state.costs import Cost
@@ -42,7 +43,7 @@ def release_gate(world: World, actor: int) -> None:
         if world.actors["row"][vcpu]["state"] == State.GATED and world.actors["due"][vcpu] == NEVER:
             bits = own(world, vcpu, Draw.GATE)
             poll = max(1, run["costs"][Cost.GATE_POLL])
-            world.actors["due"][vcpu] = run["now"] + uniform(1, poll, bits)
+            wake_at(world, vcpu, run["now"] + uniform(1, poll, bits))
 
 
 @inner
@@ -73,9 +74,10 @@ def _interrupt(world: World, vcpu: int, arrival: int, kind: int) -> None:
     target["ipi_at"] = arrival
     target["ipi_kind"] = kind
     if target["state"] == State.COMPUTE or target["state"] == State.TOUCH:
-        world.actors["due"][vcpu] = min(world.actors["due"][vcpu], arrival)
+        wake_at(world, vcpu, min(world.actors["due"][vcpu], arrival))
     elif is_long_accept(world, vcpu):
         schedule_hold(world, vcpu)
+        refresh_block(world, vcpu)
 
 
 @inner
@@ -175,7 +177,7 @@ def leave_guest_mode(world: World, vcpu: int) -> None:
         if sender["kick_number"] >= me["kick_seq"] and kicker != vcpu:
             sender["waiting"] -= 1
             if sender["waiting"] == 0 and sender["state"] == State.KICK_WAIT:
-                world.actors["due"][kicker] = run["now"]
+                wake_at(world, kicker, run["now"])
         kicker = sender["next_kicker"]
     me["kick_seq"] = 0
     me["ipi_at"] = NEVER

@@ -9,6 +9,7 @@ import numpy as np
 from tdx_env.jit import inner
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import NEVER, State
+from tdx_env.state.agenda import wake_at
 from tdx_env.state.booking import begin_stretch, end_stretch
 from tdx_env.state.calls import NONE
 from tdx_env.state.costs import Cost
@@ -85,7 +86,7 @@ def release_mmu(world: World, actor: int) -> None:
         run["mmu_first"] = waiter["queue_next"]
         _take(world, first, waiter["queue_write"])
         waiter["state"] = State.MMU_GRANTED
-        world.actors["due"][first] = run["now"] + run["costs"][Cost.MMU_HANDOFF]
+        wake_at(world, first, run["now"] + run["costs"][Cost.MMU_HANDOFF])
 
 
 @inner
@@ -147,4 +148,4 @@ def release_seamcall_lock(world: World, actor: int) -> None:
             return
         run["seamcall_first"] = waiter["queue_next"]
         _take_seamcall_lock(run, waiter, first, waiter["queue_write"])
-        world.actors["due"][first] = run["now"] + run["costs"][Cost.MMU_HANDOFF]
+        wake_at(world, first, run["now"] + run["costs"][Cost.MMU_HANDOFF])

@@ -11,6 +11,7 @@ prefault ioctl from its start to its end.
 from tdx_env.jit import inner
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import NEVER, State, Task
+from tdx_env.state.agenda import wake_at
 from tdx_env.state.calls import NONE
 from tdx_env.state.costs import Cost
 from tdx_env.state.world import World
@@ -27,7 +28,7 @@ def srcu_quiescent(world: World, actor: int) -> None:
     waiter = world.actors["row"][run["srcu_actor"]]
     waiter["waiting"] -= 1
     if waiter["waiting"] == 0:
-        world.actors["due"][run["srcu_actor"]] = run["now"]
+        wake_at(world, run["srcu_actor"], run["now"])
 
 
 @inner

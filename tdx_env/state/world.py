@@ -89,6 +89,7 @@ RUN_FIELDS = [
     ("longest_stretch", np.int64),  # longest non-preemptible stretch [cycles]
     ("n_vcpus", np.int64),
     ("n_actors", np.int64),
+    ("n_blocks", np.int64),  # blocks of actors whose earliest due time is kept, 0: too few
     ("n_cpus", np.int64),  # CPUs: pCPUs of the vCPU threads, and one for each host task
     ("work_total", np.int64),
     ("work_done", np.int64),
@@ -165,12 +166,18 @@ RUN_FIELDS = [
 RUN = np.dtype(RUN_FIELDS, align=True)
 
 MAX_ACTORS = 320
+BLOCK_SHIFT = 4  # 16 actors have one entry in `soonest`
 MAX_ENTRIES = 1 << 20
 MAX_TRACED = 1 << 22
 
 # Blocks: one record per episode, each with more room than an episode uses. The records of a batch
 # overlap in memory: they stand as far apart as the batch needs (see `engine.batch`).
-ACTORS = np.dtype([("due", np.int64, (MAX_ACTORS,)), ("row", ACTOR, (MAX_ACTORS,))], align=True)
+ACTORS_FIELDS = [
+    ("due", np.int64, (MAX_ACTORS,)),  # time of each actor's next event [cycles]
+    ("soonest", np.int64, (MAX_ACTORS >> BLOCK_SHIFT,)),  # earliest of each block [cycles]
+    ("row", ACTOR, (MAX_ACTORS,)),
+]
+ACTORS = np.dtype(ACTORS_FIELDS, align=True)
 ENTRIES = np.dtype([("row", ENTRY, (MAX_ENTRIES,))], align=True)
 TRACE = np.dtype([("event", np.int64, (MAX_TRACED, 4))], align=True)  # time, actor, state, entry
 DECISIONS = np.dtype([("decision", np.int64, (MAX_TRACED, 8))], align=True)
@@ -185,7 +192,7 @@ class World(NamedTuple):
     """
 
     run: np.void  # RUN
-    actors: np.void  # ACTORS: `due` is the time of the next event [cycles], `row` an ACTOR
+    actors: np.void  # ACTORS
     entries: np.void  # ENTRIES
     setup: np.void  # SETUP: the scenario, ranges undrawn
     discipline: np.void  # DISCIPLINE

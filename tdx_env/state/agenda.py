@@ -1,0 +1,70 @@
+"""Whose turn is next: the due times, and the earliest one of every block of actors.
+
+With many actors a scan of all due times is most of an event's cost (80 of 105 ns with 248 vCPUs).
+The earliest time of each block of 16 is kept, so that a scan goes over the blocks, then over one.
+Whoever changes the due time of an actor other than the one being handled does it by `wake_at`; the
+handled one's own block is brought up to date by the loop.
+"""
+
+from tdx_env.jit import inner
+from tdx_env.state.world import BLOCK_SHIFT, World
+
+_MANY_ACTORS = 32  # up to here a plain scan is faster
+
+
+@inner
+def refresh_block(world: World, actor: int) -> None:
+    """Bring the earliest due time of the actor's block up to date."""
+    run = world.run
+    if run["n_blocks"] == 0:
+        return
+    block = actor >> BLOCK_SHIFT
+    first = block << BLOCK_SHIFT
+    soonest = world.actors["due"][first]
+    for other in range(first + 1, min(first + (1 << BLOCK_SHIFT), run["n_actors"])):
+        soonest = min(soonest, world.actors["due"][other])
+    world.actors["soonest"][block] = soonest
+
+
+@inner
+def wake_at(world: World, actor: int, time: int) -> None:
+    """Set when an actor is due that somebody else's event concerns."""
+    world.actors["due"][actor] = time
+    refresh_block(world, actor)
+
+
+@inner
+def open_agenda(world: World) -> None:
+    """Start keeping blocks, if there are actors enough."""
+    run = world.run
+    run["n_blocks"] = 0
+    if run["n_actors"] <= _MANY_ACTORS:
+        return
+    run["n_blocks"] = ((run["n_actors"] - 1) >> BLOCK_SHIFT) + 1
+    for block in range(run["n_blocks"]):
+        refresh_block(world, block << BLOCK_SHIFT)
+
+
+@inner
+def next_actor(world: World) -> int:
+    """Return the actor with the smallest (due, number)."""
+    run = world.run
+    due = world.actors["due"]
+    first, last = 0, run["n_actors"]
+    if run["n_blocks"] > 0:
+        soonest = world.actors["soonest"]
+        block = 0
+        earliest = soonest[0]
+        for other in range(1, run["n_blocks"]):
+            if soonest[other] < earliest:
+                earliest = soonest[other]
+                block = other
+        first = block << BLOCK_SHIFT
+        last = min(first + (1 << BLOCK_SHIFT), last)
+    chosen = first
+    earliest = due[first]
+    for actor in range(first + 1, last):
+        if due[actor] < earliest:
+            earliest = due[actor]
+            chosen = actor
+    return chosen
