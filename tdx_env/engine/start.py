@@ -14,6 +14,7 @@ from tdx_env.state.actors import NEVER, Program, State, Task
 from tdx_env.state.agenda import open_agenda
 from tdx_env.state.calls import NONE
 from tdx_env.state.costs import N_COSTS
+from tdx_env.state.discipline import HostLock
 from tdx_env.state.draws import draw, uniform
 from tdx_env.state.features import TRIES_UNIT
 from tdx_env.state.setup import MAX_PCPUS, REST
@@ -207,9 +208,10 @@ def _set_scalars(world: World) -> None:
     run["mmu_writer"] = NONE
     run["mmu_first"] = NONE
     run["mmu_last"] = NONE
-    run["seamcall_owner"] = NONE
-    run["seamcall_first"] = NONE
-    run["seamcall_last"] = NONE
+    for lock in range(len(HostLock)):
+        run["lock_owner"][lock] = NONE
+        run["lock_first"][lock] = NONE
+        run["lock_last"][lock] = NONE
     run["first_kicker"] = NONE
     run["guard_owner"] = NONE
     run["guard_first"] = NONE

@@ -14,11 +14,12 @@ from tdx_env.module.locks import (
     sharex_release_exclusive,
     sharex_release_shared,
 )
-from tdx_env.state.calls import NONE, Lock, Mode, Op
+from tdx_env.state.calls import NONE, Leaf, Lock, Mode, Op
 from tdx_env.state.world import CELL_LOCKS, N_HOLDERS, Word, World
 
 _N_CELL_LOCKS = len(CELL_LOCKS)
 _NO_WORD = -1
+_EXCLUSIVE = 1  # bit of every lock word
 
 
 @inner
@@ -133,6 +134,22 @@ def release(world: World, actor: int, leaf: int, lock: int) -> None:
 
 
 @inner
+def _find_holder(world: World, word: int, lock: int) -> None:
+    """Note who holds a lock word now: the last one to take it shared may have let it go again."""
+    run = world.run
+    if run["words"][word] & _EXCLUSIVE:
+        return
+    for other in range(run["n_actors"]):
+        holder = world.actors["row"][other]
+        if holder["held"] & (1 << lock):
+            run["holder"][word] = other
+            run["holder_leaf"][word] = holder["leaf"]
+            if holder["counted"]:
+                run["holder_leaf"][word] = Leaf.VP_ENTER
+            return
+
+
+@inner
 def note_busy(world: World, actor: int, lock: int) -> None:
     """Count a busy reply in its cell: call, call of the lock's last holder, lock."""
     run = world.run
@@ -140,7 +157,9 @@ def note_busy(world: World, actor: int, lock: int) -> None:
     if lock == Lock.ENTRY:
         holder_leaf = world.entries["row"][me["entry"]]["holder_leaf"]
     else:
-        holder_leaf = run["holder_leaf"][_word_of(lock)]
+        word = _word_of(lock)
+        _find_holder(world, word, lock)
+        holder_leaf = run["holder_leaf"][word]
     column = 0
     while CELL_LOCKS[column] != lock:
         column += 1

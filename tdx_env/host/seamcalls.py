@@ -4,16 +4,16 @@ import numpy as np
 
 from tdx_env.guest.interrupts import next_interrupt, pass_interrupts
 from tdx_env.guest.walk import level_of
-from tdx_env.host.call_kinds import is_list_call, is_sept_call
+from tdx_env.host.call_kinds import is_list_call
 from tdx_env.host.effects import check, commit
 from tdx_env.host.lock_words import acquire, note_busy, release
-from tdx_env.host.mmu_lock import request_seamcall_lock
+from tdx_env.host.seamcall_lock import lock_mode, lock_of, request_lock
 from tdx_env.host.tasks import entry_at
 from tdx_env.jit import inner
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import State
 from tdx_env.state.booking import charge_cell
-from tdx_env.state.calls import NONE, Delay, Leaf, Lock, Mode, Op, Outcome
+from tdx_env.state.calls import NONE, Delay, Leaf, Lock, Op, Outcome
 from tdx_env.state.costs import Cost
 from tdx_env.state.discipline import SeamcallLock
 from tdx_env.state.draws import jitter, own
@@ -23,20 +23,6 @@ from tdx_env.state.world import World
 
 _RELEASED = (Lock.ENTRY, Lock.MIGSC, Lock.EPOCH, Lock.TREE, Lock.MIG, Lock.OP_STATE, Lock.TDR)
 _RCX = 1
-
-
-@inner
-def _lock_mode(world: World, leaf: int) -> int:
-    """Return how the discipline's SEAMCALL lock is taken for a call: a Mode, or NONE."""
-    lock = world.discipline["seamcall_lock"]
-    if lock != SeamcallLock.MIRROR:
-        return Mode.EXCLUSIVE if lock != SeamcallLock.NEVER and is_sept_call(leaf) else NONE
-    if leaf == Leaf.MEM_RANGE_BLOCK or leaf == Leaf.MEM_RANGE_UNBLOCK:
-        return Mode.EXCLUSIVE
-    if leaf == Leaf.MEM_TRACK:
-        return NONE
-    is_shared = is_sept_call(leaf) or is_list_call(leaf) or leaf == Leaf.EXPORT_UNBLOCKW
-    return Mode.SHARED if is_shared else NONE
 
 
 @inner
@@ -77,8 +63,8 @@ def issue(world: World, actor: int) -> None:
 def lock_and_issue(world: World, actor: int) -> None:
     """Issue the current SEAMCALL under the SEAMCALL lock, if it needs that, waiting if need be."""
     me = world.actors["row"][actor]
-    mode = _lock_mode(world, me["leaf"])
-    if mode == NONE or me["has_seamcall_lock"] or request_seamcall_lock(world, actor, mode):
+    lock, mode = lock_of(world, me["leaf"]), lock_mode(world, me["leaf"])
+    if mode == NONE or me["has_lock"][lock] or request_lock(world, actor, lock, mode):
         issue(world, actor)
 
 
