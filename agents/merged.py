@@ -54,6 +54,7 @@ def install_16(retries: int = 16) -> Row:
         max_issues=each(INSTALL, retries + 1),
         on_exhaustion=each(INSTALL, "reenter"),
         tree_only=each(INSTALL, True),
+        on_foreign=each(INSTALL, "reenter"),
         on_frozen="reenter",
         fault_yield="reenter",
     )

@@ -35,11 +35,11 @@ def retry_behind_barrier(features: Features) -> int:
 def blind(retries: int = 16) -> Row:
     """P1: issue the same call again at once, up to 16 times, if the tree lock was busy.
 
-    Any other operand goes to the caller at once. Callers of AUG and SEPT.ADD returned -EAGAIN and
-    re-entered the guest; BLOCK's failure was ignored, so that REMOVE of a page that is not blocked
-    ends in KVM_BUG_ON (bug B1); PAGE.REMOVE was repeated without limit on the tree lock, and was
-    KVM_BUG_ON on another operand. UNBLOCK's -EAGAIN comes back, DEMOTE's ends the TD: guesses.
-    Other paths: the series of its time.
+    Any other operand goes to the caller at once, who made KVM_BUG_ON of it. When the tries were
+    used up, callers of AUG and SEPT.ADD returned -EAGAIN and re-entered the guest; BLOCK's failure
+    was ignored, so that REMOVE of a page that is not blocked ends in KVM_BUG_ON (bug B1);
+    PAGE.REMOVE was repeated without limit. UNBLOCK's -EAGAIN comes back, DEMOTE's ends the TD:
+    guesses. Other paths: the series of its time.
 
     Args:
         retries: Repeats after the first try. Nobody knows where 16 came from.
@@ -55,7 +55,7 @@ def blind(retries: int = 16) -> Row:
         tree_only=each((*WRAPPED, "MEM_PAGE_REMOVE"), True),
     )
     source = "Yuan Yao, series v10 to 3 Sep 2024 (20240904030751.117579-10)"
-    title = f"tree lock busy: again up to {retries} times; any other operand: give up"
+    title = f"tree lock busy: again up to {retries} times; any other operand: KVM_BUG_ON"
     return Row(f"p1-blind-{retries}", "P1", title, source, always_retry, discipline)
 
 

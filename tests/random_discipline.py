@@ -40,6 +40,7 @@ def random_discipline(rng: Rng) -> Record:
         d["max_issues"][leaf] = pick(rng, (1, 2, 3, 5, int(rng.integers(1, 21)), UNLIMITED))
         d["on_exhaustion"][leaf] = pick(rng, _exhaustions(Leaf(leaf), is_wild))
         d["tree_only"][leaf] = rng.random() < 0.1
+        d["on_foreign"][leaf] = pick(rng, _exhaustions(Leaf(leaf), is_wild))
     d["seamcall_lock"] = pick(rng, list(SeamcallLock))
     d["gate_scope"] = pick(rng, list(GateScope))
     d["gate_first"] = rng.random() < 0.3

@@ -14,7 +14,6 @@ from tdx_env.state.actors import NEVER, Program, State, Task
 from tdx_env.state.agenda import open_agenda
 from tdx_env.state.calls import NONE
 from tdx_env.state.costs import N_COSTS
-from tdx_env.state.discipline import HostLock
 from tdx_env.state.draws import draw, uniform
 from tdx_env.state.features import TRIES_UNIT
 from tdx_env.state.setup import MAX_PCPUS, REST
@@ -208,7 +207,7 @@ def _set_scalars(world: World) -> None:
     run["mmu_writer"] = NONE
     run["mmu_first"] = NONE
     run["mmu_last"] = NONE
-    for lock in range(len(HostLock)):
+    for lock in range(len(run["lock_owner"])):
         run["lock_owner"][lock] = NONE
         run["lock_first"][lock] = NONE
         run["lock_last"][lock] = NONE

@@ -290,7 +290,7 @@ def _yield_locks(world: World, actor: int) -> None:
 
 @inner
 def _exhaust(world: World, actor: int, what: int) -> None:
-    """The call was busy as often as the discipline allows, or on a lock that it doesn't wait for."""
+    """The call was busy as often as the discipline allows, or on a lock it doesn't wait for."""
     me = world.actors["row"][actor]
     is_fault = me["path"] == Path.FAULT
     if what == Exhaustion.KILL:

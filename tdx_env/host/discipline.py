@@ -29,7 +29,7 @@ HOST_LEAVES = tuple(leaf.name for leaf in Leaf if leaf <= LAST_SEAMCALL)
 DECISION_CYCLES = {"counter": 10, "tree": 50, "network": 3000}
 """What one decision takes, by kind of policy [cycles]. Source: guess."""
 
-_PER_LEAF = ("max_issues", "on_exhaustion", "tree_only")
+_PER_LEAF = ("max_issues", "on_exhaustion", "tree_only", "on_foreign")
 _Limit = Annotated[int, Field(ge=1, lt=UNLIMITED)] | Literal["unlimited"]
 _Interruptions = Annotated[int, Field(ge=0, lt=UNLIMITED)] | Literal["unlimited"]
 _Exhaustion = Literal["kill", "reenter", "local_retry", "user_error", "gated_kick", "swallow"]
@@ -53,9 +53,9 @@ def _per_leaf(default: object) -> BeforeValidator:
 class Discipline(BaseModel):
     """What a policy brings along beside its decision function: how the host issues SEAMCALLs.
 
-    Enum values are written as their names in small letters. ``max_issues``, ``on_exhaustion`` and
-    ``tree_only`` are tables: a mapping from the name of a leaf to its value, where ``default``
-    stands for all that are not named; a lone value stands for all leaves. The defaults of the
+    Enum values are written as their names in small letters. ``max_issues``, ``on_exhaustion``,
+    ``tree_only`` and ``on_foreign`` are tables: a mapping from the name of a leaf to its value,
+    where ``default`` stands for all that are not named; a lone value stands for all leaves. The defaults of the
     fields are the discipline that agents get unless they name one: everything in it is possible
     in KVM as it is, Linux 6.19. So a fault in a dying memslot leaves KVM (since 6.18), ioctls that
     build the TD exclude each other (since 6.19), and a fault looks for a mapping to split before it
@@ -79,8 +79,13 @@ class Discipline(BaseModel):
     )
     tree_only: Annotated[dict[str, bool], _per_leaf(False)] = Field(
         default={DEFAULT_KEY: False},
-        description="any operand but SEPT_TREE is exhaustion at once. Source: the retry wrapper of "
-        "the series v8 to v19, which compares with TDX_ERROR_SEPT_BUSY",
+        description="any operand but SEPT_TREE ends the tries at once. Source: the retry wrapper "
+        "of the series v8 to v19, which compares with TDX_ERROR_SEPT_BUSY",
+    )
+    on_foreign: Annotated[dict[str, _Exhaustion], _per_leaf("kill")] = Field(
+        default={DEFAULT_KEY: "kill"},
+        description="what then happens. Source: the callers of v19 made KVM_BUG_ON of every error "
+        "but TDX_ERROR_SEPT_BUSY",
     )
     seamcall_lock: Literal["never", "always", "after_busy", "mirror"] = Field(
         default="never",
@@ -210,6 +215,7 @@ class Discipline(BaseModel):
             row["max_issues"][leaf] = self.limit(leaf)
             row["on_exhaustion"][leaf] = self.exhaustion(leaf)
             row["tree_only"][leaf] = _of_leaf(self.tree_only, leaf)
+            row["on_foreign"][leaf] = Exhaustion[_of_leaf(self.on_foreign, leaf).upper()]
         for name, members in _NAMED.items():
             row[name] = members[getattr(self, name).upper()]
         for name in _NUMBERS:

@@ -9,7 +9,7 @@ from agents.protocol import Policy
 from tdx_env.module import Operand
 from tdx_env.state.actors import Path
 from tdx_env.state.calls import LAST_SEAMCALL, Leaf
-from tdx_env.state.discipline import Action
+from tdx_env.state.discipline import Action, Exhaustion
 from tdx_env.state.features import N_FEATURES, Feature
 
 TREE, EPOCH, ENTRY = int(Operand.SEPT_TREE), int(Operand.TD_EPOCH), int(Operand.RCX)
@@ -60,8 +60,9 @@ def answers(policy: Policy, leaf: Leaf, operand: int = TREE, path: Path | None =
     record = policy.discipline.record()[0]
     done: list[str] = []
     for issues in range(1, N_REPLIES + 1):
-        is_foreign = record["tree_only"][leaf] and operand != TREE
-        if is_foreign or issues >= record["max_issues"][leaf]:
+        if record["tree_only"][leaf] and operand != TREE:
+            return [*done, Exhaustion(int(record["on_foreign"][leaf])).name]
+        if issues >= record["max_issues"][leaf]:
             return [*done, policy.discipline.exhaustion(leaf).name]
         kicks = done.count("KICK")
         features = features_of(leaf, operand, path, ISSUES=issues, KICKS=kicks, N_IN_GUEST=8)

@@ -42,9 +42,10 @@ def on_busy(w: OracleWorld, a: Actor) -> None:
     if is_vp_enter(a) and call.operand == TREE_OPERAND:
         a.is_flagged = True
     is_foreign = w.discipline.tree_only[call.leaf] and call.operand != TREE_OPERAND
-    if call.issues >= w.discipline.max_issues[call.leaf] or is_foreign:
-        w.meet(Exhaustion(w.discipline.on_exhaustion[call.leaf]))
-        exhausted(w, a)
+    if is_foreign:
+        exhausted(w, a, Exhaustion(w.discipline.on_foreign[call.leaf]))
+    elif call.issues >= w.discipline.max_issues[call.leaf]:
+        exhausted(w, a, Exhaustion(w.discipline.on_exhaustion[call.leaf]))
     else:
         ask(w, a, mask_of(w, a))
 
@@ -183,10 +184,11 @@ def back_to_run_loop(w: OracleWorld, a: Actor) -> None:
     go(w, a, State.RUN_LOOP, Category.YIELD, w.costs[Cost.RUN_LOOP])
 
 
-def exhausted(w: OracleWorld, a: Actor) -> None:
-    """The call was busy as often as the discipline allows."""
+def exhausted(w: OracleWorld, a: Actor, what: Exhaustion) -> None:
+    """The call was busy as often as the discipline allows, or on a lock it doesn't wait for."""
+    w.meet(what)
     is_fault = a.path == Path.FAULT
-    match w.discipline.on_exhaustion[a.call.leaf]:
+    match what:
         case Exhaustion.KILL:
             w.kill(a, a.call.leaf, Outcome.OPERAND_BUSY)
         case Exhaustion.REENTER | Exhaustion.LOCAL_RETRY as kind if is_fault:
