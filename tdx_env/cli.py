@@ -78,11 +78,12 @@ def conflicts(
     a: Annotated[str | None, typer.Argument(help="The call that holds, e.g. PAGE.AUG")] = None,
     b: Annotated[str | None, typer.Argument(help="The call that comes")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON")] = False,
+    module: Annotated[str, typer.Option(help="Version of the TDX module")] = "1.5",
 ) -> None:
-    """Show who gets which status when one call holds and another comes."""
+    """Show who gets which status when one call holds and another comes; all pairs without names."""
     from tdx_env.cli_module import conflicts_command
 
-    conflicts_command(a, b, as_json)
+    conflicts_command(a, b, as_json, module)
 
 
 def _leave(message: str, code: int) -> NoReturn:

@@ -1,18 +1,12 @@
 """Commands about the TDX module alone: ``decode`` a status, show ``conflicts`` between calls."""
 
-from typing import Annotated
-
-import typer
 from rich.console import Console
 from rich.table import Table
 
-from tdx_env.module.conflicts import Conflict
 from tdx_env.module.matrix import Cell, cell, cells_json, matrix_json, matrix_text
 from tdx_env.module.parties import PARTIES, Party, find_party, party_name
-from tdx_env.module.seamcalls import DEFAULT_VERSION, MODULE_VERSIONS, module_version
+from tdx_env.module.seamcalls import DEFAULT_VERSION, module_version
 from tdx_env.module.status import Decoded, decode
-
-_KNOWN_VERSIONS = ", ".join(MODULE_VERSIONS)
 
 
 def _print(text: str) -> None:
@@ -31,12 +25,15 @@ def _flags(status: Decoded) -> str:
     return ", ".join(name for name, is_set in flags.items() if is_set) or "none"
 
 
-def decode_command(
-    status: Annotated[
-        str, typer.Argument(help="A number, TDX_OPERAND_BUSY|SEPT_TREE, or a kernel log line.")
-    ],
-) -> None:
-    """Say what a completion status of the TDX module means."""
+def decode_command(status: str) -> None:
+    """Say what a completion status of the TDX module means.
+
+    Args:
+        status: A number, TDX_OPERAND_BUSY|SEPT_TREE, or a kernel log line.
+
+    Raises:
+        StatusError: It is none of these.
+    """
     decoded = decode(status)
     table = Table.grid(padding=(0, 2))
     table.add_row("Status", f"0x{decoded.value:016X}")
@@ -61,30 +58,41 @@ def _cells(first: Party, second: Party | None, version: str) -> list[Cell]:
     return cells + [cell(other, first, version) for other in others if other is not first]
 
 
+_CASES = {
+    "same_entry": "About the same entry and page",
+    "same_vcpu": "About the same vCPU",
+    "merged_entry": "About an entry that PROMOTE merges",
+}
+
+
 def _lines(found: Cell) -> list[str]:
     """Return what there is to say about a cell."""
-    everywhere = set(found.different_entries)
-    only_same = [one for one in found.same_entry if one not in everywhere]
     lines = [str(one) for one in found.different_entries]
-    lines += [f"About the same entry and page: {one}" for one in only_same]
+    for case, heading in _CASES.items():
+        special = [one for one in getattr(found, case) if one not in found.different_entries]
+        lines += [f"{heading}: {one}" for one in special]
     return lines or [f"{party_name(found.second)} meets {party_name(found.first)}: no conflict"]
 
 
 def _has_conflicts(found: Cell) -> bool:
     """Say whether a cell has any."""
-    conflicts: tuple[Conflict, ...] = found.different_entries + found.same_entry
-    return bool(conflicts)
+    return any((found.different_entries, *(getattr(found, case) for case in _CASES)))
 
 
 def conflicts_command(
-    a: Annotated[str | None, typer.Argument(help="A call as PAGE.AUG; all if left out.")] = None,
-    b: Annotated[str | None, typer.Argument(help="Another; all if left out.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    version: Annotated[
-        str, typer.Option("--module-version", help=f"One of: {_KNOWN_VERSIONS}.")
-    ] = DEFAULT_VERSION,
+    a: str | None, b: str | None, as_json: bool, version: str = DEFAULT_VERSION
 ) -> None:
-    """Show which calls into the TDX module get in each other's way, and on which lock."""
+    """Show which calls into the TDX module get in each other's way, and on which lock.
+
+    Args:
+        a: A call as PAGE.AUG; None: all pairs.
+        b: Another; None: all.
+        as_json: Print JSON.
+        version: A version of the module.
+
+    Raises:
+        ScenarioError: A call or the version is unknown.
+    """
     module_version(version)
     if a is None:
         _print(matrix_json(version) if as_json else matrix_text(version))

@@ -41,7 +41,7 @@ from tdx_env.host.zap import begin_chunk, block_page, end_page, request_for_zap
 from tdx_env.jit import inner
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import NEVER, Exit, Kick, Path, Purpose, State, Task
-from tdx_env.state.agenda import next_actor, refresh_block
+from tdx_env.state.agenda import first_due, first_due_by_blocks, refresh_block
 from tdx_env.state.booking import book, charge_cell, end_stretch
 from tdx_env.state.calls import NONE, Leaf
 from tdx_env.state.discipline import ASK
@@ -258,6 +258,7 @@ def advance(world: World, features: NDArray[np.int64], policy: Decide) -> int:
         The `End` of the episode: RUNNING if a decision is waited for.
     """
     run = world.run
+    is_plain = run["n_blocks"] == 0
     while run["end"] == End.RUNNING:
         if run["decision_actor"] != NONE:
             features[:] = run["features"]
@@ -265,7 +266,10 @@ def advance(world: World, features: NDArray[np.int64], policy: Decide) -> int:
             if action == ASK:
                 return run["end"]
             decide(world, action)
-        actor = next_actor(world)
+        if is_plain:
+            actor = first_due(world.actors["due"], 0, run["n_actors"])
+        else:
+            actor = first_due_by_blocks(world)
         stall = run["last_progress"] + run["stall_cycles"]
         limit = min(stall, run["time_cap"])
         if world.actors["due"][actor] > limit:
@@ -276,7 +280,8 @@ def advance(world: World, features: NDArray[np.int64], policy: Decide) -> int:
         run["n_events"] += 1
         _trace_event(world, actor)
         handle(world, actor)
-        refresh_block(world, actor)
+        if not is_plain:
+            refresh_block(world, actor)
         if run["end"] == End.RUNNING and run["work_done"] == run["work_total"]:
             run["end"] = End.FINISHED
     finish(world)

@@ -128,6 +128,7 @@ def new_call(world: World, actor: int, leaf: int, entry: int) -> None:
     me["kicks"] = 0
     me["interrupts"] = 0
     me["busy_cycles"] = 0
+    me["busy_operand"] = NONE
     me["call_started"] = world.run["now"]
     lock = world.discipline["seamcall_lock"]
     if lock == SeamcallLock.ALWAYS or lock == SeamcallLock.MIRROR:

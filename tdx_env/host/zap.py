@@ -206,13 +206,23 @@ def clear_page(world: World, actor: int) -> None:
 
 
 @inner
-def _remove_next(world: World, actor: int) -> None:
+def _next_of_batch(world: World, actor: int) -> int:
+    """Return the place of the batch's next page, or NONE."""
+    me = world.actors["row"][actor]
+    if me["batch_end"] == NONE:
+        return NONE
+    for cursor in range(me["cursor"] + 1, me["batch_end"]):
+        if world.entries["row"][entry_at(world, actor, cursor)]["spte"] == Spte.FROZEN:
+            return cursor
+    return NONE
+
+
+@inner
+def _remove_next(world: World, actor: int, cursor: int) -> None:
     """Remove the batch's next page."""
     me = world.actors["row"][actor]
-    me["cursor"] += 1
-    while world.entries["row"][entry_at(world, actor, me["cursor"])]["spte"] != Spte.FROZEN:
-        me["cursor"] += 1
-    me["entry"] = entry_at(world, actor, me["cursor"])
+    me["cursor"] = cursor
+    me["entry"] = entry_at(world, actor, cursor)
     world.run["target"] = me["entry"]
     begin_operation(world, actor)
     new_call(world, actor, Leaf.MEM_PAGE_REMOVE, me["entry"])
@@ -224,14 +234,14 @@ def end_page(world: World, actor: int) -> None:
     run = world.run
     me = world.actors["row"][actor]
     book(world, actor, me["category"])
-    is_last = me["batch_end"] == NONE or me["cursor"] + 1 >= me["batch_end"]
-    if is_last:
+    following = _next_of_batch(world, actor)
+    if following == NONE:
         release_gate(world, actor)
     end_operation(world, actor, Operation.ZAP)
     run["last_progress"] = run["now"]
     me["zapped"] += 1
-    if not is_last:
-        _remove_next(world, actor)
+    if following != NONE:
+        _remove_next(world, actor, following)
         return
     me["batch_end"] = NONE
     if run["target"] == me["entry"]:

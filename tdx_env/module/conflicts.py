@@ -3,16 +3,16 @@
 The first party goes through its steps; wherever it stands then, the second one arrives on the locks
 as they are, and its first failing lock decides. All is about one TD in legal use: two calls share
 the entry's lock and the page's if they are about the same S-EPT entry, the vCPU's if they are about
-the same vCPU; never a second page, a child entry or a migration stream.
+the same vCPU; never a second page or a migration stream. The lock of a child entry is shared only
+if one call is about an entry that PROMOTE merges.
 
 SERVTD.BIND and SERVTD.RD/WR name a service TD besides the TD. Another call that meets one of them
 may be about either; what comes of it only about the service TD is noted so.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from tdx_env.module import locks
+from tdx_env.module.encounter import Key, Side, Words, acquire, arrive, do_step, has_mark, phases
 from tdx_env.module.explanations import LOCK_NAMES
 from tdx_env.module.locks import LockResult
 from tdx_env.module.parties import Party, Pseudo, party_name
@@ -21,32 +21,28 @@ from tdx_env.module.sept import TRANSITIONS
 from tdx_env.module.status import decode, encode
 from tdx_env.module.status_codes import Status
 from tdx_env.module.steps import Call, Step
-from tdx_env.state.calls import NONE, Delay, EntryState, Leaf, Lock, Mode, Op
+from tdx_env.state.calls import EntryState, Leaf, Lock, Op
 
-_SHAREX = frozenset({Lock.TREE, Lock.EPOCH, Lock.MIG})
-_ENTRIES = frozenset({Lock.ENTRY, Lock.CHILDREN})
-_WITHOUT_MARK = _SHAREX | {Lock.MIGSC}
 _OF_ENTRY = frozenset({Lock.ENTRY, Lock.PAGE})
-_NEVER_SHARED = frozenset({Lock.NEW_PAGE, Lock.CHILDREN, Lock.MIGSC})
+_NEVER_SHARED = frozenset({Lock.NEW_PAGE, Lock.MIGSC})
 _ENTERING = frozenset({Leaf.VP_ENTER, Pseudo.ARMED_VP_ENTER})
 _BEFORE_ASSOCIATION = frozenset({Lock.TDVPR, Lock.TDR, Lock.OP_STATE})
 _FREE_STATES = frozenset({EntryState.FREE, EntryState.REMOVED})
-_COMMON = 2  # whose word it is, if neither the first (0) nor the second (1) party's own
 
 # Locks that are the service TD's, in the calls that name both TDs; the others are the TD's.
 _OF_SERVICE_TD: dict[Leaf, frozenset[Lock]] = {
     Leaf.SERVTD_BIND: frozenset({Lock.OTHER_TDR, Lock.OTHER_OP_STATE, Lock.RTMR}),
     Leaf.SERVTD_RD_WR: frozenset({Lock.TDVPR, Lock.TDR, Lock.RTMR}),
 }
-_SAME_LOCK = {Lock.OTHER_TDR: Lock.TDR, Lock.OTHER_OP_STATE: Lock.OP_STATE}
 
 _LIST_NOTE = "the list's entry gets status 3, SEPT_ENTRY_BUSY_HOST_PRIORITY; the call goes on"
+_LIST_WALK_NOTE = "the list's entry gets status 2, SEPT_WALK_FAILED; the call goes on"
 _IMPORT_NOTE = "in the in-order phase this ends the whole import"
 _SERVICE_NOTE = "only about the service TD"
 _VCPU_NOTE = "no lock: the vCPU is running; VCPU_ASSOCIATED if both associate it at once"
-
-Key = tuple[int, bool, int]  # Lock, is it the service TD's, whose
-Words = dict[Key, int]
+_WALK_NOTE = "no lock: where tracking is required the table is blocked, and walks end above it"
+_MERGED_NOTE = "only where tracking is not required"
+_CHILD_NOTE = "child 0's mark passes on to the large page's entry"
 
 
 @dataclass(frozen=True)
@@ -87,149 +83,22 @@ class Conflict:
         return f"{text}; {self.note}" if self.note else text
 
 
-@dataclass(frozen=True)
-class _Side:
-    """One of the two parties, which lock words are its own, and which the service TD's."""
-
-    party: Party
-    call: Call
-    steps: tuple[Step, ...]
-    number: int
-    own: frozenset[Lock]
-    of_service_td: frozenset[Lock]
-
-    def key(self, lock: int) -> Key:
-        """Return the key of the word that this party finds for a lock."""
-        whose = self.number if lock in self.own else _COMMON
-        return _SAME_LOCK.get(Lock(lock), lock), lock in self.of_service_td, whose
-
-
-def _acquire(words: Words, side: _Side, step: Step, is_guest: bool) -> LockResult:
-    """Try a step's lock, with the lock function of its kind."""
-    key = side.key(step.lock)
-    word = words.get(key, 0)
-    if step.lock in _ENTRIES:
-        acquire = locks.sept_acquire_guest if is_guest else locks.sept_acquire_host
-        words[key], result = acquire(word)
-    elif step.lock == Lock.MIGSC:
-        words[key], result = locks.mutex_acquire(word)
-    elif step.lock in _SHAREX and step.mode == Mode.SHARED:
-        words[key], result = locks.sharex_acquire_shared(word)
-    elif step.lock in _SHAREX:
-        words[key], result = locks.sharex_acquire_exclusive(word)
-    elif step.mode == Mode.SHARED:
-        words[key], result = locks.hp_acquire_shared(word, is_guest)
-    else:
-        words[key], result = locks.hp_acquire_exclusive(word, is_guest)
-    return result
-
-
-def _release(words: Words, side: _Side, step: Step) -> None:
-    """Let go of a step's lock, with the lock function of its kind."""
-    key = side.key(step.lock)
-    if step.lock in _ENTRIES:
-        words[key], result = locks.sept_release(words[key])
-    elif step.lock == Lock.MIGSC:
-        words[key], result = locks.mutex_release(words[key])
-    elif step.lock in _SHAREX and step.mode == Mode.SHARED:
-        words[key], result = locks.sharex_release_shared(words[key])
-    elif step.lock in _SHAREX:
-        words[key], result = locks.sharex_release_exclusive(words[key])
-    elif step.mode == Mode.SHARED:
-        words[key], result = locks.hp_release_shared(words[key])
-    else:
-        words[key], result = locks.hp_release_exclusive(words[key])
-    assert result == LockResult.SUCCESS
-
-
-def _do(words: Words, side: _Side, step: Step) -> LockResult:
-    """Do one step of a party as far as it touches lock words."""
-    if step.op in (Op.ACQUIRE, Op.ACQUIRE_IF_ARMED):
-        return _acquire(words, side, step, side.call.is_guest)
-    if step.op == Op.RELEASE:
-        _release(words, side, step)
-    if step.op == Op.COMMIT and side.call.stores_entry:
-        key = side.key(Lock.ENTRY)
-        words[key] = locks.entry_store(words.get(key, 0))
-    return LockResult.SUCCESS
-
-
-def _steps(party: Party, call: Call) -> tuple[Step, ...]:
-    """Return what a party does; the armed tree lock only if it is armed."""
-    if party == Pseudo.VCPU_IN_GUEST:
-        return ()
-    if party == Pseudo.ARMED_VP_ENTER:
-        return call.steps
-    armed = {step.lock for step in call.steps if step.op == Op.ACQUIRE_IF_ARMED}
-    return tuple(step for step in call.steps if step.lock not in armed)
-
-
-def _sides(
-    a: Party, b: Party, version: str, own: frozenset[Lock], is_service_td: bool
-) -> tuple[_Side, _Side]:
-    """Return both sides of an encounter; other calls than SERVTD.* are about the TD or about the
-    service TD.
-    """
-    about = frozenset(Lock) if is_service_td else frozenset()
-    first, second = (
-        _Side(party, call, _steps(party, call), number, own, _OF_SERVICE_TD.get(call.leaf, about))
-        for number, party, call in ((0, a, _call(a, version)), (1, b, _call(b, version)))
-    )
-    if _locks_no_free_entry(first, second, version) or _locks_no_free_entry(second, first, version):
-        own |= {Lock.ENTRY}
-    return replace(first, own=own), replace(second, own=own)
-
-
 def _call(party: Party, version: str) -> Call:
     """Return the row of a party."""
     return calls(version)[Leaf.VP_ENTER if isinstance(party, Pseudo) else party]
 
 
-def _enter_guest(words: Words, side: _Side, version: str) -> None:
-    """Take what a vCPU holds while it is in the guest, if the party runs there."""
-    if side.party != Pseudo.VCPU_IN_GUEST and not side.call.is_guest:
-        return
-    enter = calls(version)[Leaf.VP_ENTER]
-    for step in enter.steps:
-        if step.op == Op.ACQUIRE and step.lock in enter.holds_after_return:
-            _acquire(words, side, step, is_guest=False)
+def _side(party: Party, number: int, version: str, own: frozenset[Lock]) -> Side:
+    """Return one side of an encounter, about the TD."""
+    call = _call(party, version)
+    return Side(party, call, number, own, _OF_SERVICE_TD.get(call.leaf, frozenset()))
 
 
-def _phases(words: Words, side: _Side) -> Iterator[tuple[Words, int]]:
-    """Yield the lock words where a party spends time, with the number of its next step.
-
-    That is before each step with a delay, under a momentary lock, and after the last step. Ends
-    early where the other party already holds what this one needs.
-    """
-    for number, step in enumerate(side.steps):
-        held = side.steps[number - 1].lock if number else NONE
-        if step.delay != Delay.NONE or held in side.call.momentary:
-            yield dict(words), number
-        if _do(words, side, step) != LockResult.SUCCESS:
-            return
-    yield dict(words), len(side.steps)
-
-
-def _arrive(words: Words, side: _Side) -> Step | None:
-    """Let a party try its locks in order; return the step that fails, or None."""
-    taken: list[Step] = []
-    for step in side.steps:
-        if step.op not in (Op.ACQUIRE, Op.ACQUIRE_IF_ARMED):
-            continue
-        if _acquire(words, side, step, side.call.is_guest) != LockResult.SUCCESS:
-            for held in reversed(taken):
-                _release(words, side, held)
-            return step
-        taken.append(step)
-    return None
-
-
-def _has_mark(words: Words, key: Key) -> bool:
-    """Say whether a lock word has its host-priority bit set."""
-    if key[0] in _WITHOUT_MARK:
-        return False
-    mark = locks.ENTRY_HOST_PRIORITY if key[0] in _ENTRIES else locks.HP_HOST_PRIORITY
-    return bool(words.get(key, 0) & mark)
+def _about_service_td(side: Side) -> Side:
+    """Return a side about the service TD, if it doesn't name both TDs anyway."""
+    if side.call.leaf in _OF_SERVICE_TD:
+        return side
+    return replace(side, of_service_td=frozenset(Lock))
 
 
 def _can_succeed(guest: Call, host: Call) -> bool:
@@ -238,18 +107,18 @@ def _can_succeed(guest: Call, host: Call) -> bool:
     return not accepted.keys().isdisjoint(TRANSITIONS.get(host.leaf, {}))
 
 
-def _survives(words: Words, first: _Side, second: _Side, number: int, key: Key) -> bool:
+def _survives(words: Words, first: Side, second: Side, number: int, key: Key) -> bool:
     """Say whether a mark outlives the steps that the first party still has to do."""
     fails = first.call.is_guest and not _can_succeed(first.call, second.call)
     for step in first.steps[number:]:
         if fails and step.op == Op.COMMIT:
             continue
-        if _do(words, first, step) != LockResult.SUCCESS:
+        if do_step(words, first, step) != LockResult.SUCCESS:
             break
-    return _has_mark(words, key)
+    return has_mark(words, key)
 
 
-def _busy(first: _Side, second: _Side, step: Step, words: Words, number: int) -> Conflict:
+def _busy(first: Side, second: Side, step: Step, words: Words, number: int) -> Conflict:
     """Return the conflict that a failed step of the second party makes."""
     lock = Lock(step.lock)
     key = second.key(lock)
@@ -258,7 +127,7 @@ def _busy(first: _Side, second: _Side, step: Step, words: Words, number: int) ->
         status, note = encode(Status.SUCCESS), _LIST_NOTE
     elif second.party == Leaf.IMPORT_MEM and lock in _OF_ENTRY:
         note = _IMPORT_NOTE
-    leaves_mark = _has_mark(words, key)
+    leaves_mark = has_mark(words, key)
     return Conflict(
         first=first.party,
         second=second.party,
@@ -271,7 +140,7 @@ def _busy(first: _Side, second: _Side, step: Step, words: Words, number: int) ->
     )
 
 
-def _locks_no_free_entry(guest: _Side, host: _Side, version: str) -> bool:
+def _locks_no_free_entry(guest: Side, host: Side, version: str) -> bool:
     """Say whether a guest passes by the entry that a host call works on, for it is FREE."""
     if module_version(version).guests_lock_free_entries or not guest.call.is_guest:
         return False
@@ -281,12 +150,12 @@ def _locks_no_free_entry(guest: _Side, host: _Side, version: str) -> bool:
 
 def _own_locks(same_entry: bool, same_vcpu: bool) -> frozenset[Lock]:
     """Return the locks of which each party has its own."""
-    own = set(_NEVER_SHARED)
+    own = _NEVER_SHARED | {Lock.CHILDREN}
     if not same_entry:
         own |= _OF_ENTRY
     if not same_vcpu:
-        own.add(Lock.TDVPR)
-    return frozenset(own)
+        own |= {Lock.TDVPR}
+    return own
 
 
 def conflicts(
@@ -313,31 +182,107 @@ def conflicts(
         TDX module 1.5; semantics of the locks as in `locks`, order as in `seamcalls`.
     """
     own = _own_locks(same_entry, same_vcpu)
-    names_service_td = [_call(party, version).leaf in _OF_SERVICE_TD for party in (a, b)]
-    found: dict[Lock, Conflict] = {}
-    first, second = _sides(a, b, version, own, is_service_td=False)
-    _meet(first, second, version, found)
-    if any(names_service_td) and not all(names_service_td):
-        _meet(*_sides(a, b, version, own, is_service_td=True), version, found, _SERVICE_NOTE)
-    return _with_vcpu_state(first, second, list(found.values()), same_vcpu)
+    first, second = _side(a, 0, version, own), _side(b, 1, version, own)
+    if _locks_no_free_entry(first, second, version) or _locks_no_free_entry(second, first, version):
+        own |= {Lock.ENTRY}
+        first, second = replace(first, own=own), replace(second, own=own)
+    found = _meet(first, second, version)
+    if (first.call.leaf in _OF_SERVICE_TD) != (second.call.leaf in _OF_SERVICE_TD):
+        others = _meet(_about_service_td(first), _about_service_td(second), version)
+        known = {conflict.lock for conflict in found}
+        found += [replace(one, note=_SERVICE_NOTE) for one in others if one.lock not in known]
+    return _with_vcpu_state(first, second, found, same_vcpu)
 
 
-def _meet(
-    first: _Side, second: _Side, version: str, found: dict[Lock, Conflict], note: str = ""
-) -> None:
-    """Let the second party arrive in every phase of the first; add what is new to ``found``."""
+def conflicts_on_merged(a: Party, b: Party, version: str = DEFAULT_VERSION) -> list[Conflict]:
+    """Return how ``b`` fails where one is PROMOTE and the other is about an entry that it merges.
+
+    Args:
+        a: Who came first.
+        b: Who arrives.
+        version: A version of the module.
+
+    Returns:
+        One conflict for each lock and, after PROMOTE, the walk that fails where tracking is
+        required. None if neither is PROMOTE or the other one takes no entry's lock for the host:
+        no guest can run, or walk there, meanwhile.
+
+    Raises:
+        ScenarioError: There is no such version.
+
+    Source:
+        TDX module 1.5, tdh_mem_page_promote.c; sept_manager.c, secure_ept_walk.
+    """
+    own = _NEVER_SHARED | {Lock.PAGE, Lock.TDVPR}
+    first, second = _side(a, 0, version, own), _side(b, 1, version, own)
+    if a == Leaf.MEM_PAGE_PROMOTE and _operand_of_entry(second) is not None:
+        found = [_on_child(one) for one in _meet(first, _merged(second), version)]
+        reaches_walk = all(one.lock != Lock.TREE for one in found)
+        return [*found, _failing_walk(first, second)] if reaches_walk else found
+    if b == Leaf.MEM_PAGE_PROMOTE and _operand_of_entry(first) is not None:
+        return [_on_child(one) for one in _meet(_merged(first), second, version)]
+    return []
+
+
+def _merged(side: Side) -> Side:
+    """Return a side whose S-EPT entry is one of those that the other party merges."""
+    return replace(side, own=side.own | {Lock.CHILDREN}, is_merged=True)
+
+
+def _operand_of_entry(side: Side) -> int | None:
+    """Return the operand id of the entry that a host call locks, or None if it locks none."""
+    if side.call.is_guest:
+        return None
+    operands = [step.operand for step in side.steps if step.lock == Lock.ENTRY]
+    return operands[0] if operands else None
+
+
+def _on_child(conflict: Conflict) -> Conflict:
+    """Return a conflict with PROMOTE, with what is special about one on a child entry."""
+    if conflict.lock == Lock.CHILDREN:
+        return replace(conflict, note=_MERGED_NOTE)
+    if conflict.lock == Lock.ENTRY:
+        note = f"{conflict.note}; {_MERGED_NOTE}" if conflict.note else _MERGED_NOTE
+        return replace(conflict, mark_survives=False, note=f"{note}; {_CHILD_NOTE}")
+    return conflict
+
+
+def _failing_walk(first: Side, second: Side) -> Conflict:
+    """Return what a host call about an entry below a blocked table comes to."""
+    status = Status.EPT_WALK_FAILED
+    if second.party == Leaf.MEM_RD_WR:
+        status = Status.EPT_ENTRY_NOT_PRESENT
+    value, note = encode(status, _operand_of_entry(second) or 0), _WALK_NOTE
+    if second.call.is_list:
+        value, note = encode(Status.SUCCESS), f"{_WALK_NOTE}; {_LIST_WALK_NOTE}"
+    return Conflict(first.party, second.party, None, value, note=note)
+
+
+def _enter_guest(words: Words, side: Side, version: str) -> None:
+    """Take what a vCPU holds while it is in the guest, if the party runs there."""
+    if side.party != Pseudo.VCPU_IN_GUEST and not side.call.is_guest:
+        return
+    enter = calls(version)[Leaf.VP_ENTER]
+    for step in enter.steps:
+        if step.op == Op.ACQUIRE and step.lock in enter.holds_after_return:
+            acquire(words, side, step, is_guest=False)
+
+
+def _meet(first: Side, second: Side, version: str) -> list[Conflict]:
+    """Let the second party arrive in every phase of the first; return a conflict for each lock."""
     words: Words = {}
     _enter_guest(words, second, version)
     _enter_guest(words, first, version)
-    for now, number in _phases(words, first):
-        failure = _arrive(now, second)
+    found: dict[Lock, Conflict] = {}
+    for now, number in phases(words, first):
+        failure = arrive(now, second)
         if failure is not None and failure.lock not in found:
-            conflict = _busy(first, second, failure, now, number)
-            found[Lock(failure.lock)] = replace(conflict, note=conflict.note or note)
+            found[Lock(failure.lock)] = _busy(first, second, failure, now, number)
+    return list(found.values())
 
 
 def _with_vcpu_state(
-    first: _Side, second: _Side, found: list[Conflict], same_vcpu: bool
+    first: Side, second: Side, found: list[Conflict], same_vcpu: bool
 ) -> list[Conflict]:
     """Add the conflict on one vCPU's state, which VP.ENTER and VP.RD/WR check after OP_STATE."""
     runs = first.party in _ENTERING or first.party == Pseudo.VCPU_IN_GUEST or first.call.is_guest

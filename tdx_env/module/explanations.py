@@ -56,7 +56,8 @@ CLASS_MEANINGS: dict[StatusClass, str] = {
 MEANINGS: dict[Status, str] = {
     Status.SUCCESS: "The call succeeded. Of VP.ENTER: the TD exited, for the reason in bits 31:0.",
     Status.INTERRUPTED_RESUMABLE: (
-        "A pending interrupt stopped the call between two steps; the same call goes on."
+        "A pending interrupt stopped the call between two of its parts; what is done stays done, "
+        "and the same call goes on from there."
     ),
     Status.INTERRUPTED_RESTARTABLE: (
         "A pending interrupt stopped the call and nothing was changed; the same call starts again."

@@ -8,6 +8,7 @@ from tdx_env.errors import ScenarioError, StatusError
 from tdx_env.module.explanations import CLASS_MEANINGS, EXIT_REASONS, LOCK_NAMES, MEANINGS
 from tdx_env.module.names import find_leaf, short_name
 from tdx_env.module.operands import Operand
+from tdx_env.module.polling import POLLING_POINTS
 from tdx_env.module.seamcalls import calls
 from tdx_env.module.status_codes import (
     CLASS_MASK,
@@ -204,7 +205,17 @@ def _status_class(value: int) -> StatusClass | None:
     return StatusClass(number) if number in _CLASSES else None
 
 
-def _explanation(base: int, locks: dict[Lock, list[str]]) -> str:
+def _polling(base: int, leaf: Leaf | None) -> str:
+    """Return which calls end so at a polling point and, if there is just one, where it looks."""
+    points = [point for point in POLLING_POINTS if point.status == base]
+    if leaf is not None:
+        points = [point for point in points if point.leaf == leaf]
+    if len(points) == 1:
+        return f" {points[0].call} looks {points[0].place}."
+    return f" Calls that return it: {', '.join(point.call for point in points)}." if points else ""
+
+
+def _explanation(base: int, locks: dict[Lock, list[str]], leaf: Leaf | None) -> str:
     """Return what a status means, in words."""
     status_class = _status_class(base)
     text = "Neither the status nor its class is known."
@@ -217,7 +228,7 @@ def _explanation(base: int, locks: dict[Lock, list[str]]) -> str:
         return f"{text} Here it is {names[0]}."
     if names:
         return f"{text} Which one depends on the call: {', '.join(names)}."
-    return text
+    return text + _polling(base, leaf)
 
 
 def _name(value: int, base: int) -> str | None:
@@ -258,5 +269,5 @@ def decode(status: str | int) -> Decoded:
         is_fatal=bool(value & FATAL),
         has_host_recoverability_hint=bool(value & HOST_RECOVERABILITY_HINT),
         status_class=_status_class(value),
-        explanation=_explanation(base, locks),
+        explanation=_explanation(base, locks, leaf),
     )

@@ -44,6 +44,11 @@ class Call:
     momentary: frozenset[Lock] = frozenset()
     is_list: bool = False
 
+    @property
+    def is_interruptible(self) -> bool:
+        """Say whether a pending interrupt can end the call at one of its steps."""
+        return any(step.op in (Op.POLL, Op.NEXT) for step in self.steps)
+
 
 def take(lock: Lock, mode: Mode, operand: Operand, delay: Delay = Delay.NONE) -> Step:
     """Return the step that tries a lock once."""

@@ -6,6 +6,8 @@ Whoever changes the due time of an actor other than the one being handled does i
 handled one's own block is brought up to date by the loop.
 """
 
+import numpy as np
+
 from tdx_env.jit import inner
 from tdx_env.state.world import BLOCK_SHIFT, World
 
@@ -46,21 +48,8 @@ def open_agenda(world: World) -> None:
 
 
 @inner
-def next_actor(world: World) -> int:
-    """Return the actor with the smallest (due, number)."""
-    run = world.run
-    due = world.actors["due"]
-    first, last = 0, run["n_actors"]
-    if run["n_blocks"] > 0:
-        soonest = world.actors["soonest"]
-        block = 0
-        earliest = soonest[0]
-        for other in range(1, run["n_blocks"]):
-            if soonest[other] < earliest:
-                earliest = soonest[other]
-                block = other
-        first = block << BLOCK_SHIFT
-        last = min(first + (1 << BLOCK_SHIFT), last)
+def first_due(due: np.ndarray, first: int, last: int) -> int:
+    """Return the actor from first to last - 1 with the smallest (due, number)."""
     chosen = first
     earliest = due[first]
     for actor in range(first + 1, last):
@@ -68,3 +57,13 @@ def next_actor(world: World) -> int:
             earliest = due[actor]
             chosen = actor
     return chosen
+
+
+@inner
+def first_due_by_blocks(world: World) -> int:
+    """Return the same among all actors, the block first."""
+    run = world.run
+    block = first_due(world.actors["soonest"], 0, run["n_blocks"])
+    first = block << BLOCK_SHIFT
+    last = min(first + (1 << BLOCK_SHIFT), run["n_actors"])
+    return first_due(world.actors["due"], first, last)

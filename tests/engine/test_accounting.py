@@ -21,7 +21,8 @@ from tests.strategies import random_discipline
 
 # Episodes of some milliseconds, or tenths of a second with the compiler off.
 QUICK = [name for name in names() if not name.startswith("s06")]
-WORKING = [name for name in names("train") if name != "s06-conversion-248/train"]
+# All but one that takes long and one that a single policy of the catalogue finishes.
+WORKING = sorted({*names("train")} - {"s06-conversion-248/train", "s14-split-storm/train"})
 N_EXAMPLES = 80
 if numba.config.DISABLE_JIT:
     QUICK = WORKING = ["s08-accept-2m/train", "s22-clean/test"]

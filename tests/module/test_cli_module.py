@@ -1,11 +1,15 @@
 """The commands about the module alone."""
 
+import inspect
 import json
 
 import pytest
 
+from tdx_env import cli
 from tdx_env.cli_module import conflicts_command, decode_command
 from tdx_env.errors import ScenarioError, StatusError
+from tdx_env.module.parties import PARTIES
+from tdx_env.module.seamcalls import DEFAULT_VERSION
 
 Capture = pytest.CaptureFixture[str]
 
@@ -35,14 +39,24 @@ def test_decode_refuses_nonsense() -> None:
         decode_command("nonsense")
 
 
+def test_decode_names_the_calls_that_an_interrupt_stops(capsys: Capture) -> None:
+    decode_command("0x8000000300000000")
+    assert "PHYMEM.CACHE.WB" in capsys.readouterr().out
+
+
 def test_conflicts_without_names_print_the_matrix(capsys: Capture) -> None:
     conflicts_command(None, None, False)
     assert "VP.ENTER (armed)" in capsys.readouterr().out
 
 
+def test_command_line_asks_for_the_default_version() -> None:
+    default = inspect.signature(cli.conflicts).parameters["module"].default
+    assert default == DEFAULT_VERSION
+
+
 def test_conflicts_without_names_print_all_as_json(capsys: Capture) -> None:
     conflicts_command(None, None, True)
-    assert len(json.loads(capsys.readouterr().out)["cells"]) > 1000
+    assert len(json.loads(capsys.readouterr().out)["cells"]) == len(PARTIES) ** 2
 
 
 def test_two_names_print_both_orders(capsys: Capture) -> None:
@@ -57,6 +71,21 @@ def test_two_names_print_both_orders(capsys: Capture) -> None:
 def test_conflict_on_the_same_entry_alone_says_so(capsys: Capture) -> None:
     conflicts_command("PAGE.AUG", "PAGE.AUG", False)
     assert capsys.readouterr().out.startswith("About the same entry and page: PAGE.AUG meets")
+
+
+def test_conflict_on_the_same_vcpu_alone_says_so(capsys: Capture) -> None:
+    conflicts_command("VP.FLUSH", "VP.ENTER", False)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(": ")[:2] for line in lines] == [
+        ["About the same vCPU", "VP.ENTER meets VP.FLUSH"],
+        ["About the same vCPU", "VP.FLUSH meets VP.ENTER"],
+    ]
+
+
+def test_conflict_on_an_entry_that_promote_merges_says_so(capsys: Capture) -> None:
+    conflicts_command("PAGE.PROMOTE", "PAGE.AUG", False)
+    lines = capsys.readouterr().out.splitlines()
+    assert sum(line.startswith("About an entry that PROMOTE merges: ") for line in lines) == 3
 
 
 def test_pair_without_conflict_says_so(capsys: Capture) -> None:

@@ -2,9 +2,18 @@
 
 import json
 
-from tdx_env.module.matrix import MAIN_PARTIES, cell, matrix, matrix_json, matrix_text
+import pytest
+
+from tdx_env.module.matrix import LETTERS, cell, matrix, matrix_json, matrix_text
 from tdx_env.module.parties import PARTIES, Pseudo, party_name
-from tdx_env.state.calls import Leaf
+from tdx_env.module.seamcalls import DEFAULT_VERSION, MODULE_VERSIONS
+from tdx_env.state.calls import Leaf, Lock
+
+VERSIONS = [
+    DEFAULT_VERSION,
+    *(pytest.param(name, marks=pytest.mark.slow) for name in list(MODULE_VERSIONS)[1:]),
+]
+SOME = [Leaf.MEM_PAGE_AUG, Leaf.MEM_RANGE_BLOCK, Leaf.MEM_TRACK, Pseudo.VCPU_IN_GUEST]
 
 
 def test_letters_of_a_cell_name_the_locks() -> None:
@@ -16,34 +25,62 @@ def test_letters_of_a_cell_name_the_locks() -> None:
     assert str(cell(Leaf.VP_ENTER, Leaf.VP_ENTER)) == "."
 
 
+def test_locks_that_two_parties_never_share_have_no_letter() -> None:
+    assert set(Lock) - LETTERS.keys() == {Lock.NEW_PAGE, Lock.CHILDREN, Lock.MIGSC}
+    assert len(set(LETTERS.values())) == len(LETTERS)
+
+
+def test_what_the_same_vcpu_adds_stands_apart() -> None:
+    found = cell(Leaf.VP_ENTER, Leaf.VP_FLUSH)
+    assert (str(found), found.on_same_vcpu()) == (".", "V")
+    assert cell(Leaf.VP_ENTER, Leaf.VP_ENTER).on_same_vcpu() == "#"
+    assert cell(Leaf.MEM_PAGE_ADD, Leaf.VP_ENTER).on_same_vcpu() == "."
+
+
 def test_matrix_has_a_cell_for_each_pair() -> None:
-    rows = matrix()
-    assert [row[0].first for row in rows] == list(MAIN_PARTIES)
-    assert [found.second for found in rows[0]] == list(MAIN_PARTIES)
+    rows = matrix(parties=SOME)
+    assert [row[0].first for row in rows] == SOME
+    assert [found.second for found in rows[0]] == SOME
 
 
-def test_text_has_a_row_for_each_party() -> None:
-    lines = matrix_text().splitlines()
-    rows = [line for line in lines if line[:2].strip().isdigit()]
-    assert [line[3:].split("  ")[0].rstrip() for line in rows] == [
-        party_name(party) for party in MAIN_PARTIES
-    ]
-    assert len({len(line) for line in rows}) == 1
+@pytest.fixture(scope="module", params=VERSIONS)
+def text(request: pytest.FixtureRequest) -> str:
+    """The text of a version."""
+    return matrix_text(request.param)
 
 
-def test_text_fits_a_terminal_of_100_columns() -> None:
-    assert max(len(line) for line in matrix_text().splitlines()) <= 100
+def test_text_names_every_party(text: str) -> None:
+    names = text.replace("\n", " ")
+    assert [party_name(one) for one in PARTIES if party_name(one) not in names] == []
+
+
+def test_both_tables_are_square(text: str) -> None:
+    tables = [part.splitlines() for part in text.split("\n\n") if part.split()[0] == "1"]
+    assert len(tables) == 2
+    for head, *rows in tables:
+        assert [row.split()[0] for row in rows] == head.split()
+
+
+def test_text_fits_a_terminal_of_115_columns(text: str) -> None:
+    assert max(len(line) for line in text.splitlines()) <= 115
+
+
+def test_parties_alike_share_a_row() -> None:
+    text = matrix_text(parties=[Leaf.MEM_RANGE_BLOCK, Leaf.MEM_RANGE_UNBLOCK, Leaf.MEM_TRACK])
+    assert " 1 RANGE.BLOCK +1" in text
+    assert "\n 1 RANGE.BLOCK, RANGE.UNBLOCK\n" in text
+    assert "about the same vCPU:" not in text
 
 
 def test_text_of_a_version_names_it() -> None:
-    text = matrix_text("1.5-remove-exclusive")
+    text = matrix_text("1.5-remove-exclusive", SOME)
     assert text.startswith("Module version 1.5-remove-exclusive\n")
-    assert text.splitlines()[1:] != matrix_text().splitlines()[1:]
 
 
-def test_json_has_all_pairs() -> None:
-    record = json.loads(matrix_json())
-    assert record["module_version"] == "1.5"
+@pytest.mark.parametrize("version", VERSIONS)
+def test_json_has_all_pairs(version: str) -> None:
+    record = json.loads(matrix_json(version))
+    assert record["module_version"] == version
     pairs = {(found["first"], found["second"]) for found in record["cells"]}
     assert len(pairs) == len(PARTIES) ** 2
 

@@ -40,6 +40,10 @@ def test_call_is_found_by_its_names(leaf: Leaf) -> None:
         ("ACCEPT", Leaf.ACCEPT),
         ("BLOCK", Leaf.MEM_RANGE_BLOCK),
         ("ENTER", Leaf.VP_ENTER),
+        ("SERVTD.WR", Leaf.SERVTD_RD_WR),
+        ("INVVPID", Leaf.VP_INVEPT),
+        ("TDG.MR.RTMR.EXTEND", Leaf.RTMR_EXTEND),
+        ("MR.EXTEND", Leaf.MR_EXTEND),
     ],
 )
 def test_short_name_means_the_usual_call(text: str, leaf: Leaf) -> None:

@@ -217,6 +217,53 @@ def test_remove_still_has_two_locks_for_rcx() -> None:
     assert len(decoded.meanings) == 2
 
 
+@pytest.mark.parametrize(
+    ("value", "name", "calls"),
+    [
+        (0x80000003_00000000, "TDX_INTERRUPTED_RESUMABLE", ["EXPORT.MEM", "SEPT.ADD version 1"]),
+        (0x80000004_00000000, "TDX_INTERRUPTED_RESTARTABLE", ["PAGE.PROMOTE", "PAGE.DEMOTE"]),
+    ],
+)
+def test_interrupted_status_is_an_error_that_a_repeat_mends(
+    value: int, name: str, calls: list[str]
+) -> None:
+    decoded = decode(value)
+    assert (decoded.name, decoded.operand_name) == (name, None)
+    assert (decoded.is_error, decoded.is_non_recoverable) == (True, False)
+    assert all(call in decoded.explanation for call in calls)
+
+
+@pytest.mark.parametrize(
+    ("call", "status", "place"),
+    [
+        ("TDH_MEM_PAGE_DEMOTE", 0x80000004_00000000, "before it takes the large page's PAMT"),
+        ("TDH_EXPORT_BLOCKW", 0x80000003_00000000, "after each entry of its list but the last"),
+    ],
+)
+def test_log_line_of_an_interrupted_call_says_where_it_looked(
+    call: str, status: int, place: str
+) -> None:
+    assert place in decode(f"SEAMCALL {call} failed: 0x{status:016X}").explanation
+
+
+def test_interrupted_status_of_a_call_that_never_polls_names_no_other() -> None:
+    text = decode("SEAMCALL TDH_MEM_PAGE_AUG failed: 0x8000000400000000").explanation
+    assert "DEMOTE" not in text
+
+
+@pytest.mark.parametrize(
+    ("operand", "lock"),
+    [
+        (168, "the run-time measurements (RTMR)"),
+        (174, "the table of bound service TDs"),
+        (128, "the other TD (its TDR)"),
+        (172, "the other TD's OP_STATE"),
+    ],
+)
+def test_locks_of_service_td_calls_are_named(operand: int, lock: str) -> None:
+    assert lock in decode(0x80000200_00000000 | operand).explanation
+
+
 def test_tree_busy_names_the_tree() -> None:
     assert "the S-EPT tree" in decode(TREE_BUSY).explanation
 
@@ -263,6 +310,7 @@ def test_every_outcome_has_a_status() -> None:
         (Outcome.PREVIOUS_TLB_EPOCH_BUSY, 0, 0x80000201_00000000),
         (Outcome.EPT_VIOLATION, 0, 48),
         (Outcome.INTERRUPTED, 0, 0x80000004_00000000),
+        (Outcome.INTERRUPTED_RESUMABLE, 0, 0x80000003_00000000),
         (Outcome.HOST_PRIORITY_BUSY_TIMEOUT, 0, 0x90000205_00000000),
     ],
 )

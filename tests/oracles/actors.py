@@ -25,7 +25,7 @@ class Group:
     spec: SimpleNamespace
     count: int
     items: int
-    first: int = 0
+    first: int = 0  # number of its first vCPU or task
     period: int = 0  # timer [cycles], 0: none
     gap: int = 0  # device interrupts [cycles], 0: none
 
@@ -53,6 +53,8 @@ class Call:
     held: set[Lock] = field(default_factory=set)
     outcome: Outcome = Outcome.SUCCESS
     operand: int = 0
+    busy_operand: int | None = None  # operand of its last busy reply, None before the first
+    interrupts: int = 0  # how often it came back for an interrupt
     issues: int = 0
     kicks: int = 0
     started: int = 0
@@ -122,12 +124,23 @@ class Actor:
     is_flagged: bool = False
     is_fatal: bool = False  # touched a PENDING page that KVM doesn't forgive
     is_local: bool = False  # after UNWIND: retry inside KVM
-    # zaps and builds
+    # zaps, lists and builds
     cursor: int = 0
     cursor_end: int = 0
     zapped: int = 0
     extends: int = 0
-    repeats_call: bool = False  # after USER_EXIT: the same call again
+    is_splitting: bool = False
+    batch_first: int | None = None  # first page of the open batch
+    batch_size: int = 0
+    batch_end: int | None = None  # one past its last page, once all are blocked
+    failed: int = 0  # busy entries of the list
+    is_waited_for: bool = False  # a reader of SRCU for which a memslot's deletion waits
+    # the machine
+    has_signal: bool = False
+    socket: int = 0
+    cpu: int = NONE  # that it has or had
+    is_moved: bool = False
+    slice_end: int = 0
 
     @property
     def irq_at(self) -> int:
@@ -142,6 +155,11 @@ class Actor:
         if self.is_vcpu and self.program in (Program.PARKED, Program.COMPUTE):
             return False
         return self.item < self.group.items
+
+    @property
+    def kind(self) -> int:
+        """Return the host task's Task, NONE for a vCPU."""
+        return NONE if self.is_vcpu else self.group.spec.kind
 
     @property
     def program(self) -> int:

@@ -8,11 +8,11 @@ from tdx_env.state.accounting import Category
 from tdx_env.state.actors import Kick, Path, Purpose, State
 from tdx_env.state.calls import Leaf, Outcome
 from tdx_env.state.costs import Cost
-from tdx_env.state.discipline import Action, EnterYield, Exhaustion, FaultYield, SeamcallLock
+from tdx_env.state.discipline import Action, EnterYield, Exhaustion, FaultYield
 from tdx_env.state.features import N_FEATURES, Feature
 from tdx_env.state.streams import Draw
 
-from . import exits, faults, kick, mmu, seamcalls
+from . import exits, faults, guard, interrupts, kick, mmu, seamcalls
 from .actors import Actor, book, go, is_vp_enter, own
 from .draws import moved
 
@@ -24,10 +24,11 @@ CLASSES = {TREE_OPERAND: 0, 1: 1, 169: 2}
 
 
 def operand_class(a: Actor) -> int | None:
-    """Return 0 tree, 1 entry, 2 epoch for the last busy operand, or None."""
-    if a.call.operand == 1 and a.call.leaf == Leaf.MEM_TRACK:
+    """Return 0 tree, 1 entry, 2 epoch for the call's last busy operand, or None."""
+    operand = a.call.busy_operand
+    if operand is None or (operand == 1 and a.call.leaf == Leaf.MEM_TRACK):
         return None
-    return CLASSES.get(a.call.operand)
+    return CLASSES.get(operand)
 
 
 def on_busy(w: OracleWorld, a: Actor) -> None:
@@ -45,13 +46,13 @@ def on_busy(w: OracleWorld, a: Actor) -> None:
         w.meet(Exhaustion(w.discipline.on_exhaustion[call.leaf]))
         exhausted(w, a)
     else:
-        ask(w, a)
+        ask(w, a, mask_of(w, a))
 
 
-def ask(w: OracleWorld, a: Actor) -> None:
+def ask(w: OracleWorld, a: Actor, mask: list[int]) -> None:
     """Ask for a decision."""
     w.n_decisions += 1
-    mask = mask_of(w, a)
+    w.meet(path_of(a))
     action = w.decide(features_of(w, a, mask), mask)
     a.action = action if mask[action] else Action.RETRY
     number = a.call.entry.number if a.call.entry else -1
@@ -59,7 +60,7 @@ def ask(w: OracleWorld, a: Actor) -> None:
         (
             w.now,
             a.number,
-            int(a.path),
+            int(path_of(a)),
             int(a.call.leaf),
             a.call.operand,
             number,
@@ -68,6 +69,11 @@ def ask(w: OracleWorld, a: Actor) -> None:
         )
     )
     go(w, a, State.DECIDED, Category.DECISION, w.discipline.decision_cycles)
+
+
+def path_of(a: Actor) -> Path:
+    """Return the path that the decision belongs to."""
+    return Path.INTERRUPTED if a.call.outcome in interrupts.ENDED else a.path
 
 
 def mask_of(w: OracleWorld, a: Actor) -> list[int]:
@@ -83,7 +89,7 @@ def features_of(w: OracleWorld, a: Actor, mask: list[int]) -> list[int]:
     pages_left = a.cursor_end - a.cursor if a.path in (Path.ZAP, Path.BUILD) else 0
     opened = a.operation_started
     values = {
-        Feature.PATH: a.path,
+        Feature.PATH: path_of(a),
         Feature.LEAF: call.leaf,
         Feature.OPERAND: call.operand,
         Feature.LEVEL: entry.level if entry else 0,
@@ -99,7 +105,7 @@ def features_of(w: OracleWorld, a: Actor, mask: list[int]) -> list[int]:
         Feature.N_IN_GUEST: sum(v.mode for v in w.vcpus if v is not a),
         Feature.GATES: w.n_gates,
         Feature.MMU_CONTENDED: w.mmu.is_held_by(a.number) and bool(w.mmu.queue),
-        Feature.HAS_EVENTS: a.is_vcpu and min(a.tick_at, a.device_at) <= w.now,
+        Feature.HAS_EVENTS: a.is_vcpu and interrupts.is_due(w, a),
         Feature.ACCEPT_FAULT: a.accept_fault,
         Feature.REPEATS: a.repeats,
         Feature.PAGES_LEFT: pages_left,
@@ -123,7 +129,9 @@ def features_of(w: OracleWorld, a: Actor, mask: list[int]) -> list[int]:
 def on_decided(w: OracleWorld, a: Actor) -> None:
     """The decision has been worked out: do it."""
     book(w, a)
-    if a.action == Action.KICK:
+    if a.call.outcome in interrupts.ENDED:
+        interrupts.serve(w, a)
+    elif a.action == Action.KICK:
         kick_now(w, a, is_forced=False)
     elif a.action == Action.YIELD:
         yield_now(w, a)
@@ -133,16 +141,10 @@ def on_decided(w: OracleWorld, a: Actor) -> None:
 
 def reissue(w: OracleWorld, a: Actor) -> None:
     """Issue the same call again."""
-    leaf = a.call.leaf
     if is_vp_enter(a) and not (w.discipline.enter_irqs_off and a.mode == 1):
         go(w, a, State.RUN_LOOP, Category.SEAMCALL_BUSY, w.costs[Cost.IRQ_WINDOW])
         return
-    is_owner = w.mutex.owner == a.number
-    is_locking = w.discipline.seamcall_lock != SeamcallLock.NEVER
-    if is_locking and leaf in seamcalls.SEPT_CALLS and not is_owner:
-        seamcalls.take_mutex(w, a)
-    else:
-        seamcalls.issue(w, a)
+    seamcalls.issue_locked(w, a)
 
 
 def kick_now(w: OracleWorld, a: Actor, is_forced: bool) -> None:
@@ -158,9 +160,9 @@ def yield_now(w: OracleWorld, a: Actor) -> None:
     match a.path:
         case Path.FAULT:
             faults.give_up(w, a, w.discipline.fault_yield == FaultYield.LOCAL_RETRY)
-        case Path.ZAP:
+        case Path.ZAP | Path.EXPORT:
             kick.release_gate(w, a)
-            seamcalls.drop_mutex(w, a)
+            seamcalls.release_lock(w, a)
             mmu.release(w, a)
             a.purpose = Purpose.REISSUE
             go(w, a, State.RESCHED, Category.YIELD, w.costs[Cost.RESCHED])
@@ -172,18 +174,12 @@ def yield_now(w: OracleWorld, a: Actor) -> None:
             else:
                 back_to_run_loop(w, a)
         case Path.BUILD:
-            to_user_space(w, a)
+            guard.to_user_space(w, a)
 
 
 def back_to_run_loop(w: OracleWorld, a: Actor) -> None:
     """Go round the run loop after a YIELD."""
     go(w, a, State.RUN_LOOP, Category.YIELD, w.costs[Cost.RUN_LOOP])
-
-
-def to_user_space(w: OracleWorld, a: Actor) -> None:
-    """Return an error to user space, which calls again."""
-    a.repeats_call = True
-    go(w, a, State.USER_EXIT, Category.YIELD, w.costs[Cost.USER_EXIT])
 
 
 def exhausted(w: OracleWorld, a: Actor) -> None:

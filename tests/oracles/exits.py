@@ -8,12 +8,11 @@ from tdx_env.state.accounting import Category
 from tdx_env.state.actors import Exit, Kick, Path, Phase, Program, State
 from tdx_env.state.calls import NONE, Leaf, Outcome
 from tdx_env.state.costs import Cost
-from tdx_env.state.streams import Draw
 
-from . import faults, guest, kick, seamcalls
+from . import cpus, faults, guest, interrupts, kick, seamcalls, slots
 from .actors import Actor, begin_operation, book, go
-from .draws import draw, moved, uniform
-from .sept import E, Entry
+from .draws import moved
+from .sept import WRITABLE, Entry
 
 if TYPE_CHECKING:
     from .world import OracleWorld
@@ -37,8 +36,7 @@ def log_ept_violation(w: OracleWorld, v: Actor, leaf_entry: Entry) -> None:
 
 def still_faults(w: OracleWorld, entry: Entry) -> bool:
     """Return whether a listed page can't be read and written yet."""
-    end = w.table.walk(entry)
-    return end.state != E.MAPPED
+    return w.table.walk(entry).state not in WRITABLE
 
 
 def exit_for_interrupt(w: OracleWorld, v: Actor) -> None:
@@ -52,6 +50,7 @@ def begin_exit(w: OracleWorld, v: Actor, reason: Exit, accept_fault: int = 0) ->
     book(w, v, Category.REFAULT if is_repeat else None)
     vm_exit_filter(w, v)
     v.exit = reason
+    w.meet(reason)
     v.exit_started = w.now
     v.trip = Category.EXIT_ENTRY
     if reason == Exit.KICK:
@@ -95,46 +94,44 @@ def on_td_exit(w: OracleWorld, v: Actor) -> None:
         case Exit.EPT_VIOLATION:
             faults.begin_fault_pass(w, v)
         case Exit.HLT:
-            pass_due_interrupts(w, v)
-            go(w, v, State.HALTED, Category.IDLE, None)
-            v.due = min(v.tick_at, v.device_at)
+            halt(w, v)
         case Exit.MAP_GPA:
-            go(w, v, State.USER_EXIT, Category.HOST_WORK, w.costs[Cost.USER_EXIT])
+            to_user_space(w, v, Category.HOST_WORK)
         case Exit.HOST_PRIORITY_TIMEOUT:
             enter_run_loop(w, v)
 
 
-def pass_due_interrupts(w: OracleWorld, v: Actor) -> None:
-    """Skip every timer and device interrupt that is due."""
-    while v.tick_at <= w.now:
-        v.tick += 1
-        v.tick_at = v.tick_phase + v.tick * v.group.period
-    while v.device_at <= w.now:
-        v.device += 1
-        v.device_at += device_gap(w, v)
+def halt(w: OracleWorld, v: Actor) -> None:
+    """The vCPU sleeps until an interrupt; its CPU is free for others."""
+    interrupts.pass_due(w, v)
+    go(w, v, State.HALTED, Category.IDLE, None)
+    v.due = min(v.tick_at, v.device_at)
+    slots.quiescent(w, v)
+    cpus.leave(w, v)
 
 
-def device_gap(w: OracleWorld, v: Actor) -> int:
-    """Return the cycles before the vCPU's next device interrupt."""
-    bits = draw(w.seed, Draw.DEVICE, v.number, v.device, 0)
-    return uniform(1, 2 * v.group.gap - 1, bits)
+def to_user_space(w: OracleWorld, a: Actor, category: Category) -> None:
+    """Leave KVM for a round trip to user space."""
+    slots.quiescent(w, a)
+    go(w, a, State.USER_EXIT, category, w.costs[Cost.USER_EXIT])
 
 
 def on_host_irq(w: OracleWorld, v: Actor) -> None:
     """The interrupt handler is done."""
     book(w, v)
-    pass_due_interrupts(w, v)
+    interrupts.pass_due(w, v)
     enter_run_loop(w, v)
 
 
 def on_halted(w: OracleWorld, v: Actor) -> None:
     """An interrupt wakes the halted vCPU."""
     book(w, v)
-    pass_due_interrupts(w, v)
+    interrupts.pass_due(w, v)
     v.item += 1
     guest.begin_item(w, v)
     v.trip = Category.EXIT_ENTRY
     enter_run_loop(w, v)
+    cpus.wake(w, v)
 
 
 def leave_guest_mode(w: OracleWorld, v: Actor) -> None:
@@ -156,8 +153,37 @@ def enter_run_loop(w: OracleWorld, v: Actor) -> None:
 
 
 def on_run_loop(w: OracleWorld, v: Actor) -> None:
-    """Try to enter the guest, unless a gate is closed."""
+    """Before the entry: another thread's turn, another CPU, or a signal."""
     book(w, v)
+    if cpus.is_preempted(w, v):
+        cpus.preempt(w, v)
+    elif v.is_moved:
+        cpus.load(w, v)
+    elif is_signalled(w, v):
+        v.has_signal = False
+        v.exit = Exit.SIGNAL
+        w.meet(Exit.SIGNAL)
+        to_user_space(w, v, Category.HOST_WORK)
+    else:
+        try_enter(w, v)
+
+
+def is_signalled(w: OracleWorld, v: Actor) -> bool:
+    """Return whether KVM has to return to user space for a signal."""
+    if v.group.spec.signal_every > 0:
+        interrupts.pass_due(w, v)
+    return v.has_signal
+
+
+def on_gated(w: OracleWorld, v: Actor) -> None:
+    """Look at the gate again."""
+    book(w, v)
+    try_enter(w, v)
+
+
+def try_enter(w: OracleWorld, v: Actor) -> None:
+    """Try to enter the guest, unless a gate is closed."""
+    slots.quiescent(w, v)
     if w.n_gates > 0 and not v.has_gate:
         go(w, v, State.GATED, Category.GATED, None)
         return
@@ -177,7 +203,7 @@ def entered(w: OracleWorld, v: Actor) -> None:
     kick.release_gate(w, v)
     if v.trip == Category.KICK_TARGET:
         w.kick_target = moved(w.kick_target, w.now - v.exit_started)
-    pass_due_interrupts(w, v)
+    interrupts.pass_due(w, v)
     guest.continue_guest(w, v)
 
 
@@ -186,5 +212,5 @@ HANDLERS = {
     State.HOST_IRQ: on_host_irq,
     State.HALTED: on_halted,
     State.RUN_LOOP: on_run_loop,
-    State.GATED: on_run_loop,
+    State.GATED: on_gated,
 }

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tdx_env.state.accounting import Category
-from tdx_env.state.actors import Exit, Kick, Path, Purge, Purpose, Spte, State
+from tdx_env.state.actors import Exit, Kick, Path, Purge, Purpose, Spte, State, Task
 from tdx_env.state.calls import Leaf
 from tdx_env.state.costs import Cost
 from tdx_env.state.discipline import FaultYield, OnFrozen
 
-from . import exits, kick, mmu, seamcalls, tasks
+from . import exits, guard, interrupts, kick, mmu, prefault, seamcalls, split, tasks
 from .actors import Actor, book, drop_target, end_operation, go
-from .sept import is_leaf
+from .sept import NEXT, Entry, is_leaf
 
 if TYPE_CHECKING:
     from .world import OracleWorld
@@ -33,29 +33,57 @@ def begin_fault_pass(w: OracleWorld, v: Actor) -> None:
 
 
 def on_fault_software(w: OracleWorld, v: Actor) -> None:
-    """The attributes are known: to user space, or on to mmu_lock."""
+    """The attributes are known: to user space, once more, or on to mmu_lock."""
     book(w, v)
     assert v.fault_entry is not None
-    if v.fault_entry.purge == Purge.USER:
+    if v.fault_entry.purge == Purge.DYING:
+        met_dying_slot(w, v)
+    elif v.fault_entry.purge == Purge.USER and not v.is_vcpu:
+        prefault.pass_over(w, v)
+    elif v.fault_entry.purge == Purge.USER:
         v.refault = 1
         v.repeats += 1
         v.trip = Category.REFAULT
-        go(w, v, State.USER_EXIT, Category.REFAULT, w.costs[Cost.USER_EXIT])
+        exits.to_user_space(w, v, Category.REFAULT)
+    elif split.is_looked_for(w, v):
+        mmu.request(w, v, not w.discipline.split_read, Purpose.SPLIT)
     else:
         mmu.request(w, v, False, Purpose.FAULT)
+
+
+def met_dying_slot(w: OracleWorld, v: Actor) -> None:
+    """The memslot is being deleted: RET_PF_RETRY."""
+    v.refault = 1
+    v.repeats += 1
+    d = w.discipline
+    leaves = bool(d.leaves_dying_slot) or d.fault_yield == FaultYield.REENTER
+    if leaves or (v.is_vcpu and interrupts.is_due(w, v)):
+        fault_again(w, v)
+    else:
+        begin_fault_pass(w, v)
+
+
+def fault_again(w: OracleWorld, v: Actor) -> None:
+    """Leave KVM's fault path; whoever asked for the page asks again."""
+    if v.is_vcpu:
+        v.trip = Category.REFAULT
+        exits.enter_run_loop(w, v)
+    else:
+        exits.to_user_space(w, v, Category.YIELD)
 
 
 def on_user_exit(w: OracleWorld, a: Actor) -> None:
     """User space is done."""
     book(w, a)
-    if a.repeats_call:
-        a.repeats_call = False
-        seamcalls.new_call(w, a, Leaf(a.call.leaf), a.call.entry)
-    elif a.exit == Exit.EPT_VIOLATION:
-        exits.enter_run_loop(w, a)
-    else:
-        assert a.exit == Exit.MAP_GPA
+    if a.kind == Task.PREFAULT:
+        begin_fault_pass(w, a)
+    elif not a.is_vcpu:
+        guard.begin_build(w, a, Purpose.CALL_AGAIN)
+    elif a.exit == Exit.MAP_GPA:
         tasks.begin_chunk(w, a)
+    else:
+        assert a.exit in (Exit.EPT_VIOLATION, Exit.SIGNAL)
+        exits.enter_run_loop(w, a)
 
 
 def locked(w: OracleWorld, v: Actor) -> None:
@@ -82,12 +110,12 @@ def walk(w: OracleWorld, v: Actor) -> None:
             seamcalls.new_call(w, v, Leaf.MEM_SEPT_ADD, entry)
             return
         if entry.level == 1 and is_leaf(entry.state):
-            resolved(w, v)
+            met_present(w, v, entry)
             return
     if leaf.spte == Spte.FROZEN:
         met_frozen(w, v)
     elif leaf.spte == Spte.PRESENT:
-        resolved(w, v)
+        met_present(w, v, leaf)
     else:
         leaf.spte = Spte.FROZEN
         w.target = leaf
@@ -99,6 +127,15 @@ def walk(w: OracleWorld, v: Actor) -> None:
             seamcalls.new_call(w, v, Leaf.MEM_PAGE_AUG, leaf)
 
 
+def met_present(w: OracleWorld, v: Actor, entry: Entry) -> None:
+    """The page is there already, perhaps blocked for writing."""
+    if entry.state in NEXT[Leaf.EXPORT_UNBLOCKW]:
+        entry.spte = Spte.FROZEN
+        seamcalls.new_call(w, v, Leaf.EXPORT_UNBLOCKW, entry)
+    else:
+        resolved(w, v)
+
+
 def resolved(w: OracleWorld, v: Actor) -> None:
     """The fault is over."""
     kick.release_gate(w, v)
@@ -106,8 +143,11 @@ def resolved(w: OracleWorld, v: Actor) -> None:
     w.fault_max = max(w.fault_max, end_operation(w, v))
     v.refault = v.repeats = v.synthetic = 0
     drop_target(w, v.fault_entry)
-    v.trip = Category.EXIT_ENTRY
-    exits.enter_run_loop(w, v)
+    if v.is_vcpu:
+        v.trip = Category.EXIT_ENTRY
+        exits.enter_run_loop(w, v)
+    else:
+        prefault.resolved(w, v)
 
 
 def met_frozen(w: OracleWorld, v: Actor) -> None:
@@ -133,18 +173,18 @@ def on_unwind(w: OracleWorld, v: Actor) -> None:
     """Everything is undone: try again here, or let the guest fault again."""
     book(w, v)
     if v.call.entry is not None:
-        v.call.entry.spte = Spte.ABSENT
+        is_unblock = v.call.leaf == Leaf.EXPORT_UNBLOCKW
+        v.call.entry.spte = Spte.PRESENT if is_unblock else Spte.ABSENT
         drop_target(w, v.call.entry)
-    seamcalls.drop_mutex(w, v)
+    seamcalls.release_lock(w, v)
     kick.release_gate(w, v)
     mmu.release(w, v)
     v.refault = 1
     v.repeats += 1
-    if v.is_local and min(v.tick_at, v.device_at) > w.now:
+    if v.is_local and not (v.is_vcpu and interrupts.is_due(w, v)):
         begin_fault_pass(w, v)
     else:
-        v.trip = Category.REFAULT
-        exits.enter_run_loop(w, v)
+        fault_again(w, v)
 
 
 HANDLERS = {

@@ -12,7 +12,7 @@ from tdx_env.state.costs import Cost
 from . import exits, tasks
 from .actors import Actor, book, go, own_jitter, think
 from .locks import Result
-from .sept import ACCEPTABLE, ACCESSIBLE, NEXT, NON_LEAF, NOT_READABLE, E, Entry, is_leaf
+from .sept import ACCEPTABLE, ACCESSIBLE, NEXT, NON_LEAF, NOT_READABLE, WRITABLE, E, Entry, is_leaf
 
 if TYPE_CHECKING:
     from .world import OracleWorld
@@ -100,9 +100,9 @@ def instruction(w: OracleWorld, v: Actor) -> None:
 
 
 def touch(w: OracleWorld, v: Actor) -> None:
-    """Read or write the item's page."""
+    """Write to the item's page."""
     end = w.table.walk(item_entry(w, v))
-    if end.state in ACCESSIBLE:
+    if end.state in WRITABLE:
         run_until(w, v, State.TOUCH)
     elif end.state in ACCEPTABLE and not w.setup.sept_ve_disable:
         exits.vm_exit_filter(w, v)

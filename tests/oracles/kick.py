@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tdx_env.state.accounting import Category
-from tdx_env.state.actors import NEVER, Kick, Purpose, State
+from tdx_env.state.actors import NEVER, Kick, Path, Purpose, State, Task
 from tdx_env.state.calls import Leaf
 from tdx_env.state.costs import Cost
-from tdx_env.state.discipline import GateScope
+from tdx_env.state.discipline import GateScope, TrackKick
 from tdx_env.state.streams import Draw
 
-from . import busy, guest, seamcalls, tasks
+from . import busy, export, guest, interrupts, seamcalls, tasks, zap
 from .actors import Actor, KickUnderWay, begin_stretch, book, end_stretch, go, own
 from .draws import moved, uniform
 
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from .world import OracleWorld
 
 CALL_AFTER = {
-    Purpose.REMOVE: Leaf.MEM_PAGE_REMOVE,
+    Purpose.TRACK: Leaf.MEM_TRACK,
+    Purpose.DEMOTE: Leaf.MEM_PAGE_DEMOTE,
     Purpose.BLOCK: Leaf.MEM_RANGE_BLOCK,
     Purpose.AUG: Leaf.MEM_PAGE_AUG,
 }
@@ -29,29 +30,32 @@ def begin_kick(
     w: OracleWorld, a: Actor, purpose: Purpose, kind: Kick, has_gate: bool = False
 ) -> None:
     """Interrupt every other vCPU that is in guest mode; `has_gate`: whatever gate_scope says."""
-    if kind == Kick.DECISION:
-        w.n_kicks += 1
-        if has_gate or w.discipline.gate_scope != GateScope.NOTHING:
-            take_gate(w, a)
+    is_decision = kind == Kick.DECISION
+    w.n_kicks += is_decision
+    if has_gate or (is_decision and w.discipline.gate_scope != GateScope.NOTHING):
+        take_gate(w, a)
     w.meet(purpose)
     w.n_kicks_begun += 1
     under_way = KickUnderWay(w.n_kicks_begun, kind, purpose, w.now, set())
+    sent_at = w.now + w.costs[Cost.KICK_FIXED]
     for v in w.vcpus:
         if v is not a and v.mode == 1:
             under_way.waiting.add(v.number)
             if not v.is_ipi_pending:
                 under_way.sent += 1
-                send(w, v, kind, w.now + sending(w, under_way.sent))
+                sent_at += ipi_cost(w, a, v)
+                send(w, v, kind, interrupts.arrival(w, v, sent_at))
     a.kick = under_way
     if not w.mmu.is_held_by(a.number):
         begin_stretch(w, a)
     category = Category.TRACK_KICK if kind == Kick.TRACK else Category.IPI_SEND
-    go(w, a, State.KICK_SEND, category, sending(w, under_way.sent))
+    go(w, a, State.KICK_SEND, category, sent_at - w.now)
 
 
-def sending(w: OracleWorld, n_targets: int) -> int:
-    """Return how long it takes to send that many IPIs."""
-    return w.costs[Cost.KICK_FIXED] + n_targets * w.costs[Cost.KICK_TARGET]
+def ipi_cost(w: OracleWorld, a: Actor, v: Actor) -> int:
+    """Return the cycles that one more IPI takes."""
+    remote = w.costs[Cost.KICK_REMOTE] if a.socket != v.socket else 0
+    return w.costs[Cost.KICK_TARGET] + remote
 
 
 def send(w: OracleWorld, v: Actor, kind: Kick, arrival: int) -> None:
@@ -108,12 +112,55 @@ def kick_done(w: OracleWorld, a: Actor) -> None:
         end_stretch(w, a)
     if kick.kind == Kick.DECISION:
         w.kick_wait = moved(w.kick_wait, w.now - kick.sent_at)
-    if kick.purpose == Purpose.REISSUE:
-        busy.reissue(w, a)
-    elif kick.purpose == Purpose.UNBLOCK:
-        tasks.hold_blocked(w, a)
+    go_on(w, a, kick.purpose)
+
+
+def go_on(w: OracleWorld, a: Actor, purpose: Purpose) -> None:
+    """Go on with what the kick was for."""
+    match purpose:
+        case Purpose.REISSUE:
+            busy.reissue(w, a)
+        case Purpose.UNBLOCK:
+            tasks.hold_blocked(w, a)
+        case Purpose.REMOVE:
+            zap.tracked(w, a)
+        case Purpose.EXPORT:
+            export.tracked(w, a)
+        case _:
+            seamcalls.new_call(w, a, CALL_AFTER[purpose], a.call.entry)
+
+
+# TRACK's kick
+
+
+def track(w: OracleWorld, a: Actor) -> None:
+    """All is blocked: TRACK, or the kick that comes before it."""
+    if w.discipline.track_kick == TrackKick.BEFORE:
+        begin_kick(w, a, Purpose.TRACK, Kick.TRACK, has_gate=True)
     else:
-        seamcalls.new_call(w, a, CALL_AFTER[kick.purpose], a.call.entry)
+        seamcalls.new_call(w, a, Leaf.MEM_TRACK, a.call.entry)
+
+
+def tracked(w: OracleWorld, a: Actor) -> None:
+    """TRACK succeeded: its unconditional kick, unless that came before."""
+    if w.discipline.track_kick == TrackKick.BEFORE and a.path != Path.EXPORT:
+        if not w.discipline.gate_first:
+            release_gate(w, a)
+        go_on(w, a, after_track(a))
+    else:
+        begin_kick(w, a, after_track(a), Kick.TRACK)
+
+
+def after_track(a: Actor) -> Purpose:
+    """Return what follows when nobody can have an old translation any more."""
+    if a.path == Path.EXPORT:
+        return Purpose.EXPORT
+    if a.is_splitting:
+        return Purpose.DEMOTE
+    return Purpose.UNBLOCK if a.kind == Task.BLOCK_RESTORE else Purpose.REMOVE
+
+
+# Gates
 
 
 def take_gate(w: OracleWorld, a: Actor) -> None:

@@ -20,7 +20,7 @@ class Result(Enum):
 
 @dataclass
 class SharedLock:
-    """TDR, OP_STATE, tree or epoch lock: readers or one writer, no queue."""
+    """TDR, OP_STATE, tree, epoch or a migration lock: readers or one writer, no queue."""
 
     readers: list[int] = field(default_factory=list)
     writer: int = NONE
@@ -81,8 +81,8 @@ class EntryLock:
 
 
 @dataclass
-class MmuLock:
-    """KVM's mmu_lock: a fair queued reader-writer lock."""
+class QueuedLock:
+    """mmu_lock, or the discipline's per-VM lock: readers or one writer, with a fair queue."""
 
     readers: list[int] = field(default_factory=list)
     writer: int = NONE
@@ -124,8 +124,8 @@ class MmuLock:
 
 
 @dataclass
-class SeamcallMutex:
-    """The discipline's per-VM lock round S-EPT SEAMCALLs: fair."""
+class Mutex:
+    """slots_lock and the build guard: one owner and a fair queue."""
 
     owner: int = NONE
     queue: list[int] = field(default_factory=list)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tdx_env.state.accounting import Category
-from tdx_env.state.actors import Purpose, State
+from tdx_env.state.actors import Path, Purpose, State
 from tdx_env.state.costs import Cost
 
-from . import busy, faults, tasks
+from . import busy, faults, split, tasks, zap
 from .actors import Actor, begin_stretch, book, end_stretch, go
 
 if TYPE_CHECKING:
@@ -20,10 +20,16 @@ def request(w: OracleWorld, a: Actor, is_write: bool, purpose: Purpose) -> None:
     a.purpose = purpose
     w.meet(purpose)
     if w.mmu.request(a.number, is_write):
-        begin_stretch(w, a)
+        taken(w, a)
         go_on(w, a)
     else:
         go(w, a, State.MMU_WAIT, Category.MMU_LOCK_WAIT, None)
+
+
+def taken(w: OracleWorld, a: Actor) -> None:
+    """From now on the actor holds mmu_lock."""
+    begin_stretch(w, a)
+    w.n_write_locks += w.mmu.writer == a.number
 
 
 def release(w: OracleWorld, a: Actor) -> None:
@@ -33,7 +39,7 @@ def release(w: OracleWorld, a: Actor) -> None:
     end_stretch(w, a)
     for number in w.mmu.release(a.number):
         following = w.actors[number]
-        begin_stretch(w, following)
+        taken(w, following)
         go(w, following, State.MMU_GRANTED, None, w.costs[Cost.MMU_HANDOFF])
 
 
@@ -50,7 +56,7 @@ def go_on(w: OracleWorld, a: Actor) -> None:
             faults.locked(w, a)
         case Purpose.ZAP:
             a.zapped = 0
-            tasks.next_page(w, a)
+            zap.next_page(w, a)
         case Purpose.REISSUE:
             busy.reissue(w, a)
         case Purpose.BARRIER:
@@ -60,12 +66,17 @@ def go_on(w: OracleWorld, a: Actor) -> None:
             tasks.block(w, a)
         case Purpose.UNBLOCK:
             tasks.unblock(w, a)
+        case Purpose.SPLIT:
+            split.look(w, a)
 
 
 def on_resched(w: OracleWorld, a: Actor) -> None:
-    """The zap thread runs again."""
+    """The thread runs again; an export holds no mmu_lock."""
     book(w, a)
-    request(w, a, True, a.purpose)
+    if a.path == Path.EXPORT:
+        busy.reissue(w, a)
+    else:
+        request(w, a, True, a.purpose)
 
 
 HANDLERS = {State.MMU_GRANTED: on_granted, State.RESCHED: on_resched}

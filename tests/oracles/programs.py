@@ -1,9 +1,11 @@
 """The lock programs of the SEAMCALLs, from the order of locks in the module's source."""
 
+from tdx_env.module.seamcalls import MODULE_VERSIONS, ModuleVersion
 from tdx_env.state.calls import NONE, Delay, Leaf, Lock, Mode, Op
 
 SHARED, EXCLUSIVE = Mode.SHARED, Mode.EXCLUSIVE
 Step = tuple[Op, int, int, int, Delay]  # op, lock, mode, operand, delay before it
+LISTS = {Leaf.EXPORT_BLOCKW, Leaf.EXPORT_MEM}
 
 
 def _take(lock: Lock, mode: Mode, operand: int, delay: Delay = Delay.NONE) -> Step:
@@ -38,53 +40,144 @@ def _sept_call(tree: Mode, page_operand: int) -> list[Step]:
     ]
 
 
-PROGRAMS: dict[Leaf, list[Step]] = {
-    Leaf.MEM_SEPT_ADD: _sept_call(SHARED, 8),
-    Leaf.MEM_PAGE_AUG: _sept_call(SHARED, 8),
-    Leaf.MEM_PAGE_REMOVE: _sept_call(SHARED, 1),
-    Leaf.MEM_RANGE_BLOCK: _sept_call(EXCLUSIVE, NONE),
-    Leaf.MEM_RANGE_UNBLOCK: _sept_call(EXCLUSIVE, NONE),
-    Leaf.MEM_TRACK: [
-        _take(Lock.TDR, SHARED, 1, Delay.TO_TDR),
+def _list_call(is_export: bool) -> list[Step]:
+    """A call on a list of S-EPT entries, with the migration locks or without."""
+    migration = [_take(Lock.MIG, SHARED, 173), _take(Lock.MIGSC, EXCLUSIVE, 171)]
+    return [
+        _take(Lock.TDR, SHARED, 2, Delay.TO_TDR),
         _take(Lock.OP_STATE, SHARED, 172),
-        _take(Lock.EPOCH, EXCLUSIVE, 169, Delay.TO_EPOCH),
+        *(migration if is_export else []),
+        _take(Lock.TREE, SHARED, 146, Delay.TO_TREE),
+        _take(Lock.ENTRY, EXCLUSIVE, 97, Delay.TO_ENTRY),
         _do(Op.CHECK),
-        _do(Op.COMMIT, Delay.EPOCH_HOLD),
-        _drop(Lock.EPOCH),
-        _drop(Lock.OP_STATE, Delay.BODY),
-        _drop(Lock.TDR),
-        _do(Op.RETURN, Delay.LEAVE),
-    ],
-    Leaf.VP_ENTER: [
-        _take(Lock.TDVPR, SHARED, 1, Delay.TO_TDR),
-        _take(Lock.TDR, SHARED, 128),
-        _take(Lock.OP_STATE, SHARED, 172),
-        _take(Lock.EPOCH, SHARED, 169, Delay.TO_EPOCH),
-        _do(Op.COMMIT),
-        _drop(Lock.EPOCH, Delay.EPOCH_HOLD),
-        (Op.ACQUIRE_IF_ARMED, Lock.TREE, EXCLUSIVE, 146, Delay.NONE),
-        _do(Op.CHECK, Delay.ARMED_WALK),
-        _drop(Lock.OP_STATE, Delay.BODY),
-        _drop(Lock.TREE),
-        _do(Op.RETURN, Delay.LEAVE),
-    ],
-    Leaf.MEM_PAGE_ADD: [
-        _take(Lock.TDR, EXCLUSIVE, 2, Delay.TO_TDR),
-        _do(Op.CHECK),
-        _take(Lock.PAGE, EXCLUSIVE, 8),
         _do(Op.COMMIT, Delay.BODY),
-        _drop(Lock.PAGE),
+        _drop(Lock.ENTRY),
+        _do(Op.NEXT),
+        _drop(Lock.MIGSC),
+        _drop(Lock.TREE),
+        _drop(Lock.MIG),
+        _drop(Lock.OP_STATE),
         _drop(Lock.TDR),
         _do(Op.RETURN, Delay.LEAVE),
-    ],
-    Leaf.MR_EXTEND: [
-        _take(Lock.TDR, EXCLUSIVE, 2, Delay.TO_TDR),
-        _drop(Lock.TDR, Delay.BODY),
+    ]
+
+
+def _demote(is_interruptible: bool) -> list[Step]:
+    """DEMOTE: a new S-EPT page, and a poll after the work if the module has one."""
+    poll = [_do(Op.POLL, Delay.BODY)] if is_interruptible else []
+    page_delay = Delay.NONE if is_interruptible else Delay.BODY
+    return [
+        _take(Lock.TDR, SHARED, 2, Delay.TO_TDR),
+        _take(Lock.OP_STATE, SHARED, 172),
+        _take(Lock.TREE, SHARED, 146, Delay.TO_TREE),
+        _take(Lock.ENTRY, EXCLUSIVE, 1, Delay.TO_ENTRY),
+        _do(Op.CHECK),
+        _take(Lock.NEW_PAGE, EXCLUSIVE, 8),
+        *poll,
+        _take(Lock.PAGE, EXCLUSIVE, 1, page_delay),
+        _do(Op.COMMIT),
+        _drop(Lock.ENTRY),
+        _drop(Lock.TREE),
+        _drop(Lock.OP_STATE),
+        _drop(Lock.TDR),
         _do(Op.RETURN, Delay.LEAVE),
-    ],
-    Leaf.PHYMEM_PAGE_WBINVD: [
-        _take(Lock.PAGE, SHARED, 1, Delay.TO_TDR),
-        _drop(Lock.PAGE, Delay.BODY),
+    ]
+
+
+def _vcpu_call(tdr: Mode, has_op_state: bool) -> list[Step]:
+    """A call on a vCPU that is not running: TDVPR, TDR and perhaps OP_STATE."""
+    op_state = [_take(Lock.OP_STATE, SHARED, 172)] if has_op_state else []
+    return [
+        _take(Lock.TDVPR, EXCLUSIVE, 1, Delay.TO_TDR),
+        _take(Lock.TDR, tdr, 128),
+        *op_state,
+        _do(Op.CHECK),
+        _do(Op.COMMIT, Delay.BODY),
+        _drop(Lock.OP_STATE),
+        _drop(Lock.TDR),
         _do(Op.RETURN, Delay.LEAVE),
-    ],
-}
+    ]
+
+
+_TRACK = [
+    _take(Lock.TDR, SHARED, 1, Delay.TO_TDR),
+    _take(Lock.OP_STATE, SHARED, 172),
+    _take(Lock.EPOCH, EXCLUSIVE, 169, Delay.TO_EPOCH),
+    _do(Op.CHECK),
+    _do(Op.COMMIT, Delay.EPOCH_HOLD),
+    _drop(Lock.EPOCH),
+    _drop(Lock.OP_STATE, Delay.BODY),
+    _drop(Lock.TDR),
+    _do(Op.RETURN, Delay.LEAVE),
+]
+_VP_ENTER = [
+    _take(Lock.TDVPR, SHARED, 1, Delay.TO_TDR),
+    _take(Lock.TDR, SHARED, 128),
+    _take(Lock.OP_STATE, SHARED, 172),
+    _take(Lock.EPOCH, SHARED, 169, Delay.TO_EPOCH),
+    _do(Op.COMMIT),
+    _drop(Lock.EPOCH, Delay.EPOCH_HOLD),
+    (Op.ACQUIRE_IF_ARMED, Lock.TREE, EXCLUSIVE, 146, Delay.NONE),
+    _do(Op.CHECK, Delay.ARMED_WALK),
+    _drop(Lock.OP_STATE, Delay.BODY),
+    _drop(Lock.TREE),
+    _do(Op.RETURN, Delay.LEAVE),
+]
+_PAGE_ADD = [
+    _take(Lock.TDR, EXCLUSIVE, 2, Delay.TO_TDR),
+    _do(Op.CHECK),
+    _take(Lock.PAGE, EXCLUSIVE, 8),
+    _do(Op.COMMIT, Delay.BODY),
+    _drop(Lock.PAGE),
+    _drop(Lock.TDR),
+    _do(Op.RETURN, Delay.LEAVE),
+]
+_MR_EXTEND = [
+    _take(Lock.TDR, EXCLUSIVE, 2, Delay.TO_TDR),
+    _drop(Lock.TDR, Delay.BODY),
+    _do(Op.RETURN, Delay.LEAVE),
+]
+_WBINVD = [
+    _take(Lock.PAGE, SHARED, 1, Delay.TO_TDR),
+    _drop(Lock.PAGE, Delay.BODY),
+    _do(Op.RETURN, Delay.LEAVE),
+]
+_VP_CREATE = [
+    _take(Lock.TDR, SHARED, 2, Delay.TO_TDR),
+    _take(Lock.OP_STATE, SHARED, 172),
+    _take(Lock.PAGE, EXCLUSIVE, 1),
+    _do(Op.CHECK),
+    _do(Op.COMMIT, Delay.BODY),
+    _drop(Lock.OP_STATE),
+    _drop(Lock.TDR),
+    _do(Op.RETURN, Delay.LEAVE),
+]
+
+
+def _programs(module: ModuleVersion) -> dict[Leaf, list[Step]]:
+    remove_tree = EXCLUSIVE if module.remove_takes_tree_exclusive else SHARED
+    init_tdr = EXCLUSIVE if module.vp_init_takes_tdr_exclusive else SHARED
+    return {
+        Leaf.MEM_SEPT_ADD: _sept_call(SHARED, 8),
+        Leaf.MEM_PAGE_AUG: _sept_call(SHARED, 8),
+        Leaf.MEM_PAGE_REMOVE: _sept_call(remove_tree, 1),
+        Leaf.MEM_RANGE_BLOCK: _sept_call(EXCLUSIVE, NONE),
+        Leaf.MEM_RANGE_UNBLOCK: _sept_call(EXCLUSIVE, NONE),
+        Leaf.EXPORT_UNBLOCKW: _sept_call(SHARED, NONE),
+        Leaf.MEM_PAGE_DEMOTE: _demote(module.demote_is_interruptible),
+        Leaf.MEM_TRACK: _TRACK,
+        Leaf.VP_ENTER: _VP_ENTER,
+        Leaf.MEM_PAGE_ADD: _PAGE_ADD,
+        Leaf.MR_EXTEND: _MR_EXTEND,
+        Leaf.PHYMEM_PAGE_WBINVD: _WBINVD,
+        Leaf.EXPORT_BLOCKW: _list_call(is_export=False),
+        Leaf.EXPORT_MEM: _list_call(is_export=True),
+        Leaf.VP_FLUSH: _vcpu_call(SHARED, has_op_state=False),
+        Leaf.VP_ADDCX: _vcpu_call(SHARED, has_op_state=True),
+        Leaf.VP_INIT: _vcpu_call(init_tdr, has_op_state=True),
+        Leaf.VP_CREATE: _VP_CREATE,
+    }
+
+
+# In the order of `MODULE_VERSIONS`, as the setup's field `module_version` counts.
+PROGRAMS = [_programs(module) for module in MODULE_VERSIONS.values()]

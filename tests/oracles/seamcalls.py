@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tdx_env.state.accounting import Category
-from tdx_env.state.actors import Exit, Kick, Path, Purpose, Spte, State, Task
-from tdx_env.state.calls import NONE, Delay, EntryState, Leaf, Lock, Mode, Op, Outcome
+from tdx_env.state.actors import Exit, Path, Spte, State
+from tdx_env.state.calls import Delay, Leaf, Lock, Mode, Op, Outcome
 from tdx_env.state.costs import Cost
-from tdx_env.state.discipline import GateScope, SeamcallLock
+from tdx_env.state.discipline import GateScope, KickFlagged, SeamcallLock
 from tdx_env.state.features import TRIES_UNIT
 
-from . import busy, exits, faults, kick, tasks
+from . import busy, effects, exits, export, faults, guard, interrupts, kick, split, tasks, zap
 from .actors import (
     Actor,
     begin_operation,
@@ -23,12 +23,13 @@ from .actors import (
 )
 from .draws import moved
 from .locks import Result, SharedLock
-from .programs import PROGRAMS, Step
-from .sept import NEXT, Entry, check
+from .programs import LISTS, Step
+from .sept import Entry
 
 if TYPE_CHECKING:
     from .world import OracleWorld
 
+# Calls under the discipline's per-VM lock, and the modes of MIRROR: whether it is exclusive.
 SEPT_CALLS = {
     Leaf.MEM_SEPT_ADD,
     Leaf.MEM_PAGE_AUG,
@@ -38,39 +39,60 @@ SEPT_CALLS = {
     Leaf.MEM_TRACK,
     Leaf.MEM_PAGE_DEMOTE,
 }
-EXTENDS = 16
+MIRRORED = {
+    Leaf.MEM_RANGE_BLOCK: True,
+    Leaf.MEM_RANGE_UNBLOCK: True,
+    Leaf.MEM_SEPT_ADD: False,
+    Leaf.MEM_PAGE_AUG: False,
+    Leaf.MEM_PAGE_REMOVE: False,
+    Leaf.MEM_PAGE_DEMOTE: False,
+    Leaf.EXPORT_BLOCKW: False,
+    Leaf.EXPORT_MEM: False,
+    Leaf.EXPORT_UNBLOCKW: False,
+}
 PAGES_PER_2M = 512
 
 
 def new_call(w: OracleWorld, a: Actor, leaf: Leaf, entry: Entry | None) -> None:
     """Begin a SEAMCALL: not yet busy, nothing tried."""
-    a.call.leaf, a.call.entry = leaf, entry
-    a.call.issues = a.call.kicks = a.call.busy_cycles = 0
-    a.call.started = w.now
-    if w.discipline.seamcall_lock == SeamcallLock.ALWAYS and leaf in SEPT_CALLS:
-        take_mutex(w, a)
+    call = a.call
+    call.leaf, call.entry = leaf, entry
+    call.issues = call.kicks = call.busy_cycles = call.interrupts = 0
+    call.busy_operand = None
+    call.started = w.now
+    if w.discipline.seamcall_lock in (SeamcallLock.ALWAYS, SeamcallLock.MIRROR):
+        issue_locked(w, a)
     else:
         issue(w, a)
 
 
-def take_mutex(w: OracleWorld, a: Actor) -> None:
-    """Take the SEAMCALL lock, then issue."""
-    if w.mutex.request(a.number):
+def lock_mode(w: OracleWorld, leaf: int) -> bool | None:
+    """Return whether a call takes the discipline's lock exclusively; None: it doesn't take it."""
+    kind = w.discipline.seamcall_lock
+    if kind == SeamcallLock.MIRROR:
+        return MIRRORED.get(Leaf(leaf))
+    return True if kind != SeamcallLock.NEVER and leaf in SEPT_CALLS else None
+
+
+def issue_locked(w: OracleWorld, a: Actor) -> None:
+    """Issue under the discipline's lock, if it has one for this call; else as it is."""
+    mode = lock_mode(w, a.call.leaf)
+    is_held = w.seamcall_lock.is_held_by(a.number)
+    if mode is None or is_held or w.seamcall_lock.request(a.number, mode):
         issue(w, a)
     else:
         go(w, a, State.SEAMCALL_LOCK_WAIT, Category.SEAMCALL_LOCK_WAIT, None)
 
 
-def drop_mutex(w: OracleWorld, a: Actor) -> None:
-    """Hand the SEAMCALL lock to the next in the queue."""
-    if w.mutex.owner == a.number:
-        following = w.mutex.release()
-        if following != NONE:
+def release_lock(w: OracleWorld, a: Actor) -> None:
+    """Hand the discipline's lock over, if held."""
+    if w.seamcall_lock.is_held_by(a.number):
+        for following in w.seamcall_lock.release(a.number):
             w.actors[following].due = w.now + w.costs[Cost.MMU_HANDOFF]
 
 
-def on_mutex(w: OracleWorld, a: Actor) -> None:
-    """The SEAMCALL lock was handed over."""
+def on_lock(w: OracleWorld, a: Actor) -> None:
+    """The discipline's lock was handed over."""
     book(w, a)
     issue(w, a)
 
@@ -79,14 +101,23 @@ def issue(w: OracleWorld, a: Actor) -> None:
     """Issue the SEAMCALL once more."""
     charge_cell(w, a)
     call = a.call
+    if interrupts.is_interruptible(w, a):
+        interrupts.pass_due(w, a)
     call.issues += 1
     w.n_seamcalls += 1
     call.issued = w.now
     call.held = set()
     call.step = 0
     call.is_counted = call.must_flush = False
-    cycles = own_jitter(w, a, delay(w, a, Delay.TO_TDR))
+    cycles = own_jitter(w, a, delay(w, a, Delay.TO_TDR)) + fetch_line(w, a)
     go(w, a, State.SEAMCALL, a.trip if is_vp_enter(a) else Category.SEAMCALL, cycles)
+
+
+def fetch_line(w: OracleWorld, a: Actor) -> int:
+    """Have the TD's lock words in the socket's cache; return what that costs."""
+    is_remote = w.setup.n_sockets > 1 and w.line_socket != a.socket
+    w.line_socket = a.socket
+    return w.costs[Cost.REMOTE_LINE] if is_remote else 0
 
 
 def delay(w: OracleWorld, a: Actor, kind: Delay) -> int:
@@ -102,7 +133,7 @@ def delay(w: OracleWorld, a: Actor, kind: Delay) -> int:
     if a.call.leaf == Leaf.MEM_PAGE_AUG and is_large:
         return cycles + max(0, w.costs[Cost.PAGE_AUG_2M] - w.costs[Cost.PAGE_AUG])
     if a.call.leaf == Leaf.PHYMEM_PAGE_WBINVD and is_large:
-        others = sum(w.delays[a.call.leaf][step[4]] for step in PROGRAMS[Leaf(a.call.leaf)])
+        others = sum(w.delays[a.call.leaf][step[4]] for step in w.programs[Leaf(a.call.leaf)])
         others -= cycles
         return PAGES_PER_2M * (cycles + others) - others
     return cycles
@@ -110,44 +141,88 @@ def delay(w: OracleWorld, a: Actor, kind: Delay) -> int:
 
 def on_seamcall(w: OracleWorld, a: Actor) -> None:
     """Do the step that is due and those at the same instant."""
-    program = PROGRAMS[Leaf(a.call.leaf)]
+    program = w.programs[Leaf(a.call.leaf)]
     while True:
         step = program[a.call.step]
         if step[0] == Op.RETURN:
             book(w, a)
             succeeded(w, a)
             return
-        if not do_step(w, a, step):
+        following = do_step(w, a, step)
+        if following is None:
             return
-        a.call.step += 1
-        cycles = delay(w, a, program[a.call.step][4])
+        a.call.step = following
+        cycles = delay(w, a, program[following][4])
         if cycles > 0:
             a.due = w.now + cycles
             return
 
 
-def do_step(w: OracleWorld, a: Actor, step: Step) -> bool:
-    """Do one step; return False if the call failed there."""
-    op, lock, mode, operand, _ = step
-    if op == Op.CHECK:
-        return check_call(w, a)
-    if op == Op.COMMIT:
-        commit(w, a)
-    elif op == Op.RELEASE:
-        drop(w, a, Lock(lock))
-    elif op == Op.ACQUIRE or a.zs_list:
-        if not take(w, a, Lock(lock), mode == Mode.EXCLUSIVE):
-            fail(w, a, Outcome.OPERAND_BUSY, operand, Lock(lock))
-            return False
-        w.n_armed += op == Op.ACQUIRE_IF_ARMED
-    return True
+def do_step(w: OracleWorld, a: Actor, step: Step) -> int | None:
+    """Do one step; return the number of the next one, None if the call failed."""
+    match step[0]:
+        case Op.CHECK:
+            return check_call(w, a)
+        case Op.COMMIT:
+            effects.commit(w, a)
+        case Op.RELEASE:
+            drop(w, a, Lock(step[1]))
+        case Op.ACQUIRE:
+            return acquire(w, a, step)
+        case Op.ACQUIRE_IF_ARMED if a.zs_list:
+            following = acquire(w, a, step)
+            w.n_armed += following is not None
+            return following
+        case Op.POLL if interrupts.poll(w, a):
+            fail(w, a, Outcome.INTERRUPTED, 0)
+            return None
+        case Op.NEXT:
+            return next_entry(w, a)
+    return a.call.step + 1
+
+
+def acquire(w: OracleWorld, a: Actor, step: Step) -> int | None:
+    """Try a lock once; a list passes over a busy entry."""
+    _, lock, mode, operand, _ = step
+    if take(w, a, Lock(lock), mode == Mode.EXCLUSIVE):
+        return a.call.step + 1
+    if lock == Lock.ENTRY and a.call.leaf in LISTS:
+        w.n_list_busy += 1
+        a.failed += a.call.leaf == Leaf.EXPORT_BLOCKW
+        return place_of_next(w, a)
+    fail(w, a, Outcome.OPERAND_BUSY, operand, Lock(lock))
+    return None
+
+
+def place_of_next(w: OracleWorld, a: Actor) -> int:
+    """Return the number of the list's step NEXT."""
+    ops = [step[0] for step in w.programs[Leaf(a.call.leaf)]]
+    return ops.index(Op.NEXT)
+
+
+def next_entry(w: OracleWorld, a: Actor) -> int | None:
+    """Go on to the list's next entry, unless it was the last or an interrupt waits."""
+    a.cursor += 1
+    if a.cursor == a.cursor_end:
+        return a.call.step + 1
+    a.call.entry = export.page(w, a)
+    if interrupts.poll(w, a):
+        fail(w, a, Outcome.INTERRUPTED_RESUMABLE, 0)
+        return None
+    locks = [step[1] for step in w.programs[Leaf(a.call.leaf)]]
+    return locks.index(Lock.ENTRY)
 
 
 def shared_lock(w: OracleWorld, lock: Lock) -> SharedLock | None:
     """Return the TD's lock, None for those that are never refused here."""
-    return {Lock.TDR: w.tdr, Lock.OP_STATE: w.op_state, Lock.TREE: w.tree, Lock.EPOCH: w.epoch}.get(
-        lock
-    )
+    return {
+        Lock.TDR: w.tdr,
+        Lock.OP_STATE: w.op_state,
+        Lock.TREE: w.tree,
+        Lock.EPOCH: w.epoch,
+        Lock.MIG: w.mig,
+        Lock.MIGSC: w.migsc,
+    }.get(lock)
 
 
 def take(w: OracleWorld, a: Actor, lock: Lock, is_exclusive: bool) -> bool:
@@ -176,71 +251,39 @@ def drop(w: OracleWorld, a: Actor, lock: Lock) -> None:
         word.drop(a.number)
 
 
-def check_call(w: OracleWorld, a: Actor) -> bool:
-    """The call's own checks; return False if one failed."""
-    leaf = Leaf(a.call.leaf)
-    outcome = Outcome.SUCCESS
-    if leaf == Leaf.MEM_TRACK:
-        if not w.epochs.can_track():
-            outcome = Outcome.PREVIOUS_TLB_EPOCH_BUSY
-    elif leaf == Leaf.VP_ENTER:
+def check_call(w: OracleWorld, a: Actor) -> int | None:
+    """The call's own checks; return the number of the next step, None if one failed."""
+    if is_vp_enter(a):
         for entry in a.zs_list:
             if exits.still_faults(w, entry):
                 a.fault_entry = entry
-                fail(w, a, Outcome.EPT_VIOLATION, 0, None)
-                return False
-    elif leaf in SEPT_CALLS:
-        assert a.call.entry is not None
-        outcome = check(leaf, a.call.entry, w.epochs, not w.is_building)
-    if outcome != Outcome.SUCCESS:
-        fail(w, a, outcome, 1, None)
-        return False
-    return True
+                fail(w, a, Outcome.EPT_VIOLATION, 0)
+                return None
+    outcome = effects.check_call(w, a)
+    if outcome == Outcome.SUCCESS:
+        return a.call.step + 1
+    if a.call.leaf in LISTS:
+        drop(w, a, Lock.ENTRY)
+        return place_of_next(w, a)
+    fail(w, a, outcome, 1)
+    return None
 
 
-def commit(w: OracleWorld, a: Actor) -> None:
-    """The call's effect."""
-    leaf, entry = Leaf(a.call.leaf), a.call.entry
-    if leaf == Leaf.MEM_TRACK:
-        w.epochs.td_epoch += 1
-    elif leaf == Leaf.VP_ENTER:
-        epoch = w.epochs.td_epoch
-        w.epochs.in_guest[epoch & 1] += 1
-        a.call.must_flush = a.vcpu_epoch != epoch
-        a.vcpu_epoch = epoch
-        a.call.is_counted = True
-    else:
-        assert entry is not None
-        if leaf == Leaf.MEM_PAGE_ADD:
-            entry.state = EntryState.MAPPED
-            return
-        entry.state = NEXT[leaf][entry.state]
-        if leaf in (Leaf.MEM_PAGE_AUG, Leaf.MEM_PAGE_REMOVE, Leaf.MEM_RANGE_BLOCK):
-            entry.counter = 0
-        if leaf == Leaf.MEM_PAGE_AUG:
-            entry.bepoch = 0
-        if leaf == Leaf.MEM_RANGE_BLOCK:
-            entry.bepoch = w.epochs.td_epoch
-        if leaf in (Leaf.MEM_SEPT_ADD, Leaf.MEM_RANGE_BLOCK):
-            entry.lock.store(is_locked=True)
-        else:
-            entry.lock.store(is_locked=False)
-            a.call.held.remove(Lock.ENTRY)
-
-
-def fail(w: OracleWorld, a: Actor, outcome: Outcome, operand: int, lock: Lock | None) -> None:
+def fail(
+    w: OracleWorld, a: Actor, outcome: Outcome, operand: int, lock: Lock | None = None
+) -> None:
     """The call ends without success: let go of everything, and back."""
     for held in list(a.call.held):
         drop(w, a, held)
     if a.call.is_counted:
         w.epochs.in_guest[a.vcpu_epoch & 1] -= 1
-    a.call.outcome = outcome
+    a.call.outcome, a.call.operand = outcome, operand
     is_synthetic = is_vp_enter(a) and outcome == Outcome.EPT_VIOLATION
     category = Category.SYNTHETIC_EXIT if is_synthetic else Category.SEAMCALL_BUSY
     go(w, a, State.SEAM_RETURN, category, w.delays[a.call.leaf][Delay.LEAVE])
     if outcome == Outcome.OPERAND_BUSY:
         assert lock is not None
-        a.call.operand = operand
+        a.call.busy_operand = operand
         w.n_busy += 1
         word = a.call.entry.lock if lock == Lock.ENTRY and a.call.entry else shared_lock(w, lock)
         assert word is not None
@@ -257,16 +300,25 @@ def on_seam_return(w: OracleWorld, a: Actor) -> None:
         exits.leave_guest_mode(w, a)
     if is_busy:
         busy.on_busy(w, a)
+    elif a.call.outcome in interrupts.ENDED:
+        interrupts.on_interrupted(w, a)
     elif is_vp_enter(a) and a.call.outcome == Outcome.EPT_VIOLATION:
-        w.n_synthetic += 1
-        a.synthetic, a.accept_fault, a.exit = 1, 0, Exit.EPT_VIOLATION
-        kick.release_gate(w, a)
-        begin_operation(w, a)
-        faults.begin_fault_pass(w, a)
+        synthetic_exit(w, a)
     elif a.call.outcome == Outcome.GPA_RANGE_ALREADY_BLOCKED:
         succeeded(w, a)
     else:
         w.kill(a, a.call.leaf, a.call.outcome)
+
+
+def synthetic_exit(w: OracleWorld, v: Actor) -> None:
+    """VP.ENTER came back with zero-step's EPT violation."""
+    w.n_synthetic += 1
+    v.synthetic, v.accept_fault, v.exit = 1, 0, Exit.EPT_VIOLATION
+    kick.release_gate(w, v)
+    if w.discipline.kick_flagged == KickFlagged.ZERO_STEP:
+        v.is_flagged = True
+    begin_operation(w, v)
+    faults.begin_fault_pass(w, v)
 
 
 def succeeded(w: OracleWorld, a: Actor) -> None:
@@ -275,9 +327,10 @@ def succeeded(w: OracleWorld, a: Actor) -> None:
     kind = busy.operand_class(a)
     if a.call.issues > 1 and kind is not None:
         w.tries[kind] = moved(w.tries[kind], TRIES_UNIT * a.call.issues)
-    drop_mutex(w, a)
+    release_lock(w, a)
     is_first = w.discipline.gate_first and a.path == Path.ZAP
-    outlasts = is_first or w.discipline.gate_scope == GateScope.PAGE
+    is_of_page = w.discipline.gate_scope == GateScope.PAGE and a.path != Path.EXPORT
+    outlasts = is_first or is_of_page
     if a.call.kicks > 0 and not outlasts:
         kick.release_gate(w, a)
     follow(w, a)
@@ -289,18 +342,18 @@ def follow(w: OracleWorld, a: Actor) -> None:
     match a.call.leaf:
         case Leaf.VP_ENTER:
             exits.entered(w, a)
+        case Leaf.VP_FLUSH:
+            exits.enter_run_loop(w, a)
         case Leaf.MEM_SEPT_ADD:
             entry.spte = Spte.PRESENT
             faults.walk(w, a)
-        case Leaf.MEM_PAGE_AUG:
+        case Leaf.MEM_PAGE_AUG | Leaf.EXPORT_UNBLOCKW:
             entry.spte = Spte.PRESENT
             faults.resolved(w, a)
         case Leaf.MEM_RANGE_BLOCK:
-            new_call(w, a, Leaf.MEM_TRACK, entry)
+            zap.blocked(w, a)
         case Leaf.MEM_TRACK:
-            is_restore = not a.is_vcpu and a.group.spec.kind == Task.BLOCK_RESTORE
-            purpose = Purpose.UNBLOCK if is_restore else Purpose.REMOVE
-            kick.begin_kick(w, a, purpose, Kick.TRACK)
+            kick.tracked(w, a)
         case Leaf.MEM_PAGE_REMOVE:
             entry.spte = Spte.ABSENT
             new_call(w, a, Leaf.PHYMEM_PAGE_WBINVD, entry)
@@ -309,19 +362,18 @@ def follow(w: OracleWorld, a: Actor) -> None:
             go(w, a, State.ZAP_CLEAR, Category.HOST_WORK, w.costs[Cost.CLEAR] * pages)
         case Leaf.MEM_RANGE_UNBLOCK:
             tasks.unblocked(w, a, entry)
-        case Leaf.MEM_PAGE_ADD:
-            a.extends = EXTENDS
-            new_call(w, a, Leaf.MR_EXTEND, entry)
-        case Leaf.MR_EXTEND:
-            a.extends -= 1
-            if a.extends > 0:
-                new_call(w, a, Leaf.MR_EXTEND, entry)
-            else:
-                tasks.page_built(w, a)
+        case Leaf.MEM_PAGE_DEMOTE:
+            split.demoted(w, a, entry)
+        case Leaf.EXPORT_BLOCKW:
+            export.all_passed(w, a)
+        case Leaf.EXPORT_MEM:
+            tasks.finish_task_item(w, a)
+        case _:
+            guard.built(w, a)
 
 
 HANDLERS = {
     State.SEAMCALL: on_seamcall,
-    State.SEAMCALL_LOCK_WAIT: on_mutex,
+    State.SEAMCALL_LOCK_WAIT: on_lock,
     State.SEAM_RETURN: on_seam_return,
 }

@@ -19,9 +19,18 @@ ACCESSIBLE = {
     E.EXPORTED_DIRTY,
     E.EXPORTED_DIRTY_BLOCKEDW,
 }
+WRITABLE = {E.MAPPED, E.EXPORTED_DIRTY}
 ACCEPTABLE = {E.PENDING, E.PENDING_EXPORTED_DIRTY}
 NOT_READABLE = {E.FREE, E.REMOVED, E.BLOCKED, E.PENDING_BLOCKED, *NON_LEAF}
+LIVE_EXPORTABLE = {
+    E.BLOCKEDW,
+    E.EXPORTED_DIRTY_BLOCKEDW,
+    E.PENDING_BLOCKEDW,
+    E.PENDING_EXPORTED_DIRTY_BLOCKEDW,
+}
 NO_TRACKING = {E.FREE, E.REMOVED, E.EXPORTED_BLOCKEDW, E.PENDING_EXPORTED_BLOCKEDW}
+
+NEED_TRACKING = {Leaf.MEM_PAGE_REMOVE, Leaf.MEM_RANGE_UNBLOCK, Leaf.MEM_PAGE_DEMOTE}
 
 # What each call makes of an entry; a state without a row is not allowed.
 NEXT: dict[Leaf, dict[EntryState, EntryState]] = {
@@ -47,6 +56,38 @@ NEXT: dict[Leaf, dict[EntryState, EntryState]] = {
         E.NL_BLOCKED: E.NL_MAPPED,
         E.BLOCKED: E.MAPPED,
         E.PENDING_BLOCKED: E.PENDING,
+    },
+    Leaf.MEM_PAGE_DEMOTE: {
+        E.BLOCKED: E.NL_MAPPED,
+        E.PENDING_BLOCKED: E.NL_MAPPED,
+        E.MAPPED: E.NL_MAPPED,
+        E.PENDING: E.NL_MAPPED,
+    },
+    Leaf.EXPORT_BLOCKW: {
+        E.MAPPED: E.BLOCKEDW,
+        E.PENDING: E.PENDING_BLOCKEDW,
+        E.EXPORTED_DIRTY: E.EXPORTED_DIRTY_BLOCKEDW,
+        E.PENDING_EXPORTED_DIRTY: E.PENDING_EXPORTED_DIRTY_BLOCKEDW,
+    },
+    Leaf.EXPORT_UNBLOCKW: {
+        E.BLOCKEDW: E.MAPPED,
+        E.EXPORTED_BLOCKEDW: E.EXPORTED_DIRTY,
+        E.EXPORTED_DIRTY_BLOCKEDW: E.EXPORTED_DIRTY,
+        E.PENDING_BLOCKEDW: E.PENDING,
+        E.PENDING_EXPORTED_BLOCKEDW: E.PENDING_EXPORTED_DIRTY,
+        E.PENDING_EXPORTED_DIRTY_BLOCKEDW: E.PENDING_EXPORTED_DIRTY,
+    },
+    Leaf.EXPORT_MEM: {
+        E.MAPPED: E.EXPORTED_BLOCKEDW,
+        E.BLOCKEDW: E.EXPORTED_BLOCKEDW,
+        E.EXPORTED_BLOCKEDW: E.EXPORTED_BLOCKEDW,
+        E.EXPORTED_DIRTY: E.EXPORTED_BLOCKEDW,
+        E.EXPORTED_DIRTY_BLOCKEDW: E.EXPORTED_BLOCKEDW,
+        E.PENDING: E.PENDING_EXPORTED_BLOCKEDW,
+        E.PENDING_BLOCKEDW: E.PENDING_EXPORTED_BLOCKEDW,
+        E.PENDING_EXPORTED_BLOCKEDW: E.PENDING_EXPORTED_BLOCKEDW,
+        E.PENDING_EXPORTED_DIRTY: E.PENDING_EXPORTED_BLOCKEDW,
+        E.PENDING_EXPORTED_DIRTY_BLOCKEDW: E.PENDING_EXPORTED_BLOCKEDW,
     },
     Leaf.ACCEPT: {E.PENDING: E.MAPPED, E.PENDING_EXPORTED_DIRTY: E.EXPORTED_DIRTY},
 }
@@ -76,6 +117,7 @@ class Epochs:
     """TLB tracking of the TD."""
 
     td_epoch: int = 1
+    bw_epoch: int = 0  # of the last EXPORT.BLOCKW
     in_guest: list[int] = field(default_factory=lambda: [0, 0])
 
     def is_tracked(self, bepoch: int) -> bool:
@@ -127,6 +169,16 @@ class Table:
             return self.entries[(area.first_region << self.shift) + unit]
         return self.entries[self.first_pd + area.first_region + unit]
 
+    def pd_of(self, page: Entry) -> Entry:
+        """Return the PD entry over a 4K entry."""
+        assert page.level == 0
+        return self.entries[self.first_pd + (page.number >> self.shift)]
+
+    def pages_of(self, pd: Entry) -> list[Entry]:
+        """Return the 4K entries of a region."""
+        region = pd.number - self.first_pd
+        return self.entries[region << self.shift : (region + 1) << self.shift]
+
     def above(self, entry: Entry) -> list[Entry]:
         """Return the tables over an entry of level 0 or 1, from the root down."""
         region = entry.number - self.first_pd if entry.level else entry.number >> self.shift
@@ -153,9 +205,14 @@ def check(leaf: Leaf, entry: Entry, epochs: Epochs, must_track: bool) -> Outcome
         return Outcome.GPA_RANGE_ALREADY_BLOCKED
     if state not in NEXT[leaf]:
         return Outcome.EPT_ENTRY_STATE_INCORRECT
-    if leaf in (Leaf.MEM_PAGE_REMOVE, Leaf.MEM_RANGE_UNBLOCK) and must_track:
-        if state in NO_TRACKING:
-            return Outcome.SUCCESS
+    if not must_track:
+        return Outcome.SUCCESS
+    if leaf == Leaf.EXPORT_MEM:
+        if state not in LIVE_EXPORTABLE:
+            return Outcome.EPT_ENTRY_STATE_INCORRECT
+        is_tracked = epochs.is_tracked(epochs.bw_epoch)
+        return Outcome.SUCCESS if is_tracked else Outcome.TLB_TRACKING_NOT_DONE
+    if leaf in NEED_TRACKING and state not in NO_TRACKING:
         if state not in ANY_BLOCKED:
             return Outcome.GPA_RANGE_NOT_BLOCKED
         if not epochs.is_tracked(entry.bepoch):

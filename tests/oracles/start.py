@@ -9,13 +9,13 @@ from tdx_env.state.accounting import Category
 from tdx_env.state.actors import Program, State, Task
 from tdx_env.state.calls import Delay, Leaf
 from tdx_env.state.costs import Cost
-from tdx_env.state.setup import N_BANDS, REST
+from tdx_env.state.setup import N_BANDS, REST, Initial
 from tdx_env.state.streams import Draw
 
-from . import exits, guest, tasks
+from . import cpus, exits, guest, interrupts, tasks
 from .actors import Actor, Group, go
 from .draws import draw, uniform
-from .programs import PROGRAMS
+from .programs import LISTS
 
 if TYPE_CHECKING:
     from .world import OracleWorld
@@ -32,6 +32,14 @@ TOTALS = {
     Leaf.VP_ENTER: Cost.VP_ENTER,
     Leaf.PHYMEM_PAGE_WBINVD: Cost.WBINVD,
     Leaf.MR_EXTEND: Cost.MR_EXTEND,
+    Leaf.MEM_PAGE_DEMOTE: Cost.DEMOTE,
+    Leaf.EXPORT_BLOCKW: Cost.EXPORT_BLOCKW,
+    Leaf.EXPORT_MEM: Cost.EXPORT_MEM,
+    Leaf.EXPORT_UNBLOCKW: Cost.EXPORT_UNBLOCKW,
+    Leaf.VP_FLUSH: Cost.VP_FLUSH,
+    Leaf.VP_CREATE: Cost.VP_CREATE,
+    Leaf.VP_ADDCX: Cost.VP_ADDCX,
+    Leaf.VP_INIT: Cost.VP_INIT,
 }
 WORKING = (Program.TOUCH, Program.ACCEPT, Program.CONVERT)
 
@@ -59,11 +67,12 @@ def draw_costs(w: OracleWorld) -> list[int]:
     return costs
 
 
-def delays(costs: list[int]) -> dict[Leaf, dict[Delay, int]]:
+def delays(w: OracleWorld) -> dict[Leaf, dict[Delay, int]]:
     """Return the cycles of every delay of every call."""
+    costs = w.costs
     bare = costs[Cost.BARE]
     table = {}
-    for leaf, program in PROGRAMS.items():
+    for leaf, program in w.programs.items():
         row = {
             Delay.NONE: 0,
             Delay.TO_TDR: bare // 2 + costs[Cost.TO_TDR],
@@ -75,11 +84,34 @@ def delays(costs: list[int]) -> dict[Leaf, dict[Delay, int]]:
             Delay.BODY: 0,
             Delay.LEAVE: bare - bare // 2,
         }
-        others = sum(row[step[4]] for step in program)
+        others = 0 if leaf in LISTS else sum(row[step[4]] for step in program)
         row[Delay.BODY] = max(0, costs[TOTALS[leaf]] - others)
         row[Delay.ARMED_WALK] = costs[Cost.ARMED_WALK]
         table[leaf] = row
     return table
+
+
+def prepopulate(w: OracleWorld) -> int:
+    """Let areas begin PENDING under `prepopulate`; return the cycles that it took before."""
+    s, costs = w.setup, w.costs
+    cycles = 0
+    if not w.discipline.prepopulate:
+        return cycles
+    users = [(g.area, g.level) for g in s.groups[: s.n_groups] if g.program in WORKING]
+    users += [(t.area, t.level) for t in s.tasks[: s.n_tasks] if t.kind == Task.PREFAULT]
+    page = costs[Cost.FAULT_SOFTWARE] + costs[Cost.FAULT_LOCKED]
+    for number, area in enumerate(s.areas[: s.n_areas]):
+        if area.initial not in (Initial.EMPTY, Initial.FREE):
+            continue
+        if (number, 1) in users:
+            cycles += area.n_regions * (page + costs[Cost.PAGE_AUG_2M])
+            area.initial = Initial.PENDING_2M
+        elif (number, 0) in users:
+            cycles += (area.n_regions << s.page_shift) * (page + costs[Cost.PAGE_AUG])
+            if area.initial == Initial.EMPTY:
+                cycles += area.n_regions * costs[Cost.SEPT_ADD]
+            area.initial = Initial.PENDING_4K
+    return cycles
 
 
 def draw_groups(w: OracleWorld) -> None:
@@ -90,6 +122,7 @@ def draw_groups(w: OracleWorld) -> None:
 
     s = w.setup
     n_vcpus = size(s.n_vcpus_low, s.n_vcpus_high, 0)
+    n_pcpus = size(s.n_pcpus_low, s.n_pcpus_high, 1)
     specs = s.groups[: s.n_groups]
     for g, spec in enumerate(specs):
         items = size(spec.items_low, spec.items_high, 10 * g + 2)
@@ -106,10 +139,12 @@ def draw_groups(w: OracleWorld) -> None:
         group.count = min(wanted, n_vcpus - first)
         group.first = first
         first += group.count
+    w.n_pcpus = min(n_pcpus, first)
     for t, spec in enumerate(s.tasks[: s.n_tasks]):
         count = size(spec.count_low, spec.count_high, 100 + 10 * t + 1)
         items = size(spec.items_low, spec.items_high, 100 + 10 * t + 2)
-        w.task_groups.append(Group(spec, count, items, first))
+        gap = size(spec.device_low, spec.device_high, 100 + 10 * t + 3)
+        w.task_groups.append(Group(spec, count, items, first, gap=gap))
         first += count
 
 
@@ -120,12 +155,16 @@ def start_actors(w: OracleWorld) -> None:
             w.vcpus.append(Actor(len(w.vcpus), group, member, is_vcpu=True))
     w.actors.extend(w.vcpus)
     for v in w.vcpus:
+        v.socket = v.number * w.setup.n_sockets // len(w.vcpus)
         start_vcpu(w, v)
+    cpus.start(w)
     for group in w.task_groups:
         for member in range(group.count):
             w.actors.append(Actor(len(w.actors), group, member, is_vcpu=False))
-    w.is_building = any(g.spec.kind == Task.BUILD for g in w.task_groups)
-    for a in w.actors[len(w.vcpus) :]:
+    host_tasks = w.actors[len(w.vcpus) :]
+    w.is_building = any(a.kind in (Task.BUILD, Task.INIT_VCPU) for a in host_tasks)
+    for a in host_tasks:
+        interrupts.first_device(w, a)
         tasks.start_task_item(w, a)
         w.work_total += a.group.items
     w.work_total += sum(v.group.items for v in w.vcpus if v.program in WORKING)
@@ -136,8 +175,7 @@ def start_vcpu(w: OracleWorld, v: Actor) -> None:
     if v.group.period > 0:
         bits = draw(w.seed, Draw.PHASE, v.number, 0, 0)
         v.tick_at = v.tick_phase = uniform(0, v.group.period - 1, bits)
-    if v.group.gap > 0:
-        v.device_at = exits.device_gap(w, v)
+    interrupts.first_device(w, v)
     guest.begin_item(w, v, is_start=True)
     if v.program == Program.PARKED:
         go(w, v, State.PARKED, Category.IDLE, None)

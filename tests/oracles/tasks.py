@@ -1,17 +1,16 @@
-"""Host tasks and the zap loop, which conversions run too (section 7)."""
+"""Host tasks: their items and triggers, block and restore (section 7)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from tdx_env.state.accounting import Category
-from tdx_env.state.actors import Kick, Path, Purge, Purpose, Spte, State, Task
+from tdx_env.state.actors import Path, Purge, Purpose, Spte, State, Task
 from tdx_env.state.calls import NONE, Leaf
-from tdx_env.state.costs import Cost
 from tdx_env.state.streams import Draw
 
-from . import exits, guest, kick, mmu, seamcalls
-from .actors import Actor, begin_operation, book, drop_target, end_operation, go, own, think
+from . import export, guard, guest, kick, mmu, prefault, seamcalls, zap
+from .actors import Actor, book, go, own, think
 from .draws import uniform
 from .sept import ACCESSIBLE, Entry
 
@@ -68,23 +67,41 @@ def item_entry(w: OracleWorld, a: Actor) -> Entry:
 def on_think(w: OracleWorld, a: Actor) -> None:
     """Begin the item's work."""
     book(w, a)
-    match a.group.spec.kind:
+    match a.kind:
         case Task.ZAP:
             begin_chunk(w, a)
         case Task.BLOCK_RESTORE:
             a.call.entry = item_entry(w, a)
             a.call.entry.purge = Purge.USER
             mmu.request(w, a, True, Purpose.BLOCK)
-        case Task.BUILD:
-            a.path = Path.BUILD
-            set_cursor(w, a)
-            seamcalls.new_call(w, a, Leaf.MEM_PAGE_ADD, w.table.entries[a.cursor])
+        case Task.BUILD | Task.INIT_VCPU:
+            guard.begin_build(w, a, Purpose.BEGIN)
+        case Task.SLOT_DELETE:
+            guard.request(w, a, Purpose.BEGIN)
+        case Task.PREFAULT:
+            prefault.begin(w, a)
+        case Task.EXPORT:
+            export.begin(w, a)
 
 
 def set_cursor(w: OracleWorld, a: Actor) -> None:
     """Point at the item's units."""
     a.cursor = item_entry(w, a).number
     a.cursor_end = a.cursor + a.group.spec.chunk
+
+
+def units(w: OracleWorld, a: Actor) -> list[Entry]:
+    """Return the entries of the item's units."""
+    first = item_entry(w, a).number
+    return w.table.entries[first : first + a.group.spec.chunk]
+
+
+def begin_chunk(w: OracleWorld, a: Actor) -> None:
+    """Begin to zap the item's units, for good or not."""
+    if a.group.spec.is_shared_after:
+        for entry in units(w, a):
+            entry.purge = Purge.USER
+    zap.begin(w, a)
 
 
 def finish_task_item(w: OracleWorld, a: Actor) -> None:
@@ -145,87 +162,8 @@ def unblocked(w: OracleWorld, a: Actor, entry: Entry) -> None:
     restored(w, a, entry)
 
 
-# Build
-
-
-def page_built(w: OracleWorld, a: Actor) -> None:
-    """A page was added and measured."""
-    a.cursor += 1
-    if a.cursor < a.cursor_end:
-        seamcalls.new_call(w, a, Leaf.MEM_PAGE_ADD, w.table.entries[a.cursor])
-    else:
-        finish_task_item(w, a)
-
-
-# Zap
-
-
-def begin_chunk(w: OracleWorld, a: Actor) -> None:
-    """Begin to zap the item's units."""
-    a.path = Path.ZAP
-    set_cursor(w, a)
-    if a.group.spec.is_shared_after:
-        for entry in w.table.entries[a.cursor : a.cursor_end]:
-            entry.purge = Purge.USER
-    mmu.request(w, a, True, Purpose.ZAP)
-
-
-def next_page(w: OracleWorld, a: Actor) -> None:
-    """Zap the next unit that is there."""
-    while a.cursor < a.cursor_end and w.table.entries[a.cursor].spte == Spte.ABSENT:
-        a.cursor += 1
-    if a.cursor == a.cursor_end:
-        chunk_done(w, a)
-        return
-    entry = w.table.entries[a.cursor]
-    is_contended = a.zapped > 0 and w.setup.break_on_contention and w.mmu.queue
-    if entry.spte == Spte.FROZEN or is_contended:
-        mmu.release(w, a)
-        a.purpose = Purpose.ZAP
-        go(w, a, State.RESCHED, Category.MMU_LOCK_WAIT, w.costs[Cost.RESCHED])
-        return
-    begin_operation(w, a)
-    entry.spte = Spte.FROZEN
-    a.call.entry = w.target = entry
-    go(w, a, State.ZAP_SOFTWARE, Category.HOST_WORK, w.costs[Cost.ZAP_SOFTWARE])
-
-
-def chunk_done(w: OracleWorld, a: Actor) -> None:
-    """All units of the item are gone."""
-    mmu.release(w, a)
-    if not a.is_vcpu:
-        finish_task_item(w, a)
-        return
-    guest.finish_item(w, a)
-    a.trip = Category.EXIT_ENTRY
-    exits.enter_run_loop(w, a)
-
-
-def on_zap_software(w: OracleWorld, a: Actor) -> None:
-    """The SPTE is gone: block the entry."""
-    book(w, a)
-    if w.discipline.gate_first:
-        kick.begin_kick(w, a, Purpose.BLOCK, Kick.DECISION, has_gate=True)
-    else:
-        seamcalls.new_call(w, a, Leaf.MEM_RANGE_BLOCK, a.call.entry)
-
-
-def on_zap_clear(w: OracleWorld, a: Actor) -> None:
-    """The page is removed and cleared."""
-    book(w, a)
-    kick.release_gate(w, a)
-    w.zap_max = max(w.zap_max, end_operation(w, a))
-    w.last_progress = w.now
-    drop_target(w, a.call.entry)
-    a.zapped += 1
-    a.cursor += 1
-    next_page(w, a)
-
-
 HANDLERS = {
     State.WAIT_TRIGGER: on_wait_trigger,
     State.THINK: on_think,
     State.HOLD_BLOCKED: on_hold_blocked,
-    State.ZAP_SOFTWARE: on_zap_software,
-    State.ZAP_CLEAR: on_zap_clear,
 }

@@ -11,16 +11,44 @@ from tdx_env.state.accounting import IS_OVERHEAD, IS_WASTE, N_CATEGORIES, Catego
 from tdx_env.state.calls import NONE, Outcome
 from tdx_env.state.world import End
 
-from . import busy, exits, faults, guest, kick, mmu, seamcalls, start, tasks
+from . import (
+    busy,
+    cpus,
+    exits,
+    faults,
+    guard,
+    guest,
+    interrupts,
+    kick,
+    mmu,
+    seamcalls,
+    slots,
+    start,
+    tasks,
+    zap,
+)
 from .actors import Actor, Group, book, charge_cell, end_stretch
-from .locks import MmuLock, SeamcallMutex, SharedLock
+from .locks import Mutex, QueuedLock, SharedLock
+from .programs import PROGRAMS
 from .sept import Entry, Epochs, Table
 
-HANDLERS = {
-    state: handler
-    for module in (guest, exits, seamcalls, busy, kick, mmu, faults, tasks)
-    for state, handler in module.HANDLERS.items()
-}
+MODULES = (
+    guest,
+    exits,
+    seamcalls,
+    busy,
+    interrupts,
+    kick,
+    mmu,
+    faults,
+    tasks,
+    zap,
+    slots,
+    guard,
+    cpus,
+)
+
+HANDLERS = {state: handler for module in MODULES for state, handler in module.HANDLERS.items()}
 Decide = Callable[[list[int], list[int]], int]
 
 
@@ -38,23 +66,36 @@ class OracleWorld:
         self.discipline = start.plain(discipline.reshape(-1)[0])
         self.seed = int(seed)
         self._clear_counters()
+        self.programs = PROGRAMS[self.setup.module_version]
+        self.costs = start.draw_costs(self)
+        self.delays = start.delays(self)
+        self.populate_cycles = start.prepopulate(self)
         self.table = Table(self.setup)
-        self.tdr, self.op_state, self.tree, self.epoch = (SharedLock() for _ in range(4))
-        self.epochs = Epochs()
-        self.mmu = MmuLock()
-        self.mutex = SeamcallMutex()
+        self._free_locks()
         self.target: Entry | None = None
         self.n_gates = self.n_kicks_begun = 0
         self.try_cycles, self.tries = [5000] * 3, [32] * 3
         self.kick_send_target, self.kick_wait, self.kick_target = 2250, 5000, 10500
-        self.costs = start.draw_costs(self)
-        self.delays = start.delays(self.costs)
         self.groups: list[Group] = []
         self.task_groups: list[Group] = []
         self.vcpus: list[Actor] = []
         self.actors: list[Actor] = []
         start.draw_groups(self)
         start.start_actors(self)
+
+    def _free_locks(self) -> None:
+        self.tdr, self.op_state, self.tree, self.epoch = (SharedLock() for _ in range(4))
+        self.mig, self.migsc = SharedLock(), SharedLock()
+        self.line_socket = 0
+        self.epochs = Epochs()
+        self.mmu = QueuedLock()
+        self.seamcall_lock = QueuedLock()
+        self.guard = Mutex()
+        self.srcu_actor: Actor | None = None
+        self.srcu_readers = 0
+        self.n_pcpus = 0
+        self.cpu_thread: list[Actor | None] = []
+        self.run_queue: list[Actor] = []
 
     def _clear_counters(self) -> None:
         self.now = 0
@@ -63,6 +104,8 @@ class OracleWorld:
         self.decisions: list[tuple[int, ...]] = []
         self.n_events = self.n_decisions = self.n_seamcalls = self.n_busy = 0
         self.n_ipis = self.n_kicks = self.n_guest_busy = self.n_synthetic = self.n_armed = 0
+        self.n_interrupted = self.n_list_busy = self.n_splits = 0
+        self.n_write_locks = self.n_switches = self.n_moves = 0
         self.guest_items = self.task_items = self.work_done = self.work_total = 0
         self.last_progress = 0
         self.preempt_penalty = self.longest_stretch = self.fault_max = self.zap_max = 0
@@ -118,6 +161,7 @@ class OracleWorld:
             end_stretch(self, a)
             book(self, a)
         self.meet(self.end)
+        self.overhead = self.populate_cycles
         weight = [1] * N_CATEGORIES
         weight[Category.YIELD] = self.setup.yield_weight
         for category in range(N_CATEGORIES):
@@ -125,4 +169,5 @@ class OracleWorld:
             self.waste += cycles * int(IS_WASTE[category])
             self.overhead += cycles * int(IS_OVERHEAD[category])
         if self.end != End.FINISHED:
-            self.tail_cost = len(self.actors) * (self.setup.time_cap - self.now)
+            n_cpus = (self.n_pcpus or len(self.vcpus)) + len(self.actors) - len(self.vcpus)
+            self.tail_cost = n_cpus * (self.setup.time_cap - self.now)

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from tdx_env.engine.batch import Batch
-from tdx_env.host.discipline import DEFAULT
+from tdx_env.engine.metrics import busy_cells
+from tdx_env.host.discipline import DEFAULT, Discipline
 from tdx_env.scenarios import SPLITS, Range, Scenario, load, names
 from tdx_env.scenarios.checks import COST_NAMES
 from tdx_env.state.discipline import Action
@@ -16,6 +17,47 @@ PAIRS = [("train", "validation"), ("train", "test"), ("validation", "test")]
 BANDS = {"train": (0, 1, 4, 5, 8, 9), "validation": (2, 7), "test": (3, 6)}
 SIZES = {"count", "items", "chunk"}
 RATES = {"think_cycles", "tick_us", "device_us", "hold_us"}
+CONTROLS = {"S1", "S2", "S5", "S21", "S22"}
+HANGS = {"s04-zero-step-livelock", "s14-split-storm"}  # whatever is decided at a busy reply
+# What each scenario that isn't a control is about: the call that is busy, the lock, or a counter.
+ABOUT = {
+    "s03-zero-step": ("MEM_PAGE_AUG", "TREE"),
+    "s04-zero-step-livelock": "n_synthetic",
+    "s04-zero-step-storm": ("VP_ENTER", "TREE"),
+    "s06-conversion": ("MEM_TRACK", "EPOCH"),
+    "s06-conversion-248": ("MEM_TRACK", "EPOCH"),
+    "s07-conversion-idle-ticks": ("MEM_TRACK", "EPOCH"),
+    "s08-accept-2m": ("MEM_RANGE_BLOCK", "ENTRY"),
+    "s09-accept-4k": ("MEM_RANGE_BLOCK", "ENTRY"),
+    "s10-hostile": ("MEM_RANGE_BLOCK", "ENTRY"),
+    "s10-hostile-2m": ("MEM_RANGE_BLOCK", "ENTRY"),
+    "s10-hostile-accept": ("MEM_RANGE_BLOCK", "ENTRY"),
+    "s10-hostile-attr": ("MEM_RANGE_BLOCK", "ENTRY"),
+    "s11-provoked-kicks": ("MEM_RANGE_BLOCK", "ENTRY"),
+    "s12-slot-deletion": ("MEM_TRACK", "EPOCH"),
+    "s12-slot-deletion-tickless": ("MEM_TRACK", "EPOCH"),
+    "s13-balloon": ("MEM_TRACK", "EPOCH"),
+    "s14-split-accept": "n_interrupted",
+    "s14-split-punch-hole": "n_interrupted",
+    "s14-split-storm": "n_interrupted",
+    "s15-export": ("MEM_RANGE_BLOCK", "TREE"),
+    "s16-oversubscribed": "n_moves",
+    "s17-sockets": ("MEM_TRACK", "EPOCH"),
+    "s18-noisy": ("MEM_PAGE_AUG", "TREE"),
+    "s19-build": ("MEM_PAGE_REMOVE", "TDR"),
+    "s19-build-vp-init-v1": ("MEM_PAGE_REMOVE", "TDR"),
+    "s20-prefault": ("MEM_PAGE_AUG", "ENTRY"),
+}
+
+
+def retried(name: str, n_worlds: int, discipline: Discipline = DEFAULT) -> Batch:
+    """Return episodes under blind retry, at their end."""
+    batch = Batch(load(name).setup(), discipline.record(), n_worlds)
+    batch.reset(np.arange(n_worlds))
+    batch.advance()
+    while batch.waiting.any():
+        batch.advance(actions=np.full(n_worlds, Action.RETRY))
+    return batch
 
 
 def ranges(scenario: Scenario, fields: set[str]) -> dict[str, Range]:
@@ -81,18 +123,59 @@ def test_every_cost_has_a_source():
     assert {cost.source for cost in costs.values()} <= {"measured", "derived", "stated", "guessed"}
 
 
+def test_every_family_has_a_scenario():
+    assert {load(slug).family for slug in SLUGS} == {f"S{number}" for number in range(1, 23)}
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_controls_are_the_families_with_few_decisions(slug):
+    scenario = load(slug)
+    assert scenario.is_control == (scenario.family in CONTROLS) == (slug not in ABOUT)
+
+
+whole_episodes = pytest.mark.skipif(
+    numba.config.DISABLE_JIT, reason="whole episodes take minutes uncompiled"
+)
+
+
 @pytest.mark.slow
-@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="whole episodes take minutes uncompiled")
+@whole_episodes
 @pytest.mark.parametrize("name", names())
 def test_decisions_of_an_episode_are_as_the_file_says(name):
     """Blind retry, the default discipline: the median lies in the range, every episode ends."""
-    scenario = load(name)
-    batch = Batch(scenario.setup(), DEFAULT.record(), 24)
-    batch.reset(np.arange(24))
-    batch.advance()
-    while batch.waiting.any():
-        batch.advance(actions=np.full(24, Action.RETRY))
+    batch = retried(name, 24)
+    ends = End.HUNG if name.partition("/")[0] in HANGS else End.FINISHED
+    assert (batch.run["end"] == ends).all()
+    decisions = load(name).decisions
+    assert decisions is not None
+    assert decisions.low <= np.median(batch.run["n_decisions"]) <= decisions.high
+
+
+@pytest.mark.slow
+@whole_episodes
+@pytest.mark.parametrize("slug", ABOUT)
+@pytest.mark.parametrize("split", SPLITS)
+def test_a_scenario_shows_what_it_is_about(slug, split):
+    batch = retried(f"{slug}/{split}", 4)
+    about = ABOUT[slug]
+    if isinstance(about, str):
+        assert batch.run[about].sum() > 0
+    else:
+        cells = [cell for index in range(4) for cell in busy_cells(batch, index)]
+        assert about in {(cell["call"], cell["lock"]) for cell in cells}
+
+
+@pytest.mark.slow
+@whole_episodes
+def test_a_local_retry_and_the_deletion_of_its_memslot_wait_for_each_other():
+    """Without ticks for ever, as before 6.18; with them a tick ends it."""
+    before = DEFAULT.with_(leaves_dying_slot=False)
+    assert End.HUNG in retried("s12-slot-deletion-tickless", 8, before).run["end"]
+    assert (retried("s12-slot-deletion", 8, before).run["end"] == End.FINISHED).all()
+
+
+@pytest.mark.slow
+@whole_episodes
+def test_interrupts_off_end_the_interrupt_storm():
+    batch = retried("s14-split-storm", 8, DEFAULT.with_(irqs_off=True))
     assert (batch.run["end"] == End.FINISHED).all()
-    assert scenario.decisions is not None
-    median = np.median(batch.run["n_decisions"])
-    assert scenario.decisions.low <= median <= scenario.decisions.high

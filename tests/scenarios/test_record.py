@@ -29,6 +29,11 @@ def test_the_record_has_one_row_of_the_dtype(write):
         ("zero_step_capacity", 32),
         ("hp_timeout", 2_000_000_000),
         ("break_on_contention", 1),
+        ("n_pcpus_low", 0),
+        ("n_pcpus_high", 0),
+        ("n_sockets", 1),
+        ("irq_off_share", 0),
+        ("irq_off_window", 2_000_000),
         ("guests_lock_free", 1),
         ("stall_cycles", 40_000_000),
         ("time_cap", 1_000_000_000),
@@ -116,3 +121,47 @@ def test_every_vcpu_of_a_spread_group_has_regions_of_its_own():
 def test_block_and_restore_holds_in_cycles(field):
     scenario = load("s03-zero-step", {"tasks.invalidator.hold_us": 100})
     assert scenario.setup()[0]["tasks"][0][field] == 250_000
+
+
+@pytest.mark.parametrize(
+    ("key", "given", "field", "value"),
+    [
+        ("host.n_pcpus", {"low": 2, "high": 3}, "n_pcpus_high", 3),
+        ("host.n_pcpus", 256, "n_pcpus_low", 256),
+        ("host.n_pcpus", "each", "n_pcpus_high", 0),
+        ("host.n_sockets", 4, "n_sockets", 4),
+        ("host.irq_off_share", 1_000, "irq_off_share", 1_000),
+        ("host.irq_off_window_us", 250, "irq_off_window", 500_000),
+    ],
+)
+def test_the_machine_agrees_with_what_is_given(key, given, field, value, write):
+    assert load(write(), {key: given}).setup()[0][field] == value
+
+
+def test_signals_of_a_group_agree_with_what_is_given(write):
+    changed = {"groups.spinners.device_us": 20, "groups.spinners.signal_every": 7}
+    groups = load(write(), changed).setup()[0]["groups"]
+    assert groups["signal_every"].tolist() == [0, 7, 0, 0]
+
+
+def test_interrupts_of_a_task_are_in_cycles(write):
+    changed = {"tasks.zapper.device_us": {"low": 1, "high": 30}}
+    row = load(write(), changed).setup()[0]["tasks"][0]
+    assert (row["device_low"], row["device_high"]) == (2_000, 60_000)
+
+
+def test_creating_vcpus_takes_no_pages():
+    row = load("s19-build").setup()[0]["tasks"][1]
+    assert (row["kind"], row["area"], row["stride"], row["step"]) == (Task.INIT_VCPU, NONE, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "kind"),
+    [
+        ("s12-slot-deletion", 0, Task.SLOT_DELETE),
+        ("s15-export", 0, Task.EXPORT),
+        ("s20-prefault", 0, Task.PREFAULT),
+    ],
+)
+def test_a_task_has_its_kind(name, place, kind):
+    assert load(name).setup()[0]["tasks"][place]["kind"] == kind

@@ -1,12 +1,18 @@
 """Areas hold the largest draw, exactly."""
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tdx_env.scenarios import load, names
-from tdx_env.scenarios.lengths import uncontended_cycles
-from tdx_env.scenarios.sizes import group_placement, task_placement
+from tdx_env.scenarios import load
+from tdx_env.scenarios.sizes import (
+    PAGE_SHIFT_4K,
+    group_placement,
+    needed_regions,
+    page_shift,
+    task_placement,
+    users_of_areas,
+)
+from tdx_env.state.setup import PAGES_PER_2M
 
 LAYOUTS = ["own", "regions", "shared", "interleaved"]
 
@@ -47,7 +53,19 @@ def test_a_lead_needs_room_behind_the_group():
     assert place.n_units == place.stride + 7 * task.trigger_period + task.trigger_lead + 1
 
 
-@pytest.mark.parametrize("name", names())
-def test_the_cap_is_ten_times_the_uncontended_length(name):
-    scenario = load(name)
-    assert scenario.cycles(scenario.limits.time_cap_us) >= 10 * uncontended_cycles(scenario)
+def test_creating_vcpus_needs_no_pages():
+    scenario = load("s19-build")
+    assert task_placement(scenario, "creator").n_units == 0
+    assert {key for key, *_ in users_of_areas(scenario)} == {"tasks.builder", "tasks.puncher"}
+
+
+def test_holes_of_a_sparse_task_are_in_a_2m_page_each():
+    scenario = load("s14-split-punch-hole")
+    task = scenario.tasks["puncher"]
+    assert task.trigger_period * task_placement(scenario, "puncher").step == PAGES_PER_2M
+    assert needed_regions(scenario, "ram") == task.items.high
+
+
+def test_4k_work_on_2m_mappings_needs_entries_for_4k_pages():
+    assert page_shift(load("s14-split-accept")) == PAGE_SHIFT_4K
+    assert page_shift(load("s10-hostile-2m")) == 0

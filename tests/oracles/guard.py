@@ -1,0 +1,118 @@
+"""slots_lock, the build guard, and what runs under it: pages and vCPUs of a new TD (8.6)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tdx_env.state.accounting import Category
+from tdx_env.state.actors import Path, Purpose, State, Task
+from tdx_env.state.calls import NONE, Leaf
+from tdx_env.state.costs import Cost
+
+from . import exits, seamcalls, slots, tasks
+from .actors import Actor, book, go
+
+if TYPE_CHECKING:
+    from .world import OracleWorld
+
+EXTENDS = 16  # MR.EXTEND calls for a page
+CONTROL_PAGES = 5  # VP.ADDCX calls for a vCPU
+
+
+def request(w: OracleWorld, a: Actor, purpose: Purpose) -> None:
+    """Take the guard and go on, or sleep until it is free."""
+    a.purpose = purpose
+    w.meet(purpose)
+    if w.guard.request(a.number):
+        go_on(w, a)
+    else:
+        go(w, a, State.GUARD_WAIT, Category.YIELD, None)
+
+
+def release(w: OracleWorld, a: Actor) -> None:
+    """Hand the guard to the next in the queue, if held."""
+    if w.guard.owner == a.number:
+        following = w.guard.release()
+        if following != NONE:
+            w.actors[following].due = w.now + w.costs[Cost.MMU_HANDOFF]
+
+
+def on_guard_wait(w: OracleWorld, a: Actor) -> None:
+    """The guard was handed over."""
+    book(w, a)
+    go_on(w, a)
+
+
+def go_on(w: OracleWorld, a: Actor) -> None:
+    """Go on with the guard held, or without if none is asked for."""
+    if a.purpose == Purpose.CALL_AGAIN:
+        seamcalls.new_call(w, a, Leaf(a.call.leaf), a.call.entry)
+    elif a.kind == Task.SLOT_DELETE:
+        slots.delete(w, a)
+    elif a.kind == Task.BUILD:
+        a.path = Path.BUILD
+        tasks.set_cursor(w, a)
+        seamcalls.new_call(w, a, Leaf.MEM_PAGE_ADD, w.table.entries[a.cursor])
+    else:
+        assert a.kind == Task.INIT_VCPU
+        a.path = Path.BUILD
+        seamcalls.new_call(w, a, Leaf.VP_CREATE, None)
+
+
+def begin_build(w: OracleWorld, a: Actor, purpose: Purpose) -> None:
+    """Begin an ioctl that builds the TD, or call it again; under the guard if there is one."""
+    if w.discipline.build_guard:
+        request(w, a, purpose)
+    else:
+        a.purpose = purpose
+        go_on(w, a)
+
+
+def to_user_space(w: OracleWorld, a: Actor) -> None:
+    """Return -EAGAIN to user space, which calls again."""
+    release(w, a)
+    exits.to_user_space(w, a, Category.YIELD)
+
+
+def built(w: OracleWorld, a: Actor) -> None:
+    """One call of the ioctl is done: the next one, or the item's end."""
+    match a.call.leaf:
+        case Leaf.MEM_PAGE_ADD:
+            a.extends = EXTENDS
+            seamcalls.new_call(w, a, Leaf.MR_EXTEND, a.call.entry)
+        case Leaf.VP_CREATE:
+            a.extends = CONTROL_PAGES
+            seamcalls.new_call(w, a, Leaf.VP_ADDCX, None)
+        case Leaf.MR_EXTEND | Leaf.VP_ADDCX:
+            part_done(w, a)
+        case Leaf.VP_INIT:
+            item_built(w, a)
+
+
+def part_done(w: OracleWorld, a: Actor) -> None:
+    """One of several equal calls is done: the next one, or what follows on the last."""
+    a.extends -= 1
+    if a.extends > 0:
+        seamcalls.new_call(w, a, Leaf(a.call.leaf), a.call.entry)
+    elif a.call.leaf == Leaf.VP_ADDCX:
+        seamcalls.new_call(w, a, Leaf.VP_INIT, None)
+    else:
+        page_built(w, a)
+
+
+def page_built(w: OracleWorld, a: Actor) -> None:
+    """A page was added and measured."""
+    a.cursor += 1
+    if a.cursor < a.cursor_end:
+        seamcalls.new_call(w, a, Leaf.MEM_PAGE_ADD, w.table.entries[a.cursor])
+    else:
+        item_built(w, a)
+
+
+def item_built(w: OracleWorld, a: Actor) -> None:
+    """All pages, or the vCPU, are there."""
+    release(w, a)
+    tasks.finish_task_item(w, a)
+
+
+HANDLERS = {State.GUARD_WAIT: on_guard_wait}

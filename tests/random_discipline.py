@@ -1,0 +1,68 @@
+"""Builder of random disciplines."""
+
+import numpy as np
+
+from tdx_env.state.calls import N_LEAVES, Leaf
+from tdx_env.state.discipline import (
+    DISCIPLINE,
+    UNLIMITED,
+    EnterYield,
+    Exhaustion,
+    FaultYield,
+    GateScope,
+    KickFlagged,
+    OnFrozen,
+    SeamcallLock,
+    SplitCheck,
+    TrackKick,
+)
+from tests.random_ranges import WILD_SHARE, Record, Rng, pick
+
+FAULT_LEAVES = (Leaf.MEM_SEPT_ADD, Leaf.MEM_PAGE_AUG, Leaf.EXPORT_UNBLOCKW)
+BUILD_LEAVES = (Leaf.MEM_PAGE_ADD, Leaf.MR_EXTEND, Leaf.VP_CREATE, Leaf.VP_ADDCX, Leaf.VP_INIT)
+
+
+def _exhaustions(leaf: Leaf, is_wild: bool) -> list[Exhaustion]:
+    """Return what may follow on an exhausted call, likely ones more than once."""
+    kinds = [Exhaustion.GATED_KICK, Exhaustion.REENTER, Exhaustion.LOCAL_RETRY] * 4
+    kinds += [Exhaustion.KILL]
+    kinds += [Exhaustion.USER_ERROR] * (4 if leaf in FAULT_LEAVES or leaf in BUILD_LEAVES else 1)
+    if leaf != Leaf.VP_ENTER:
+        kinds += [Exhaustion.SWALLOW] * (12 if is_wild else 1)
+    return kinds
+
+
+def random_discipline(rng: Rng) -> Record:
+    """Return a random discipline, a DISCIPLINE record."""
+    d = np.zeros((), DISCIPLINE)
+    is_wild = rng.random() < WILD_SHARE
+    for leaf in range(N_LEAVES):
+        d["max_issues"][leaf] = pick(rng, (1, 2, 3, 5, int(rng.integers(1, 21)), UNLIMITED))
+        d["on_exhaustion"][leaf] = pick(rng, _exhaustions(Leaf(leaf), is_wild))
+        d["tree_only"][leaf] = rng.random() < 0.1
+    d["seamcall_lock"] = pick(rng, list(SeamcallLock))
+    d["gate_scope"] = pick(rng, list(GateScope))
+    d["gate_first"] = rng.random() < 0.3
+    d["on_frozen"] = pick(rng, list(OnFrozen))
+    d["walks_again"] = rng.integers(0, 4)
+    d["fault_yield"] = pick(rng, list(FaultYield))
+    d["enter_yield"] = pick(rng, list(EnterYield))
+    d["zap_yield"] = rng.random() < 0.5
+    d["kick_flagged"] = pick(rng, list(KickFlagged))
+    d["enter_irqs_off"] = rng.random() < 0.15
+    d["decision_cycles"] = pick(rng, (0, 1, 10, 50, 3000))
+    _structure(rng, d)
+    return d[()]
+
+
+def _structure(rng: Rng, d: Record) -> None:
+    """Draw what is done otherwise, whatever is decided."""
+    d["track_kick"] = TrackKick.BEFORE if rng.random() < 0.3 else TrackKick.AFTER
+    d["track_batch"] = pick(rng, (1, 1, 2, 3, 8))
+    d["prepopulate"] = rng.random() < 0.1
+    d["leaves_dying_slot"] = rng.random() < 0.5
+    d["build_guard"] = rng.random() < 0.5
+    d["split_check"] = pick(rng, list(SplitCheck))
+    d["split_read"] = rng.random() < 0.4
+    d["irqs_off"] = rng.random() < 0.2
+    d["max_interrupted"] = pick(rng, (0, 1, 3, 20, UNLIMITED, UNLIMITED))
