@@ -33,8 +33,10 @@ def read(path: Path) -> Table:
     """
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ResultError(f"{path}: can't be read: {error}") from error
+    except OSError as error:
+        raise ResultError(f"{path}: can't be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise ResultError(f"{path}: is no text file") from error
     try:
         return TypeAdapter(Table).validate_json(text)
     except ValidationError as error:
