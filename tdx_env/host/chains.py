@@ -32,10 +32,11 @@ from tdx_env.host.fault import (
 )
 from tdx_env.host.guard import request_guard
 from tdx_env.host.kick import begin_kick, leave_guest_mode, note_kick_over, release_gate
+from tdx_env.host.lock_words import release
 from tdx_env.host.mmu_lock import release_mmu, release_seamcall_lock
 from tdx_env.host.restore import begin_restore, block_for_a_while, keep_blocked, restored
 from tdx_env.host.run_loop import leaves_run_loop
-from tdx_env.host.seamcalls import issue, lock_and_issue, new_call, release
+from tdx_env.host.seamcalls import issue, lock_and_issue, new_call
 from tdx_env.host.slots import delete_with_lock
 from tdx_env.host.split import end_split
 from tdx_env.host.srcu import srcu_quiescent
