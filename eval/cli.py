@@ -1,4 +1,4 @@
-"""The command `tdx-eval`: compare policies, list them."""
+"""The command `tdx-eval`: compare policies, list them, hold the simulator against reality."""
 
 import os
 import sys
@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from eval.cli_reality import reality
 from eval.seeds import MAX_SEEDS
 from tdx_env.errors import TdxEnvError
 
 if TYPE_CHECKING:
     from eval.plan import Plan
+    from eval.reality.row import Table
     from eval.run import Job
     from eval.summary import Summary
 
@@ -69,7 +71,7 @@ def _run(plan: "Plan", folder: Path, n_jobs: int) -> None:
                     progress.advance(tasks[kind])
 
 
-def _finish(plan: "Plan", folder: Path) -> "Summary":
+def _finish(plan: "Plan", folder: Path, table: "Table | None") -> "Summary":
     """Put the finished chunks together and write summary and report."""
     import json
 
@@ -82,7 +84,7 @@ def _finish(plan: "Plan", folder: Path) -> "Summary":
         episodes, cells, validation = collect(folder)
     summary = summarise(plan, episodes, cells, validation)
     write_text(folder / SUMMARY, json.dumps(summary.as_json(), indent=1, allow_nan=False) + "\n")
-    write_text(folder / REPORT, html(summary))
+    write_text(folder / REPORT, html(summary, table))
     return summary
 
 
@@ -134,7 +136,7 @@ def _plan(
     return plan
 
 
-def _compare(plan: "Plan", out: Path, n_jobs: int) -> None:
+def _compare(plan: "Plan", out: Path, n_jobs: int, table: "Table | None") -> None:
     """Run a plan and show what was found."""
     from rich.console import Console
 
@@ -155,7 +157,7 @@ def _compare(plan: "Plan", out: Path, n_jobs: int) -> None:
         raise
     console = Console()
     with console.status("writing the report"):
-        summary = _finish(plan, out)
+        summary = _finish(plan, out, table)
     show(summary, console)
     print(f"report: {out / REPORT}")
 
@@ -185,6 +187,9 @@ def compare(
         list[str] | None, typer.Option("--set", help="Override: costs.bare=2300; repeatable")
     ] = None,
     costs: Annotated[Path | None, typer.Option(help="TOML file of measured costs")] = None,
+    reality: Annotated[
+        Path | None, typer.Option(help="reality.json for a section of the report")
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the results of an earlier run")
     ] = False,
@@ -192,15 +197,20 @@ def compare(
     """Compare policies on the same seeds and write a report."""
     from agents.bundle import load_manifest
     from eval.output import check
+    from eval.reality.file import read
     from tdx_env.scenarios import overrides_from
 
     check(out, overwrite)
+    table = None if reality is None else read(reality)
     overrides = dict(overrides_from(set_ or [], costs))
     for folder in agent or []:
         load_manifest(folder)
     contenders = [*map(str, agent or []), *(policy or [])]
     plan = _plan(scenarios, policies, contenders, seeds, overrides)
-    _compare(plan, out, jobs or os.cpu_count() or 1)
+    _compare(plan, out, jobs or os.cpu_count() or 1, table)
+
+
+app.command("reality")(reality)
 
 
 def main() -> None:

@@ -8,6 +8,8 @@ import numpy as np
 
 from eval import findings, wording
 from eval.plot import costs_svg
+from eval.reality import wording as reality_wording
+from eval.reality.row import Kind, Table
 from eval.summary import Conflict, Result, ScenarioResult, Summary
 
 _SHOWN_CONFLICTS = 8  # rows of a scenario's table of conflicts
@@ -87,24 +89,29 @@ def tint(result: Result, reference: Result) -> str:
     return f"rgba({_GREEN if value < 1 else _RED}, {0.55 * strength:.2f})"
 
 
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
     """Return the templates with what they call."""
-    environment = jinja2.Environment(
+    templates = jinja2.Environment(
         loader=jinja2.PackageLoader("eval"),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    modules: dict[str, ModuleType] = {"w": wording, "f": findings}
+    modules: dict[str, ModuleType] = {"w": wording, "f": findings, "r": reality_wording}
     functions = (key_policies, rows_of, label, with_twins, conflict_rows, part_rows, ratio, tint)
-    environment.globals.update(modules)
-    environment.globals.update({function.__name__: function for function in functions})
-    environment.globals["n_reasons"] = _SHOWN_REASONS
-    return environment
+    templates.globals.update(modules)
+    templates.globals.update({function.__name__: function for function in functions})
+    templates.globals |= {"n_reasons": _SHOWN_REASONS, "kinds": list(Kind)}
+    return templates
 
 
-def html(summary: Summary) -> str:
-    """Return the report as one self-contained page."""
-    template = _environment().get_template("report.html")
-    return template.render(summary=summary, picture=costs_svg(summary))
+def html(summary: Summary, reality: Table | None = None) -> str:
+    """Return the report as one self-contained page.
+
+    Args:
+        summary: What came of the comparison.
+        reality: The reality table, for a section of its own.
+    """
+    template = environment().get_template("report.html")
+    return template.render(summary=summary, picture=costs_svg(summary), reality=reality)

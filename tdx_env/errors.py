@@ -29,6 +29,10 @@ class OutputError(TdxEnvError, OSError):
     """A place for results that exists already or can't be written."""
 
 
+class ResultError(TdxEnvError, ValueError):
+    """A file of results that can't be read, or isn't one of ours."""
+
+
 class ConfigError(TdxEnvError, ValueError):
     """A training configuration that is unknown, malformed or impossible."""
 

@@ -137,7 +137,7 @@ class Below:
     @property
     def given(self) -> str:
         """The limit."""
-        return _number(self.value)
+        return f"< {_number(self.value)}"
 
     @property
     def text(self) -> str:

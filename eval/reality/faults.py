@@ -7,6 +7,7 @@ import numpy as np
 from eval.reality.criteria import Below, Overlaps, Reaches, Within
 from eval.reality.row import Kind, Row, Sample
 from eval.reality.worlds import MERGED, Floats, World, per_unit, run, shares
+from tdx_env.scenarios.values import Range
 
 _DSTACK = "dstack, PR 1220, September 2026"
 _KATA = "kata-containers issue 13535"
@@ -17,7 +18,10 @@ _SECOND = 1e6  # [µs]
 
 QUIET = World("accept.toml")
 LARGE = QUIET.with_(
-    host__n_vcpus=248, groups__others__tick_us=1_000, groups__accepter__tick_us=1_000
+    host__n_vcpus=248,
+    groups__others__tick_us=1_000,
+    groups__others__think_cycles=Range(low=5_000, high=50_000),
+    groups__accepter__tick_us=1_000,
 )
 
 
@@ -44,11 +48,13 @@ def _quiet(n_draws: int) -> Sample:
 def _ticked(n_draws: int) -> Sample:
     """Measure a fault while 247 other vCPUs tick."""
     slower = np.median(_page(LARGE, n_draws)) / np.median(_page(QUIET, n_draws))
+    world = World(LARGE.name, (*LARGE.overrides, (_ITEMS, _PAGES[1])))
+    n_busy = int(run(world, MERGED, n_draws).run["n_busy"].sum())
     note = (
         f"{slower:.2f} times the quiet fault: AUG shares the tree lock, VP.ENTER of the others "
-        "takes none that a fault needs, and no call was busy. Not in the model: cache lines that "
-        "248 CPUs write to (TDR, OP_STATE, mmu_lock), the host's timers and run queues, and the "
-        "guest's own lock round unaccepted memory."
+        f"takes none that a fault needs; {n_busy} calls were busy. Not in the model: cache lines "
+        "that 248 CPUs write to (TDR, OP_STATE, mmu_lock), the host's timers and run queues, and "
+        "the guest's own lock round unaccepted memory."
     )
     return Sample(_page(LARGE, n_draws), note)
 

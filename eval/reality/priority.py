@@ -15,7 +15,7 @@ _WORLD = World("priority.toml")
 _LOOP = "p9-fault-loop-16"  # a busy AUG is given up, the guest tries its ACCEPT again
 _N_TRACED = 1 << 14
 _ACCEPTER = 0
-_S = 1e6  # [µs]
+_MS = 1e3  # [µs]
 Events = NDArray[np.int64]  # shape (n, 4): time, actor, state that ended, entry
 
 
@@ -73,7 +73,7 @@ def _timeout(n_draws: int) -> Sample:
     """Measure how long host priority keeps a guest waiting."""
     batch = run(_WORLD, _LOOP, n_draws, _N_TRACED)
     cycles = booked(batch, Category.GUEST_PRIORITY_STALL, _ACCEPTER)
-    values = microseconds(_WORLD, cycles[cycles > 0]) / _S
+    values = microseconds(_WORLD, cycles[cycles > 0]) / _MS
     note = (
         "All refusals of an episode together, in the draws that have one: the limit is never "
         "reached, since the next host call on the entry is some microseconds away."
@@ -91,6 +91,6 @@ ROWS = (
     Row(
         "host-priority-timeout", Kind.LIMIT,
         "A guest that host priority refuses for 1 s leaves by a TD exit (HP_LOCK_TIMEOUT).",
-        "TDX module 1.5, td_call", "s", Below(1), _timeout,
+        "TDX module 1.5, td_call", "ms", Below(1_000), _timeout,
     ),
 )  # fmt: skip

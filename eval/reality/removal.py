@@ -24,7 +24,7 @@ _HUNTER = "A. Hunter, KVM_TDX_TERMINATE_VM, v2 to v4, March to June 2025"
 _CHUNK = "tasks.closer.chunk"
 _PAGES = (8, 24)
 _REMOVAL = World("removal.toml")
-_LARGE_TD_PAGES = 400 * 10**9 // 4096
+_LARGE_TD_PAGES = (400 << 30) // 4096
 _US_PER_MINUTE = 60e6
 
 
@@ -73,7 +73,7 @@ def _four_calls(n_draws: int) -> Sample:
 
 
 def _shutdown(n_draws: int) -> Sample:
-    """Measure the removal of all pages of a 400 GB TD with 64 vCPUs."""
+    """Measure the removal of all pages of a 400 GiB TD with 64 vCPUs."""
     minutes = _page(64, n_draws) * _LARGE_TD_PAGES / _US_PER_MINUTE
     note = f"{_LARGE_TD_PAGES:,} pages, one after the other; see removal-64."
     return Sample(minutes, note)

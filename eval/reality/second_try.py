@@ -68,7 +68,7 @@ def _fault_gated(n_draws: int) -> Sample:
         "The faulting thread holds mmu_lock for read, its SPTE is FROZEN, the gate is closed; "
         f"{int(batch.run['n_kicks'].sum()):,} kicks in s03-zero-step."
     )
-    return Sample(1.0 - batch.waiting, note)
+    return Sample((~batch.waiting).astype(float), note)
 
 
 def _ungated(n_draws: int) -> Sample:

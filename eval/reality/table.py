@@ -1,6 +1,7 @@
 """All rows of the reality table, in order, and what comes of them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 
 from eval.reality import (
     bugs,
@@ -59,23 +60,26 @@ def check(row: Row, n_draws: int) -> Result:
     Raises:
         ScenarioError: No draw says anything about it.
     """
-    told = {
-        "id": row.id,
-        "kind": row.kind.value,
-        "observed": row.observed,
-        "source": row.source,
-        "unit": row.unit,
-        "rests_on": row.rests_on,
-    }
+    result = Result(
+        id=row.id,
+        kind=row.kind.value,
+        observed=row.observed,
+        source=row.source,
+        given="",
+        unit=row.unit,
+        criterion="",
+        rests_on=row.rests_on,
+        verdict=Verdict.NOT_MODELLED.value,
+        note=row.reason,
+    )
     if row.measure is None or row.criterion is None:
-        verdict = Verdict.NOT_MODELLED.value
-        return Result(**told, given="", criterion="", verdict=verdict, note=row.reason)
+        return result
     sample = row.measure(n_draws)
     if len(sample.values) == 0:
-        raise ScenarioError(f"row {row.id}: no one of {n_draws} draws says anything, take more")
+        raise ScenarioError(f"row {row.id}: none of {n_draws} draws says anything, take more")
     holds = row.criterion.holds(sample.values)
-    return Result(
-        **told,
+    return replace(
+        result,
         given=row.criterion.given,
         criterion=row.criterion.text,
         verdict=(Verdict.HOLDS if holds else Verdict.FAILS).value,
@@ -88,11 +92,6 @@ def check(row: Row, n_draws: int) -> Result:
     )
 
 
-def check_all(some: Sequence[Row], n_draws: int) -> Iterator[Result]:
-    """Put rows to the simulator, in order.
-
-    Neighbours in a module share runs, so they are run module by module and given back in order.
-    """
-    by_module = [row for module in _MODULES for row in module.ROWS if row in some]
-    found = {row.id: check(row, n_draws) for row in by_module}
-    yield from (found[row.id] for row in some)
+def running_order(some: Sequence[Row]) -> list[Row]:
+    """Return rows in the order in which to run them: those of one module share worlds."""
+    return [row for module in _MODULES for row in module.ROWS if row in some]

@@ -22,7 +22,7 @@ _WORLDS = {
     _ENTRY: World("s08-accept-2m/train"),
 }
 _FLOOR = 2_000  # [cycles]
-_MS, _S = 1e3, 1e6  # [µs]
+_US, _S = 1e-3, 1e3  # [ms]
 
 
 def _try_twenty_times(features: np.ndarray) -> int:
@@ -53,20 +53,20 @@ def _failed_call(n_draws: int) -> Sample:
 
 @functools.cache
 def _twenty_tries(n_draws: int) -> Floats:
-    """Return what twenty busy issues of one call in a row take [µs]."""
+    """Return what twenty busy issues of one call in a row take [ms]."""
     world = _WORLDS[_ENTRY]
     batch = run(world, _TWENTY, n_draws)
     asked = np.flatnonzero(batch.waiting)
-    return microseconds(world, batch.features[asked, Feature.CALL_CYCLES])
+    return microseconds(world, batch.features[asked, Feature.CALL_CYCLES]) * _US
 
 
 def _twenty(n_draws: int) -> Sample:
     """Measure twenty tries against the shortest tolerance of a scheduler."""
     values = _twenty_tries(n_draws)
-    each = np.median(values) / _TRIES
+    each = np.median(values) / _TRIES / _US
     note = (
         f"BLOCK of a page that the guest accepts as 2M: {each:.2f} µs a try. A tick of HZ=1000 is "
-        f"{_MS / np.median(values):.0f} times as long as twenty of them."
+        f"{1 / np.median(values):.0f} times as long as twenty of them."
     )
     return Sample(values, note)
 
@@ -81,18 +81,18 @@ def _lag(n_draws: int) -> Sample:
     world = World("lag.toml")
     batch = run(world, MERGED, n_draws)
     whole = run(world.with_(host__break_on_contention=False), MERGED, n_draws)
-    longest = float(np.median(microseconds(world, whole.run["longest_stretch"]))) / _MS
+    longest = float(np.median(microseconds(world, whole.run["longest_stretch"]))) * _US
     note = (
         "32 vCPUs, 27 of them spinning, 64 pages, four vCPUs faulting meanwhile: the lock is "
         f"dropped after a page if somebody waits. A chunk in one go holds it for {longest:.1f} ms "
         "(median)."
     )
-    return Sample(microseconds(world, batch.run["longest_stretch"]) / _MS, note)
+    return Sample(microseconds(world, batch.run["longest_stretch"]) * _US, note)
 
 
 def _chunk(n_draws: int) -> Sample:
     """Measure how long MapGPA's chunk of 2 MiB keeps the vCPU that asked from its tick."""
-    values = page_times(SPINNING, n_draws) * (PAGES_PER_2M / _MS)
+    values = page_times(SPINNING, n_draws) * (PAGES_PER_2M * _US)
     note = (
         "512 pages one after the other, each with a stop of 247 vCPUs: the requesting vCPU is "
         "outside of the guest for many of its ticks. KVM looks for its interrupts only between "
@@ -103,13 +103,13 @@ def _chunk(n_draws: int) -> Sample:
 
 def _chunk_against_lockup(n_draws: int) -> Sample:
     """Measure the same against the guest's soft lockup."""
-    return Sample(page_times(SPINNING, n_draws) * (PAGES_PER_2M / _MS), "As guest-tick.")
+    return Sample(page_times(SPINNING, n_draws) * (PAGES_PER_2M * _US), "As guest-tick.")
 
 
-def _limit(row_id: str, observed: str, source: str, us: float, note: str = "") -> Row:
+def _limit(row_id: str, observed: str, source: str, ms: float, note: str = "") -> Row:
     """Return the row that holds twenty tries against a limit."""
     measure = functools.partial(_against_limit, note or "Twenty busy tries, as in twenty-tries.")
-    return Row(row_id, Kind.LIMIT, observed, source, "µs", Below(us), measure)
+    return Row(row_id, Kind.LIMIT, observed, source, "ms", Below(ms), measure)
 
 
 ROWS = (
@@ -122,7 +122,7 @@ ROWS = (
         "twenty-tries", Kind.STATED,
         "Even some 20 tries could exceed scheduling and RCU tolerances; the shortest of those is a "
         "tick of HZ=1000.",
-        _SEAN + " (ZuBQYvY6Ib4ZYBgx)", "µs", Reaches(1 * _MS), _twenty,
+        _SEAN + " (ZuBQYvY6Ib4ZYBgx)", "ms", Reaches(1), _twenty,
     ),
     _limit(
         "rcu-stall", "Twenty tries stay below RCU's stall warning, 21 s.",
@@ -130,7 +130,7 @@ ROWS = (
     ),
     _limit(
         "rcu-expedited", "Twenty tries stay below the expedited stall warning of some Android "
-        "configurations, 20 ms.", "Kconfig RCU_EXP_CPU_STALL_TIMEOUT", 20 * _MS,
+        "configurations, 20 ms.", "Kconfig RCU_EXP_CPU_STALL_TIMEOUT", 20,
     ),
     _limit(
         "lockup", "Twenty tries stay below the hard lockup, 10 s (soft lockup: 20 s).",
@@ -138,14 +138,14 @@ ROWS = (
     ),
     _limit(
         "slice", "Twenty tries stay below the scheduler's base slice, 2.8 ms.",
-        "EEVDF's default on 8 CPUs or more", 2.8 * _MS,
+        "EEVDF's default on 8 CPUs or more", 2.8,
     ),
     _limit(
-        "tick", "Twenty tries stay below a tick, 1 ms at HZ=1000.", "Kconfig HZ", 1 * _MS,
+        "tick", "Twenty tries stay below a tick, 1 ms at HZ=1000.", "Kconfig HZ", 1,
     ),
     _limit(
         "realtime", "Twenty tries stay below what low-latency hosts bear, 50 µs at the strictest.",
-        "M. Tosatti, 2024: 50 to 150 µs", 50,
+        "M. Tosatti, 2024: 50 to 150 µs", 0.05,
         "Twenty busy tries, as in twenty-tries: the one limit that they come near to.",
     ),
     Row(
