@@ -52,7 +52,9 @@ def mirrored_tree_lock() -> Row:
     """P22: a rwlock of TDX mirrors the tree lock, so that faults split under mmu_lock for read.
 
     Busy is met as in P21. She would end a busy fault with -EBUSY, and kick only for the UNBLOCK
-    that takes the split back; her spinlocks round TRACK and the gate are not modelled either.
+    that takes the split back. Nor is her spinlock round TRACK and its kick modelled: without it a
+    second TRACK finds vCPUs in the epoch before the last (PREVIOUS_TLB_EPOCH_BUSY), and splits that
+    run in parallel cost the TD.
 
     Source:
         Yan Zhao, 22 May 2025, on RFC v1 of huge pages for TDX; objection: Rick Edgecombe.

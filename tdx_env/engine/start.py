@@ -2,24 +2,25 @@
 
 import numpy as np
 
+from tdx_env.engine.layout import lay_out_memory
+from tdx_env.engine.prices import draw_cost, set_delays
 from tdx_env.guest.interrupts import device_gap
 from tdx_env.guest.items import begin_item, is_foreground
 from tdx_env.host.cpus import put_on_cpu, queue_for_cpu
-from tdx_env.host.seamcalls import is_list_call
 from tdx_env.host.tasks import start_task_item
 from tdx_env.jit import inner
 from tdx_env.state.accounting import Category
-from tdx_env.state.actors import NEVER, Program, Spte, State, Task
+from tdx_env.state.actors import NEVER, Program, State, Task
 from tdx_env.state.agenda import open_agenda
-from tdx_env.state.calls import MAX_STEPS, N_LEAVES, NONE, Delay, EntryState, Leaf, Op
-from tdx_env.state.costs import N_COSTS, Cost
+from tdx_env.state.calls import NONE
+from tdx_env.state.costs import N_COSTS
+from tdx_env.state.discipline import HostLock
 from tdx_env.state.draws import draw, uniform
 from tdx_env.state.features import TRIES_UNIT
-from tdx_env.state.setup import MAX_PCPUS, N_BANDS, REST, Initial
+from tdx_env.state.setup import MAX_PCPUS, REST
 from tdx_env.state.streams import Draw
 from tdx_env.state.world import World
 
-_FINE_BITS = 20
 _TASK_SIZES = 100
 _SIZES_EACH = 10
 _FIRST_ENTRY_SPREAD = 20_000  # vCPUs set out within this many cycles
@@ -27,98 +28,6 @@ _FIRST_TRY_CYCLES = 5_000  # averages before the first measurement: middles of t
 _FIRST_KICK_SEND = 2_250
 _FIRST_KICK_WAIT = 5_000
 _FIRST_KICK_TARGET = 10_500
-
-
-@inner
-def _draw_cost(world: World, cost: int) -> int:
-    """Draw one cost from the allowed bands of its range [cycles]."""
-    setup = world.setup
-    bits = draw(world.run["seed"], Draw.COST, 0, cost, 0)
-    bands = setup["cost_bands"]
-    n_allowed = 0
-    for band in range(N_BANDS):
-        n_allowed += (bands >> band) & 1
-    wanted = uniform(0, n_allowed - 1, bits)
-    chosen = 0
-    for band in range(N_BANDS):
-        if (bands >> band) & 1:
-            if wanted == 0:
-                chosen = band
-            wanted -= 1
-    low = setup["cost_low"][cost]
-    span = setup["cost_high"][cost] - low
-    fine = (chosen << _FINE_BITS) | np.int64(bits & np.uint64((1 << _FINE_BITS) - 1))
-    return low + span * fine // (N_BANDS << _FINE_BITS)
-
-
-@inner
-def _cost_of(leaf: int) -> int:
-    """Return the Cost of a whole successful call, or NONE."""
-    if leaf == Leaf.MEM_SEPT_ADD:
-        return Cost.SEPT_ADD
-    if leaf == Leaf.MEM_PAGE_ADD:
-        return Cost.PAGE_ADD
-    if leaf == Leaf.MEM_PAGE_AUG:
-        return Cost.PAGE_AUG
-    if leaf == Leaf.MEM_PAGE_REMOVE:
-        return Cost.PAGE_REMOVE
-    if leaf == Leaf.MEM_RANGE_BLOCK:
-        return Cost.RANGE_BLOCK
-    if leaf == Leaf.MEM_RANGE_UNBLOCK:
-        return Cost.RANGE_UNBLOCK
-    if leaf == Leaf.MEM_TRACK:
-        return Cost.TRACK
-    if leaf == Leaf.VP_ENTER:
-        return Cost.VP_ENTER
-    if leaf == Leaf.MEM_PAGE_DEMOTE:
-        return Cost.DEMOTE
-    if leaf == Leaf.PHYMEM_PAGE_WBINVD:
-        return Cost.WBINVD
-    if leaf == Leaf.MR_EXTEND:
-        return Cost.MR_EXTEND
-    if leaf == Leaf.EXPORT_UNBLOCKW:
-        return Cost.EXPORT_UNBLOCKW
-    if leaf == Leaf.VP_FLUSH:
-        return Cost.VP_FLUSH
-    if leaf == Leaf.VP_CREATE:
-        return Cost.VP_CREATE
-    if leaf == Leaf.VP_ADDCX:
-        return Cost.VP_ADDCX
-    if leaf == Leaf.VP_INIT:
-        return Cost.VP_INIT
-    return NONE
-
-
-@inner
-def _set_delays(world: World) -> None:
-    """Work out the delays between the steps of every call from the drawn costs."""
-    run = world.run
-    costs = run["costs"]
-    for leaf in range(N_LEAVES):
-        delays = run["delays"][leaf]
-        delays[Delay.NONE] = 0
-        delays[Delay.TO_TDR] = costs[Cost.BARE] // 2 + costs[Cost.TO_TDR]
-        delays[Delay.TO_TREE] = costs[Cost.TO_TREE]
-        delays[Delay.TO_ENTRY] = costs[Cost.TO_ENTRY]
-        delays[Delay.TO_EPOCH] = costs[Cost.TO_EPOCH]
-        delays[Delay.EPOCH_HOLD] = costs[Cost.EPOCH_HOLD]
-        delays[Delay.ARMED_WALK] = costs[Cost.ARMED_WALK]
-        delays[Delay.LEAVE] = costs[Cost.BARE] - costs[Cost.BARE] // 2
-        delays[Delay.BODY] = 0
-        if is_list_call(leaf):  # for each entry of the list
-            is_block = leaf == Leaf.EXPORT_BLOCKW
-            delays[Delay.BODY] = costs[Cost.EXPORT_BLOCKW if is_block else Cost.EXPORT_MEM]
-        total = _cost_of(leaf)
-        if total == NONE:
-            continue
-        others = 0
-        for step in range(MAX_STEPS):
-            row = world.program["steps"][leaf, step]
-            if row["delay"] != Delay.BODY and row["delay"] != Delay.ARMED_WALK:
-                others += delays[row["delay"]]
-            if row["op"] == Op.RETURN:
-                break
-        delays[Delay.BODY] = max(0, costs[total] - others)
 
 
 @inner
@@ -170,112 +79,6 @@ def _draw_tasks(world: World) -> None:
         if row["kind"] == Task.BUILD or row["kind"] == Task.INIT_VCPU:
             run["is_building"] = 1
     run["n_actors"] = actor
-
-
-@inner
-def _set_entry(world: World, entry: int, state: int, spte: int) -> None:
-    """Give one S-EPT entry its first state."""
-    row = world.entries["row"][entry]
-    row["word"] = 0
-    row["bepoch"] = 0
-    row["holder"] = NONE
-    row["holder_leaf"] = NONE
-    row["state"] = state
-    row["counter"] = 0
-    row["spte"] = spte
-    row["purge"] = 0
-
-
-@inner
-def _set_region(world: World, region: int, initial: int) -> None:
-    """Give a 2M region's entries their first state."""
-    run = world.run
-    pd_state, page_state = EntryState.NL_MAPPED, EntryState.FREE
-    if initial == Initial.EMPTY:
-        pd_state = EntryState.FREE
-    elif initial == Initial.PENDING_4K:
-        page_state = EntryState.PENDING
-    elif initial == Initial.MAPPED_4K:
-        page_state = EntryState.MAPPED
-    elif initial == Initial.PENDING_2M:
-        pd_state = EntryState.PENDING
-    elif initial == Initial.MAPPED_2M:
-        pd_state = EntryState.MAPPED
-    pd_spte = Spte.ABSENT if pd_state == EntryState.FREE else Spte.PRESENT
-    page_spte = Spte.ABSENT if page_state == EntryState.FREE else Spte.PRESENT
-    _set_entry(world, run["first_pd"] + region, pd_state, pd_spte)
-    first = region << run["page_shift"]
-    for entry in range(first, first + (1 << run["page_shift"])):
-        _set_entry(world, entry, page_state, page_spte)
-
-
-@inner
-def _initial_of(world: World, area: int) -> int:
-    """Return what an area begins as, and charge what populating it has cost.
-
-    Source: D. Matlack, January 2023, and the PUCK call of December 2024: populate up front.
-    """
-    setup = world.setup
-    row = world.setup["areas"][area]
-    initial = row["initial"]
-    is_empty = initial == Initial.EMPTY or initial == Initial.FREE
-    if not (world.discipline["prepopulate"] and is_empty):
-        return initial
-    level = NONE
-    for group in range(setup["n_groups"]):
-        user = world.setup["groups"][group]
-        program = user["program"]
-        is_user = is_foreground(program) and user["area"] == area
-        level = max(level, user["level"]) if is_user else level
-    for task in range(setup["n_tasks"]):
-        user = world.setup["tasks"][task]
-        is_user = user["kind"] == Task.PREFAULT and user["area"] == area
-        level = max(level, user["level"]) if is_user else level
-    if level == NONE:
-        return initial
-    _charge_populating(world, row["n_regions"], level, initial == Initial.EMPTY)
-    return Initial.PENDING_2M if level == 1 else Initial.PENDING_4K
-
-
-@inner
-def _charge_populating(world: World, n_regions: int, level: int, lacks_tables: int) -> None:
-    """Charge what adding an area's pages has cost before the TD ran."""
-    run = world.run
-    costs = run["costs"]
-    each = costs[Cost.FAULT_SOFTWARE] + costs[Cost.FAULT_LOCKED]
-    each += costs[Cost.PAGE_AUG_2M if level == 1 else Cost.PAGE_AUG]
-    n_units = n_regions if level == 1 else n_regions << run["page_shift"]
-    cycles = n_units * each
-    if level == 0 and lacks_tables:
-        cycles += n_regions * costs[Cost.SEPT_ADD]
-    run["populate_cycles"] += cycles
-    run["overhead"] += cycles
-
-
-@inner
-def _lay_out_memory(world: World) -> None:
-    """Give every S-EPT entry its first state."""
-    run = world.run
-    setup = world.setup
-    n_regions = 0
-    has_tables = False
-    for area in range(setup["n_areas"]):
-        n_regions += world.setup["areas"][area]["n_regions"]
-    run["page_shift"] = setup["page_shift"]
-    run["first_pd"] = n_regions << setup["page_shift"]
-    run["first_l2"] = run["first_pd"] + n_regions
-    run["first_l3"] = run["first_l2"] + ((n_regions + 511) >> 9)
-    for area in range(setup["n_areas"]):
-        row = world.setup["areas"][area]
-        initial = _initial_of(world, area)
-        has_tables = has_tables or initial != Initial.EMPTY
-        for region in range(row["first_region"], row["first_region"] + row["n_regions"]):
-            _set_region(world, region, initial)
-    state, spte = EntryState.FREE, Spte.ABSENT
-    if has_tables:
-        state, spte = EntryState.NL_MAPPED, Spte.PRESENT
-    for entry in range(run["first_l2"], run["first_l3"] + 1):
-        _set_entry(world, entry, state, spte)
 
 
 @inner
@@ -405,9 +208,10 @@ def _set_scalars(world: World) -> None:
     run["mmu_writer"] = NONE
     run["mmu_first"] = NONE
     run["mmu_last"] = NONE
-    run["seamcall_owner"] = NONE
-    run["seamcall_first"] = NONE
-    run["seamcall_last"] = NONE
+    for lock in range(len(HostLock)):
+        run["lock_owner"][lock] = NONE
+        run["lock_first"][lock] = NONE
+        run["lock_last"][lock] = NONE
     run["first_kicker"] = NONE
     run["guard_owner"] = NONE
     run["guard_first"] = NONE
@@ -443,8 +247,8 @@ def start(world: World, seed: np.uint64) -> None:
     run["seed"] = seed
     _set_scalars(world)
     for cost in range(N_COSTS):
-        run["costs"][cost] = _draw_cost(world, cost)
-    _set_delays(world)
+        run["costs"][cost] = draw_cost(world, cost)
+    set_delays(world)
     run["n_vcpus"] = _draw_size(world, 0, setup["n_vcpus_low"], setup["n_vcpus_high"])
     n_pcpus = _draw_size(world, 1, setup["n_pcpus_low"], setup["n_pcpus_high"])
     run["n_pcpus"] = min(n_pcpus, run["n_vcpus"])
@@ -452,7 +256,7 @@ def start(world: World, seed: np.uint64) -> None:
     _draw_tasks(world)
     n_pcpus = run["n_pcpus"] if run["n_pcpus"] > 0 else run["n_vcpus"]
     run["n_cpus"] = n_pcpus + run["n_actors"] - run["n_vcpus"]
-    _lay_out_memory(world)
+    lay_out_memory(world)
     for actor in range(run["capacity"]):
         _clear_actor(world, actor)
     _start_vcpus(world)

@@ -16,7 +16,8 @@ from tdx_env.host.chains import (
 )
 from tdx_env.host.fault import give_up
 from tdx_env.host.kick import begin_kick, leave_guest_mode, release_gate
-from tdx_env.host.mmu_lock import release_mmu, release_seamcall_lock, request_mmu
+from tdx_env.host.mmu_lock import release_mmu, request_mmu
+from tdx_env.host.seamcall_lock import release_lock
 from tdx_env.host.tasks import is_vcpu
 from tdx_env.jit import inner
 from tdx_env.state.accounting import Category
@@ -25,7 +26,7 @@ from tdx_env.state.agenda import wake_at
 from tdx_env.state.booking import book
 from tdx_env.state.calls import NONE, Leaf, Outcome
 from tdx_env.state.costs import Cost
-from tdx_env.state.discipline import N_ACTIONS, Action, EnterYield, Exhaustion, FaultYield
+from tdx_env.state.discipline import N_ACTIONS, Action, EnterYield, Exhaustion, FaultYield, HostLock
 from tdx_env.state.draws import own
 from tdx_env.state.features import EWMA_SHIFT, Feature
 from tdx_env.state.streams import Draw
@@ -73,9 +74,10 @@ def _on_busy(world: World, actor: int) -> None:
     if me["leaf"] == Leaf.VP_ENTER and me["operand"] == _SEPT_TREE:
         me["flagged"] = 1
     leaf = me["leaf"]
-    is_foreign = rules["tree_only"][leaf] and me["operand"] != _SEPT_TREE
-    if is_foreign or me["issues"] >= rules["max_issues"][leaf]:
-        _exhaust(world, actor)
+    if rules["tree_only"][leaf] and me["operand"] != _SEPT_TREE:
+        _exhaust(world, actor, rules["on_foreign"][leaf])
+    elif me["issues"] >= rules["max_issues"][leaf]:
+        _exhaust(world, actor, rules["on_exhaustion"][leaf])
     else:
         _ask(world, actor, me["path"])
 
@@ -277,7 +279,8 @@ def _yield_locks(world: World, actor: int) -> None:
     run = world.run
     me = world.actors["row"][actor]
     release_gate(world, actor)
-    release_seamcall_lock(world, actor)
+    release_lock(world, actor, HostLock.SEAMCALL)
+    release_lock(world, actor, HostLock.TRACK)
     release_mmu(world, actor)
     me["state"] = State.RESCHED
     me["purpose"] = Purpose.REISSUE
@@ -286,10 +289,9 @@ def _yield_locks(world: World, actor: int) -> None:
 
 
 @inner
-def _exhaust(world: World, actor: int) -> None:
-    """The call was busy as often as the discipline allows."""
+def _exhaust(world: World, actor: int, what: int) -> None:
+    """The call was busy as often as the discipline allows, or on a lock that it doesn't wait for."""
     me = world.actors["row"][actor]
-    what = world.discipline["on_exhaustion"][me["leaf"]]
     is_fault = me["path"] == Path.FAULT
     if what == Exhaustion.KILL:
         kill(world, actor, me["leaf"], Outcome.OPERAND_BUSY)

@@ -32,10 +32,12 @@ from tdx_env.host.fault import (
 )
 from tdx_env.host.guard import request_guard
 from tdx_env.host.kick import begin_kick, leave_guest_mode, note_kick_over, release_gate
-from tdx_env.host.mmu_lock import release_mmu, release_seamcall_lock
+from tdx_env.host.lock_words import release
+from tdx_env.host.mmu_lock import release_mmu
 from tdx_env.host.restore import begin_restore, block_for_a_while, keep_blocked, restored
 from tdx_env.host.run_loop import leaves_run_loop
-from tdx_env.host.seamcalls import issue, lock_and_issue, new_call, release
+from tdx_env.host.seamcall_lock import release_lock
+from tdx_env.host.seamcalls import issue, lock_and_issue, new_call
 from tdx_env.host.slots import delete_with_lock
 from tdx_env.host.split import end_split
 from tdx_env.host.srcu import srcu_quiescent
@@ -54,7 +56,7 @@ from tdx_env.state.actors import Exit, Kick, Path, Purpose, Spte, State, Task
 from tdx_env.state.booking import begin_operation, book, charge_cell
 from tdx_env.state.calls import NONE, Leaf, Lock, Outcome
 from tdx_env.state.costs import Cost
-from tdx_env.state.discipline import GateScope, KickFlagged, SeamcallLock, TrackKick
+from tdx_env.state.discipline import GateScope, HostLock, KickFlagged, SeamcallLock, TrackKick
 from tdx_env.state.features import EWMA_SHIFT, TRIES_UNIT
 from tdx_env.state.world import End, World
 
@@ -193,6 +195,7 @@ def after_kick(world: World, actor: int) -> None:
 def _go_on_tracked(world: World, actor: int, purpose: int) -> None:
     """Go on when TRACK is done and every vCPU has been out of the guest."""
     me = world.actors["row"][actor]
+    release_lock(world, actor, HostLock.TRACK)
     if purpose == Purpose.REMOVE:
         remove_page(world, actor)
     elif purpose == Purpose.DEMOTE:
@@ -338,7 +341,7 @@ def succeed(world: World, actor: int) -> None:
         if column != OTHER:
             tries = TRIES_UNIT * int(me["issues"])
             run["tries"][column] += (tries - run["tries"][column]) >> EWMA_SHIFT
-    release_seamcall_lock(world, actor)
+    release_lock(world, actor, HostLock.SEAMCALL)
     if me["kicks"] > 0 and not _keeps_gate(world, me):
         release_gate(world, actor)
     go_on(world, actor)

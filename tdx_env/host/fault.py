@@ -12,7 +12,8 @@ from tdx_env.guest.interrupts import next_interrupt
 from tdx_env.guest.walk import ancestor, is_leaf_state, level_of
 from tdx_env.host.enter import enter_run_loop
 from tdx_env.host.kick import begin_kick, release_gate
-from tdx_env.host.mmu_lock import release_mmu, release_seamcall_lock, request_mmu
+from tdx_env.host.mmu_lock import release_mmu, request_mmu
+from tdx_env.host.seamcall_lock import release_lock
 from tdx_env.host.seamcalls import new_call
 from tdx_env.host.split import begin_split, is_frozen, is_split_needed
 from tdx_env.host.srcu import srcu_quiescent
@@ -24,7 +25,7 @@ from tdx_env.state.actors import Exit, Kick, Path, Purge, Purpose, Spte, State
 from tdx_env.state.booking import begin_operation, book, end_operation
 from tdx_env.state.calls import NONE, Leaf
 from tdx_env.state.costs import Cost
-from tdx_env.state.discipline import FaultYield, OnFrozen, SplitCheck
+from tdx_env.state.discipline import FaultYield, HostLock, OnFrozen, SplitCheck
 from tdx_env.state.world import Operation, World
 
 
@@ -294,7 +295,7 @@ def end_pass(world: World, actor: int) -> None:
         world.entries["row"][entry]["spte"] = Spte.PRESENT if is_there else Spte.ABSENT
         if run["target"] == entry:
             run["target"] = NONE
-    release_seamcall_lock(world, actor)
+    release_lock(world, actor, HostLock.SEAMCALL)
     release_gate(world, actor)
     release_mmu(world, actor)
     _try_again(world, actor, me["reenters"])

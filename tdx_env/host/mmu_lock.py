@@ -1,10 +1,8 @@
-"""mmu_lock: a fair, queued reader-writer lock; and the discipline's SEAMCALL lock.
+"""mmu_lock: a fair, queued reader-writer lock.
 
 Source: Linux kernel/locking/qrwlock.c: readers queue behind a waiting writer. KVM takes mmu_lock
 for read in the fault path and for write in the zap path; both keep preemption off.
 """
-
-import numpy as np
 
 from tdx_env.jit import inner
 from tdx_env.state.accounting import Category
@@ -86,66 +84,4 @@ def release_mmu(world: World, actor: int) -> None:
         run["mmu_first"] = waiter["queue_next"]
         _take(world, first, waiter["queue_write"])
         waiter["state"] = State.MMU_GRANTED
-        wake_at(world, first, run["now"] + run["costs"][Cost.MMU_HANDOFF])
-
-
-@inner
-def _is_seamcall_lock_free(run: np.void, write: int) -> bool:
-    """Say whether the SEAMCALL lock can be had in this mode, the queue aside."""
-    if run["seamcall_owner"] != NONE:
-        return False
-    return not write or run["seamcall_readers"] == 0
-
-
-@inner
-def _take_seamcall_lock(run: np.void, me: np.void, actor: int, write: int) -> None:
-    """Make the actor a holder of the SEAMCALL lock."""
-    if write:
-        run["seamcall_owner"] = actor
-        me["has_seamcall_lock"] = WRITE
-    else:
-        run["seamcall_readers"] += 1
-        me["has_seamcall_lock"] = READ
-
-
-@inner
-def request_seamcall_lock(world: World, actor: int, write: int) -> bool:
-    """Ask for the SEAMCALL lock; say whether it was free. If not, the actor waits for it."""
-    run = world.run
-    me = world.actors["row"][actor]
-    if run["seamcall_first"] == NONE and _is_seamcall_lock_free(run, write):
-        _take_seamcall_lock(run, me, actor, write)
-        return True
-    me["queue_write"] = write
-    me["queue_next"] = NONE
-    if run["seamcall_first"] == NONE:
-        run["seamcall_first"] = actor
-    else:
-        world.actors["row"][run["seamcall_last"]]["queue_next"] = actor
-    run["seamcall_last"] = actor
-    me["state"] = State.SEAMCALL_LOCK_WAIT
-    me["category"] = Category.SEAMCALL_LOCK_WAIT
-    world.actors["due"][actor] = NEVER
-    return False
-
-
-@inner
-def release_seamcall_lock(world: World, actor: int) -> None:
-    """Drop the SEAMCALL lock, if held, and hand it to those at the head of its queue."""
-    run = world.run
-    me = world.actors["row"][actor]
-    if not me["has_seamcall_lock"]:
-        return
-    if me["has_seamcall_lock"] == WRITE:
-        run["seamcall_owner"] = NONE
-    else:
-        run["seamcall_readers"] -= 1
-    me["has_seamcall_lock"] = 0
-    while run["seamcall_first"] != NONE:
-        first = run["seamcall_first"]
-        waiter = world.actors["row"][first]
-        if not _is_seamcall_lock_free(run, waiter["queue_write"]):
-            return
-        run["seamcall_first"] = waiter["queue_next"]
-        _take_seamcall_lock(run, waiter, first, waiter["queue_write"])
         wake_at(world, first, run["now"] + run["costs"][Cost.MMU_HANDOFF])

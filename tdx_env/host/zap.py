@@ -177,7 +177,9 @@ def page_blocked(world: World, actor: int) -> None:
         if _block_next(world, actor):
             return
         me["batch_end"] = me["cursor"] + 1
-    if world.discipline["track_kick"] == TrackKick.BEFORE:
+    if world.run["is_building"]:
+        remove_page(world, actor)  # Source: Linux 6.16, tdx_track: no vCPU has run yet
+    elif world.discipline["track_kick"] == TrackKick.BEFORE:
         begin_kick(world, actor, Purpose.TRACK, Kick.TRACK, 1)
     else:
         new_call(world, actor, Leaf.MEM_TRACK, me["entry"])

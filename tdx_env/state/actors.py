@@ -214,7 +214,7 @@ ACTOR_FIELDS = [
     ("cursor_end", np.int32),  # one past its last page
     ("zapped", np.int32),  # pages zapped since mmu_lock was taken
     ("has_mmu_lock", np.int32),  # 0 no, 1 read, 2 write
-    ("has_seamcall_lock", np.int32),  # 0 no, 1 read, 2 write
+    ("has_lock", np.int32, (2,)),  # HostLocks: 0 no, 1 read, 2 write
     ("has_gate", np.int32),
     ("kick_kind", np.int32),  # a Kick: what the own kick is booked to
     ("ipi_kind", np.int32),  # a Kick: what the pending IPI is booked to

@@ -30,6 +30,13 @@ class SeamcallLock(IntEnum):
     MIRROR = 3  # a rwlock round each call, in the mode in which the module takes its tree lock
 
 
+class HostLock(IntEnum):
+    """A spinlock or rwlock that a discipline puts round SEAMCALLs."""
+
+    SEAMCALL = 0
+    TRACK = 1  # beside MIRROR: TRACK and its kick, one at a time
+
+
 class TrackKick(IntEnum):
     """When TRACK's unconditional kick comes."""
 
@@ -96,7 +103,8 @@ class EnterYield(IntEnum):
 DISCIPLINE_FIELDS = [
     ("max_issues", np.int32, (N_LEAVES,)),  # issues of one SEAMCALL, the first included
     ("on_exhaustion", np.int32, (N_LEAVES,)),  # an Exhaustion
-    ("tree_only", np.int32, (N_LEAVES,)),  # 1: any operand but SEPT_TREE is exhaustion at once
+    ("tree_only", np.int32, (N_LEAVES,)),  # 1: any operand but SEPT_TREE ends the tries at once
+    ("on_foreign", np.int32, (N_LEAVES,)),  # what then happens: an Exhaustion
     ("seamcall_lock", np.int32),  # a SeamcallLock
     ("gate_scope", np.int32),  # a GateScope
     ("gate_first", np.int32),  # 1: zap kicks and gates before BLOCK, to the end of the page

@@ -109,10 +109,10 @@ RUN_FIELDS = [
     ("mmu_readers", np.int64),
     ("mmu_first", np.int64),  # queue of mmu_lock: first and last actor, or NONE
     ("mmu_last", np.int64),
-    ("seamcall_owner", np.int64),  # actor that holds the SEAMCALL lock exclusively, or NONE
-    ("seamcall_readers", np.int64),
-    ("seamcall_first", np.int64),  # its queue
-    ("seamcall_last", np.int64),
+    ("lock_owner", np.int64, (2,)),  # HostLocks: actor that holds it exclusively, or NONE
+    ("lock_readers", np.int64, (2,)),
+    ("lock_first", np.int64, (2,)),  # its queue
+    ("lock_last", np.int64, (2,)),
     ("first_kicker", np.int64),  # list of the kicks under way, or NONE
     ("guard_owner", np.int64),  # actor that holds slots_lock and the build guard, or NONE
     ("guard_first", np.int64),  # its queue

@@ -103,9 +103,27 @@ MUTANTS = [
     ),
     Mutant(
         "RANGE.BLOCK takes the tree shared",
-        "module/seamcalls.py",
+        "module/host_calls.py",
         '_API + "tdh_mem_range_block.c",\n        (*_ENTRY_WRITER,',
-        '_API + "tdh_mem_range_block.c",\n        (*_TREE_SHARED, _AT_ENTRY,',
+        '_API + "tdh_mem_range_block.c",\n        (*_ENTRY_READER,',
+    ),
+    Mutant(
+        "DEMOTE polls under the large page's lock",
+        "module/host_calls.py",
+        "POLL, take(_PAGE, _EX, _RCX),\n         *let_go(_PAGE), COMMIT, *let_go(_NEW_PAGE, _ENTRY",
+        "take(_PAGE, _EX, _RCX), POLL,\n         *let_go(_PAGE), COMMIT, *let_go(_NEW_PAGE, _ENTRY",
+    ),
+    Mutant(
+        "EXPORT.MEM lets go of the tree before the next entry",
+        "module/migration_calls.py",
+        "*let_go(_ENTRY), NEXT,\n         *let_go(_MIGSC, _TREE,",
+        "*let_go(_ENTRY, _TREE), NEXT,\n         *let_go(_MIGSC,",
+    ),
+    Mutant(
+        "a host with interrupts disabled is stopped by INTR",
+        "module/polling.py",
+        "return other or (intr and interrupts_enabled)",
+        "return other or intr",
     ),
     Mutant(
         "BLOCK does not note the epoch",

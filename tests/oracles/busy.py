@@ -162,7 +162,8 @@ def yield_now(w: OracleWorld, a: Actor) -> None:
             faults.give_up(w, a, w.discipline.fault_yield == FaultYield.LOCAL_RETRY)
         case Path.ZAP | Path.EXPORT:
             kick.release_gate(w, a)
-            seamcalls.release_lock(w, a)
+            seamcalls.release_lock(w, a, w.seamcall_lock)
+            seamcalls.release_lock(w, a, w.track_lock)
             mmu.release(w, a)
             a.purpose = Purpose.REISSUE
             go(w, a, State.RESCHED, Category.YIELD, w.costs[Cost.RESCHED])

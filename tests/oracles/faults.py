@@ -176,7 +176,7 @@ def on_unwind(w: OracleWorld, v: Actor) -> None:
         is_unblock = v.call.leaf == Leaf.EXPORT_UNBLOCKW
         v.call.entry.spte = Spte.PRESENT if is_unblock else Spte.ABSENT
         drop_target(w, v.call.entry)
-    seamcalls.release_lock(w, v)
+    seamcalls.release_lock(w, v, w.seamcall_lock)
     kick.release_gate(w, v)
     mmu.release(w, v)
     v.refault = 1

@@ -117,6 +117,8 @@ def kick_done(w: OracleWorld, a: Actor) -> None:
 
 def go_on(w: OracleWorld, a: Actor, purpose: Purpose) -> None:
     """Go on with what the kick was for."""
+    if purpose in (Purpose.UNBLOCK, Purpose.REMOVE, Purpose.EXPORT, Purpose.DEMOTE):
+        seamcalls.release_lock(w, a, w.track_lock)
     match purpose:
         case Purpose.REISSUE:
             busy.reissue(w, a)
@@ -134,8 +136,10 @@ def go_on(w: OracleWorld, a: Actor, purpose: Purpose) -> None:
 
 
 def track(w: OracleWorld, a: Actor) -> None:
-    """All is blocked: TRACK, or the kick that comes before it."""
-    if w.discipline.track_kick == TrackKick.BEFORE:
+    """All is blocked: TRACK, or the kick that comes before it; neither if no vCPU has run yet."""
+    if w.is_building:
+        go_on(w, a, after_track(a))
+    elif w.discipline.track_kick == TrackKick.BEFORE:
         begin_kick(w, a, Purpose.TRACK, Kick.TRACK, has_gate=True)
     else:
         seamcalls.new_call(w, a, Leaf.MEM_TRACK, a.call.entry)

@@ -22,9 +22,14 @@ class Result(Enum):
 class SharedLock:
     """TDR, OP_STATE, tree, epoch or a migration lock: readers or one writer, no queue."""
 
-    readers: list[int] = field(default_factory=list)
+    readers: dict[int, int] = field(default_factory=dict)  # actor to its leaf
     writer: int = NONE
     last_leaf: int = NONE
+
+    @property
+    def holder_leaf(self) -> int:
+        """The call of whoever holds it; of several the one with the lowest number."""
+        return self.readers[min(self.readers)] if self.readers else self.last_leaf
 
     def take(self, actor: int, is_exclusive: bool, leaf: int) -> bool:
         """Try once."""
@@ -33,7 +38,7 @@ class SharedLock:
         if is_exclusive:
             self.writer = actor
         else:
-            self.readers.append(actor)
+            self.readers[actor] = leaf
         self.last_leaf = leaf
         return True
 
@@ -42,7 +47,7 @@ class SharedLock:
         if self.writer == actor:
             self.writer = NONE
         else:
-            self.readers.remove(actor)
+            del self.readers[actor]
 
 
 @dataclass

@@ -22,7 +22,7 @@ from .actors import (
     own_jitter,
 )
 from .draws import moved
-from .locks import Result, SharedLock
+from .locks import QueuedLock, Result, SharedLock
 from .programs import LISTS, Step
 from .sept import Entry
 
@@ -40,6 +40,7 @@ SEPT_CALLS = {
     Leaf.MEM_PAGE_DEMOTE,
 }
 MIRRORED = {
+    Leaf.MEM_TRACK: True,
     Leaf.MEM_RANGE_BLOCK: True,
     Leaf.MEM_RANGE_UNBLOCK: True,
     Leaf.MEM_SEPT_ADD: False,
@@ -66,6 +67,12 @@ def new_call(w: OracleWorld, a: Actor, leaf: Leaf, entry: Entry | None) -> None:
         issue(w, a)
 
 
+def lock_of(w: OracleWorld, a: Actor) -> QueuedLock:
+    """Return the lock that the actor's call is made under, if under any."""
+    is_mirror = w.discipline.seamcall_lock == SeamcallLock.MIRROR
+    return w.track_lock if is_mirror and a.call.leaf == Leaf.MEM_TRACK else w.seamcall_lock
+
+
 def lock_mode(w: OracleWorld, leaf: int) -> bool | None:
     """Return whether a call takes the discipline's lock exclusively; None: it doesn't take it."""
     kind = w.discipline.seamcall_lock
@@ -77,17 +84,17 @@ def lock_mode(w: OracleWorld, leaf: int) -> bool | None:
 def issue_locked(w: OracleWorld, a: Actor) -> None:
     """Issue under the discipline's lock, if it has one for this call; else as it is."""
     mode = lock_mode(w, a.call.leaf)
-    is_held = w.seamcall_lock.is_held_by(a.number)
-    if mode is None or is_held or w.seamcall_lock.request(a.number, mode):
+    lock = lock_of(w, a)
+    if mode is None or lock.is_held_by(a.number) or lock.request(a.number, mode):
         issue(w, a)
     else:
         go(w, a, State.SEAMCALL_LOCK_WAIT, Category.SEAMCALL_LOCK_WAIT, None)
 
 
-def release_lock(w: OracleWorld, a: Actor) -> None:
-    """Hand the discipline's lock over, if held."""
-    if w.seamcall_lock.is_held_by(a.number):
-        for following in w.seamcall_lock.release(a.number):
+def release_lock(w: OracleWorld, a: Actor, lock: QueuedLock) -> None:
+    """Hand a lock of the discipline over, if held."""
+    if lock.is_held_by(a.number):
+        for following in lock.release(a.number):
             w.actors[following].due = w.now + w.costs[Cost.MMU_HANDOFF]
 
 
@@ -287,7 +294,8 @@ def fail(
         w.n_busy += 1
         word = a.call.entry.lock if lock == Lock.ENTRY and a.call.entry else shared_lock(w, lock)
         assert word is not None
-        a.cell = (a.call.leaf, word.last_leaf, lock)
+        holder = word.holder_leaf if isinstance(word, SharedLock) else word.last_leaf
+        a.cell = (a.call.leaf, holder, lock)
         a.busy_since = a.call.issued
         w.cells[a.cell][0] += 1
 
@@ -327,7 +335,7 @@ def succeeded(w: OracleWorld, a: Actor) -> None:
     kind = busy.operand_class(a)
     if a.call.issues > 1 and kind is not None:
         w.tries[kind] = moved(w.tries[kind], TRIES_UNIT * a.call.issues)
-    release_lock(w, a)
+    release_lock(w, a, w.seamcall_lock)
     is_first = w.discipline.gate_first and a.path == Path.ZAP
     is_of_page = w.discipline.gate_scope == GateScope.PAGE and a.path != Path.EXPORT
     outlasts = is_first or is_of_page

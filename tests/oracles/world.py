@@ -91,6 +91,7 @@ class OracleWorld:
         self.mmu = QueuedLock()
         self.seamcall_lock = QueuedLock()
         self.guard = Mutex()
+        self.track_lock = QueuedLock()
         self.srcu_actor: Actor | None = None
         self.srcu_readers = 0
         self.n_pcpus = 0

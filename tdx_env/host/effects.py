@@ -1,0 +1,122 @@
+"""What a SEAMCALL checks, and what it changes when it commits."""
+
+from tdx_env.guest.walk import walk_end
+from tdx_env.host.call_kinds import is_sept_call
+from tdx_env.jit import inner
+from tdx_env.module.locks import ENTRY_LOCKED
+from tdx_env.module.sept import check_entry, next_state
+from tdx_env.module.tlb import check_track, is_tracked
+from tdx_env.module.zero_step import still_faults
+from tdx_env.state.actors import Spte
+from tdx_env.state.calls import NONE, EntryState, Leaf, Lock, Outcome
+from tdx_env.state.world import World
+
+
+@inner
+def _filter(world: World, actor: int) -> int:
+    """Return the first page on the zero-step list that would still fault, or NONE."""
+    me = world.actors["row"][actor]
+    for place in range(me["zs_listed"]):
+        entry = me["gpas"][place]
+        if still_faults(world.entries["row"][walk_end(world, entry)]["state"]):
+            return entry
+    return NONE
+
+
+@inner
+def check(world: World, actor: int) -> int:
+    """Return the outcome of the call's checks."""
+    run = world.run
+    me = world.actors["row"][actor]
+    leaf = me["leaf"]
+    if leaf == Leaf.MEM_TRACK:
+        return check_track(run["td_epoch"], run["refcount"][0], run["refcount"][1])
+    if leaf == Leaf.VP_ENTER:
+        faulting = _filter(world, actor)
+        if faulting == NONE:
+            return Outcome.SUCCESS
+        me["fault_entry"] = faulting
+        return Outcome.EPT_VIOLATION
+    if not (is_sept_call(leaf) or Leaf.EXPORT_BLOCKW <= leaf <= Leaf.EXPORT_UNBLOCKW):
+        return Outcome.SUCCESS
+    entry = world.entries["row"][me["entry"]]
+    epoch = run["bw_epoch"] if leaf == Leaf.EXPORT_MEM else entry["bepoch"]
+    tracked = is_tracked(epoch, run["td_epoch"], run["refcount"][0], run["refcount"][1])
+    return check_entry(leaf, entry["state"], not run["is_building"], tracked)
+
+
+@inner
+def _sample_epoch(world: World, actor: int) -> None:
+    """Count the entering vCPU under the current epoch.
+
+    Source: TDX module 1.5, src/common/helpers/helpers.c, adjust_tlb_tracking_state.
+    """
+    run = world.run
+    me = world.actors["row"][actor]
+    me["flushes"] = me["vcpu_epoch"] != run["td_epoch"]
+    me["vcpu_epoch"] = run["td_epoch"]
+    me["counted"] = 1
+    run["refcount"][run["td_epoch"] & 1] += 1
+
+
+@inner
+def _demote_children(world: World, pd: int, state: int) -> None:
+    """Put 4K entries in the place of a 2M mapping; the guest finds the same memory."""
+    run = world.run
+    was_mapped = state == EntryState.BLOCKED or state == EntryState.MAPPED
+    first = (pd - run["first_pd"]) << run["page_shift"]
+    run["n_splits"] += 1
+    for number in range(first, first + (1 << run["page_shift"])):
+        child = world.entries["row"][number]
+        child["word"] = 0
+        child["bepoch"] = 0
+        child["counter"] = 0
+        child["holder"] = NONE
+        child["holder_leaf"] = NONE
+        child["state"] = EntryState.MAPPED if was_mapped else EntryState.PENDING
+        child["spte"] = Spte.PRESENT
+
+
+@inner
+def _keeps_entry(leaf: int) -> bool:
+    """Say whether a call's commit store keeps the entry locked; the others unlock by it."""
+    return bool(
+        leaf == Leaf.MEM_RANGE_BLOCK
+        or leaf == Leaf.MEM_SEPT_ADD
+        or leaf == Leaf.MEM_PAGE_DEMOTE
+        or Leaf.EXPORT_BLOCKW <= leaf <= Leaf.EXPORT_UNBLOCKW
+    )
+
+
+@inner
+def commit(world: World, actor: int) -> None:
+    """Put the call's effect in place."""
+    run = world.run
+    me = world.actors["row"][actor]
+    leaf = me["leaf"]
+    if leaf == Leaf.VP_ENTER:
+        _sample_epoch(world, actor)
+        return
+    if leaf == Leaf.MEM_TRACK:
+        run["td_epoch"] += 1
+        return
+    if me["entry"] == NONE or leaf == Leaf.PHYMEM_PAGE_WBINVD or leaf == Leaf.MR_EXTEND:
+        return
+    entry = world.entries["row"][me["entry"]]
+    if leaf == Leaf.MEM_PAGE_DEMOTE:
+        _demote_children(world, me["entry"], entry["state"])
+    if leaf == Leaf.EXPORT_BLOCKW:
+        run["bw_epoch"] = run["td_epoch"]
+    entry["state"] = next_state(leaf, entry["state"])
+    entry["counter"] = 0
+    if leaf == Leaf.MEM_PAGE_ADD:
+        return
+    if leaf == Leaf.MEM_RANGE_BLOCK:
+        entry["bepoch"] = run["td_epoch"]
+    if leaf == Leaf.MEM_PAGE_AUG:
+        entry["bepoch"] = 0
+    if _keeps_entry(leaf):
+        entry["word"] = ENTRY_LOCKED
+    else:
+        entry["word"] = 0
+        me["held"] &= ~(1 << Lock.ENTRY)

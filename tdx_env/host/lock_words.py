@@ -1,0 +1,171 @@
+"""The module's lock words as a SEAMCALL takes them and lets them go, and who was found on them."""
+
+from tdx_env.jit import inner
+from tdx_env.module.locks import (
+    LockResult,
+    entry_acquire_host,
+    entry_release,
+    hp_acquire_exclusive,
+    hp_acquire_shared,
+    hp_release_exclusive,
+    hp_release_shared,
+    sharex_acquire_exclusive,
+    sharex_acquire_shared,
+    sharex_release_exclusive,
+    sharex_release_shared,
+)
+from tdx_env.state.calls import NONE, Leaf, Lock, Mode, Op
+from tdx_env.state.world import CELL_LOCKS, N_HOLDERS, Word, World
+
+_N_CELL_LOCKS = len(CELL_LOCKS)
+_NO_WORD = -1
+_EXCLUSIVE = 1  # bit of every lock word
+
+
+@inner
+def _word_of(lock: int) -> int:
+    """Return the TD's lock word that a lock is, or _NO_WORD."""
+    if lock == Lock.TDR:
+        return Word.TDR
+    if lock == Lock.OP_STATE:
+        return Word.OP_STATE
+    if lock == Lock.TREE:
+        return Word.TREE
+    if lock == Lock.EPOCH:
+        return Word.EPOCH
+    if lock == Lock.MIG:
+        return Word.MIG
+    if lock == Lock.MIGSC:
+        return Word.MIGSC
+    return _NO_WORD
+
+
+@inner
+def _acquire_word(word: int, value: int, mode: int) -> tuple[int, int]:
+    """Try a lock word of the TD for a host; return it afterwards, and a LockResult."""
+    if word >= Word.TREE:
+        if mode == Mode.EXCLUSIVE:
+            return sharex_acquire_exclusive(value)
+        return sharex_acquire_shared(value)
+    if mode == Mode.EXCLUSIVE:
+        return hp_acquire_exclusive(value, False)
+    return hp_acquire_shared(value, False)
+
+
+@inner
+def _release_word(word: int, value: int, mode: int) -> int:
+    """Release a lock word of the TD."""
+    if word >= Word.TREE:
+        if mode == Mode.EXCLUSIVE:
+            return sharex_release_exclusive(value)[0]
+        return sharex_release_shared(value)[0]
+    if mode == Mode.EXCLUSIVE:
+        return hp_release_exclusive(value)[0]
+    return hp_release_shared(value)[0]
+
+
+@inner
+def _acquire_entry(world: World, actor: int) -> bool:
+    """Try the lock of the call's S-EPT entry for a host."""
+    me = world.actors["row"][actor]
+    entry = world.entries["row"][me["entry"]]
+    word, result = entry_acquire_host(entry["word"])
+    entry["word"] = word
+    if result != LockResult.SUCCESS:
+        return False
+    entry["holder"] = actor
+    entry["holder_leaf"] = me["leaf"]
+    return True
+
+
+@inner
+def acquire(world: World, actor: int, lock: int, mode: int) -> bool:
+    """Try a lock of the call; say whether it was taken.
+
+    # MODEL: the locks of TDVPR and of pages are always free: KVM never names one vCPU or one page
+    in two of the modelled calls at a time.
+    """
+    run = world.run
+    me = world.actors["row"][actor]
+    if lock == Lock.ENTRY:
+        if not _acquire_entry(world, actor):
+            return False
+    else:
+        word = _word_of(lock)
+        if word == _NO_WORD:
+            return True
+        value, result = _acquire_word(word, run["words"][word], mode)
+        run["words"][word] = value
+        if result != LockResult.SUCCESS:
+            return False
+        run["holder"][word] = actor
+        run["holder_leaf"][word] = me["leaf"]
+    me["held"] |= 1 << lock
+    return True
+
+
+@inner
+def _mode_of(world: World, leaf: int, lock: int) -> int:
+    """Return the mode in which a call takes a lock."""
+    step = 0
+    while True:
+        row = world.program["steps"][leaf, step]
+        if row["lock"] == lock and row["op"] <= Op.ACQUIRE_IF_ARMED:
+            return row["mode"]
+        step += 1
+
+
+@inner
+def release(world: World, actor: int, leaf: int, lock: int) -> None:
+    """Release a lock of a call, if the actor holds it."""
+    run = world.run
+    me = world.actors["row"][actor]
+    if not me["held"] & (1 << lock):
+        return
+    me["held"] &= ~(1 << lock)
+    if lock == Lock.ENTRY:
+        entry = world.entries["row"][me["entry"]]
+        word, _ = entry_release(entry["word"])
+        entry["word"] = word
+        return
+    word = _word_of(lock)
+    value = run["words"][word]
+    run["words"][word] = _release_word(word, value, _mode_of(world, leaf, lock))
+
+
+@inner
+def _find_holder(world: World, word: int, lock: int) -> None:
+    """Note who holds a lock word now: the last one to take it shared may have let it go again."""
+    run = world.run
+    if run["words"][word] & _EXCLUSIVE:
+        return
+    for other in range(run["n_actors"]):
+        holder = world.actors["row"][other]
+        if holder["held"] & (1 << lock):
+            run["holder"][word] = other
+            run["holder_leaf"][word] = holder["leaf"]
+            if holder["counted"]:
+                run["holder_leaf"][word] = Leaf.VP_ENTER
+            return
+
+
+@inner
+def note_busy(world: World, actor: int, lock: int) -> None:
+    """Count a busy reply in its cell: call, call of the lock's last holder, lock."""
+    run = world.run
+    me = world.actors["row"][actor]
+    if lock == Lock.ENTRY:
+        holder_leaf = world.entries["row"][me["entry"]]["holder_leaf"]
+    else:
+        word = _word_of(lock)
+        _find_holder(world, word, lock)
+        holder_leaf = run["holder_leaf"][word]
+    column = 0
+    while CELL_LOCKS[column] != lock:
+        column += 1
+    if holder_leaf == NONE:
+        holder_leaf = N_HOLDERS - 1
+    run["n_busy"] += 1
+    me["cell"] = (me["leaf"] * N_HOLDERS + holder_leaf) * _N_CELL_LOCKS + column
+    me["busy_since"] = me["issued"]
+    run["cells"][me["cell"]][0] += 1
