@@ -26,6 +26,7 @@ class Theme(Enum):
 
 THEMES = (Theme.ANYTHING, Theme.STORM, Theme.SPLIT, Theme.EXPORT, Theme.SLOTS)
 BUILD_SHARE = 0.12
+CROWD_SHARE = 0.01  # worlds of so many actors that the event loop keeps them in blocks
 WORKING = (Program.TOUCH, Program.ACCEPT, Program.CONVERT)
 SMALL_AREAS = (Initial.EMPTY, Initial.FREE, Initial.PENDING_4K, Initial.MAPPED_4K)
 LARGE_AREAS = (Initial.EMPTY, Initial.PENDING_2M, Initial.MAPPED_2M)
@@ -71,6 +72,8 @@ class _Builder:
         rng, s = self.rng, self.setup
         fewest = 5 if self.theme == Theme.STORM else pick(rng, (1, 3, 5))
         set_range(rng, s, "n_vcpus", fewest, 6)
+        if rng.random() < CROWD_SHARE:
+            set_range(rng, s, "n_vcpus", 20, 50)
         s["clock_khz"] = 2_500_000
         s["sept_ve_disable"] = rng.random() < 0.04
         s["zero_step_threshold"] = pick(rng, (1, 1, 2, 3, 4, 5, 6))

@@ -37,6 +37,19 @@ def _fetch_lines(world: World, actor: int) -> int:
 
 
 @inner
+def _is_interruptible(world: World, leaf: int) -> bool:
+    """Say whether a call looks for interrupts; DEMOTE does in some versions of the module."""
+    if leaf != Leaf.MEM_PAGE_DEMOTE:
+        return is_list_call(leaf)
+    step = 0
+    while world.program["steps"][leaf, step]["op"] != Op.RETURN:
+        if world.program["steps"][leaf, step]["op"] == Op.POLL:
+            return True
+        step += 1
+    return False
+
+
+@inner
 def issue(world: World, actor: int) -> None:
     """Issue the actor's current SEAMCALL, for the first time or again."""
     run = world.run
@@ -51,7 +64,7 @@ def issue(world: World, actor: int) -> None:
     me["category"] = Category.SEAMCALL
     if me["leaf"] == Leaf.VP_ENTER:
         me["category"] = me["trip"]
-    elif me["leaf"] == Leaf.MEM_PAGE_DEMOTE or is_list_call(me["leaf"]):
+    elif _is_interruptible(world, me["leaf"]):
         pass_interrupts(world, actor)  # those were served when they came
     cycles = jitter(run["delays"][me["leaf"]][Delay.TO_TDR], own(world, actor, Draw.JITTER))
     if world.setup["n_sockets"] > 1:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tdx_env.state.actors import Path
+from tdx_env.state.actors import Path, Purpose
 from tdx_env.state.calls import Leaf
 
-from . import seamcalls, tasks
+from . import mmu, seamcalls, tasks
 from .actors import Actor
 from .sept import Entry
 
@@ -33,10 +33,17 @@ def all_passed(w: OracleWorld, a: Actor) -> None:
     if a.failed > 0:
         begin(w, a)
     else:
-        seamcalls.new_call(w, a, Leaf.MEM_TRACK, tasks.item_entry(w, a))
+        mmu.request(w, a, True, Purpose.EXPORT)
+
+
+def locked(w: OracleWorld, a: Actor) -> None:
+    """mmu_lock is held: TRACK."""
+    tasks.set_cursor(w, a)
+    seamcalls.new_call(w, a, Leaf.MEM_TRACK, page(w, a))
 
 
 def tracked(w: OracleWorld, a: Actor) -> None:
     """Nobody can write to the blocked pages any more: export them."""
+    mmu.release(w, a)
     tasks.set_cursor(w, a)
     seamcalls.new_call(w, a, Leaf.EXPORT_MEM, page(w, a))

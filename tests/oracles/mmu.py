@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tdx_env.state.accounting import Category
-from tdx_env.state.actors import Path, Purpose, State
+from tdx_env.state.actors import Purpose, State
 from tdx_env.state.costs import Cost
 
-from . import busy, faults, split, tasks, zap
+from . import busy, export, faults, split, tasks, zap
 from .actors import Actor, begin_stretch, book, end_stretch, go
+from .programs import LISTS
 
 if TYPE_CHECKING:
     from .world import OracleWorld
@@ -68,12 +69,14 @@ def go_on(w: OracleWorld, a: Actor) -> None:
             tasks.unblock(w, a)
         case Purpose.SPLIT:
             split.look(w, a)
+        case Purpose.EXPORT:
+            export.locked(w, a)
 
 
 def on_resched(w: OracleWorld, a: Actor) -> None:
-    """The thread runs again; an export holds no mmu_lock."""
+    """The thread runs again; a list call is made without mmu_lock."""
     book(w, a)
-    if a.path == Path.EXPORT:
+    if a.call.leaf in LISTS:
         busy.reissue(w, a)
     else:
         request(w, a, True, a.purpose)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tdx_env.state.accounting import Category
-from tdx_env.state.actors import Purge, State, Task
+from tdx_env.state.actors import NEVER, Purge, State, Task
 from tdx_env.state.costs import Cost
 
 from . import guard, tasks, zap
@@ -19,15 +19,10 @@ TASK_OUTSIDE = (State.THINK, State.WAIT_TRIGGER, State.USER_EXIT, State.FINISHED
 
 
 def delete(w: OracleWorld, a: Actor) -> None:
-    """slots_lock is held: mark the slot, then wait for all who might still use it."""
+    """slots_lock is held: mark the slot, then wait until SRCU turns its index."""
     tasks.set_cursor(w, a)
     set_purge(w, a, Purge.DYING)
-    w.srcu_actor = a
-    readers = [reader for reader in w.actors if is_reader(reader)]
-    for reader in readers:
-        reader.is_waited_for = True
-    w.srcu_readers = len(readers)
-    go(w, a, State.SRCU_WAIT, Category.IDLE, None if readers else w.costs[Cost.SRCU])
+    go(w, a, State.SRCU_WAIT, Category.IDLE, w.costs[Cost.SRCU])
 
 
 def set_purge(w: OracleWorld, a: Actor, purge: Purge) -> None:
@@ -44,19 +39,28 @@ def is_reader(a: Actor) -> bool:
 
 
 def quiescent(w: OracleWorld, a: Actor) -> None:
-    """The actor is outside; the last one that is waited for starts the end of the grace period."""
+    """The actor is outside; the last one that is waited for ends the grace period."""
     if not a.is_waited_for:
         return
     a.is_waited_for = False
     w.srcu_readers -= 1
     if w.srcu_readers == 0:
         assert w.srcu_actor is not None
-        w.srcu_actor.due = w.now + w.costs[Cost.SRCU]
+        w.srcu_actor.due = w.now
 
 
 def on_srcu_wait(w: OracleWorld, a: Actor) -> None:
-    """Nobody uses the old slot any more: zap it."""
+    """Wait for those who are inside now; once nobody uses the old slot any more, zap it."""
     book(w, a)
+    if w.srcu_actor is None:
+        readers = [reader for reader in w.actors if is_reader(reader)]
+        for reader in readers:
+            reader.is_waited_for = True
+        w.srcu_readers = len(readers)
+        if readers:
+            w.srcu_actor = a
+            a.due = NEVER
+            return
     w.srcu_actor = None
     zap.begin(w, a)
 
