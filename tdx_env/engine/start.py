@@ -75,7 +75,8 @@ def _draw_tasks(world: World) -> None:
         drawn[2] = actor
         drawn[3] = _draw_size(world, first + 3, row["device_low"], row["device_high"])
         actor += drawn[0]
-        if row["kind"] == Task.BUILD or row["kind"] == Task.INIT_VCPU:
+        is_build = row["kind"] == Task.BUILD or row["kind"] == Task.INIT_VCPU
+        if is_build and drawn[0] > 0:
             run["is_building"] = 1
     run["n_actors"] = actor
 

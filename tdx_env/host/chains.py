@@ -13,11 +13,10 @@ from tdx_env.host.build import (
     vcpu_built_on,
 )
 from tdx_env.host.cpus import give_cpu_on
-from tdx_env.host.enter import enter_run_loop, is_repeat, pass_gate
+from tdx_env.host.enter import enter_run_loop, is_repeat, pass_gate, waits_at_gate
 from tdx_env.host.export import (
     begin_export,
     list_exported,
-    list_tracked,
     track_list,
     writes_blocked,
 )
@@ -28,35 +27,31 @@ from tdx_env.host.fault import (
     split_with_lock,
     start_walk,
     walk,
-    walk_with_lock,
 )
 from tdx_env.host.guard import request_guard
-from tdx_env.host.kick import begin_kick, leave_guest_mode, note_kick_over, release_gate
+from tdx_env.host.kick import leave_guest_mode, note_kick_over, release_gate
 from tdx_env.host.lock_words import release
 from tdx_env.host.mmu_lock import release_mmu
-from tdx_env.host.restore import begin_restore, block_for_a_while, keep_blocked, restored
+from tdx_env.host.restore import begin_restore, block_for_a_while, restored
 from tdx_env.host.run_loop import leaves_run_loop
 from tdx_env.host.seamcall_lock import release_lock
 from tdx_env.host.seamcalls import issue, lock_and_issue, new_call
 from tdx_env.host.slots import delete_with_lock
-from tdx_env.host.split import end_split
 from tdx_env.host.srcu import srcu_quiescent
-from tdx_env.host.tasks import is_vcpu, set_cursor
+from tdx_env.host.tasks import set_cursor
+from tdx_env.host.track import after_block, after_demote, after_track, go_on_tracked
 from tdx_env.host.zap import (
     begin_chunk,
     clear_page,
-    next_page,
-    page_blocked,
-    remove_page,
     zap_with_lock,
 )
 from tdx_env.jit import inner
 from tdx_env.state.accounting import Category
-from tdx_env.state.actors import Exit, Kick, Path, Purpose, Spte, State, Task
+from tdx_env.state.actors import Exit, Path, Purpose, Spte, State, Task
 from tdx_env.state.booking import begin_operation, book, charge_cell
 from tdx_env.state.calls import NONE, Leaf, Lock, Outcome
 from tdx_env.state.costs import Cost
-from tdx_env.state.discipline import GateScope, HostLock, KickFlagged, SeamcallLock, TrackKick
+from tdx_env.state.discipline import GateScope, HostLock, KickFlagged, SeamcallLock
 from tdx_env.state.features import EWMA_SHIFT, TRIES_UNIT
 from tdx_env.state.world import End, World
 
@@ -96,7 +91,9 @@ def reissue(world: World, actor: int) -> None:
     rules = world.discipline
     if me["leaf"] == Leaf.VP_ENTER:
         if me["mode"]:
-            issue(world, actor)
+            # Bug B8: the fast path goes round with interrupts off, at the gate too.
+            if not waits_at_gate(world, actor):
+                issue(world, actor)
             return
         me["state"] = State.RUN_LOOP
         me["category"] = Category.SEAMCALL_BUSY
@@ -188,22 +185,7 @@ def after_kick(world: World, actor: int) -> None:
     elif purpose == Purpose.TRACK:
         new_call(world, actor, Leaf.MEM_TRACK, me["entry"])
     else:
-        _go_on_tracked(world, actor, purpose)
-
-
-@inner
-def _go_on_tracked(world: World, actor: int, purpose: int) -> None:
-    """Go on when TRACK is done and every vCPU has been out of the guest."""
-    me = world.actors["row"][actor]
-    release_lock(world, actor, HostLock.TRACK)
-    if purpose == Purpose.REMOVE:
-        remove_page(world, actor)
-    elif purpose == Purpose.DEMOTE:
-        new_call(world, actor, Leaf.MEM_PAGE_DEMOTE, me["entry"])
-    elif purpose == Purpose.UNBLOCK:
-        keep_blocked(world, actor)
-    elif purpose == Purpose.EXPORT:
-        list_tracked(world, actor)
+        go_on_tracked(world, actor, purpose)
 
 
 @inner
@@ -236,43 +218,6 @@ def try_enter(world: World, vcpu: int) -> None:
 
 
 @inner
-def _after_track(world: World, actor: int) -> None:
-    """TRACK has succeeded: kick every vCPU, whatever the discipline, unless that is done.
-
-    Source: Linux 6.16, tdx.c, tdx_track.
-    """
-    me = world.actors["row"][actor]
-    purpose = Purpose.REMOVE
-    if me["is_splitting"]:
-        purpose = Purpose.DEMOTE
-    elif me["kind"] == Task.BLOCK_RESTORE:
-        purpose = Purpose.UNBLOCK
-    elif me["kind"] == Task.EXPORT:
-        purpose = Purpose.EXPORT
-    if world.discipline["track_kick"] == TrackKick.AFTER or me["kind"] == Task.EXPORT:
-        begin_kick(world, actor, purpose, Kick.TRACK, 0)
-        return
-    if not world.discipline["gate_first"]:
-        release_gate(world, actor)
-    _go_on_tracked(world, actor, purpose)
-
-
-@inner
-def _after_demote(world: World, actor: int) -> None:
-    """The mapping is split: zap on, or look up the page that the fault is about."""
-    me = world.actors["row"][actor]
-    end_split(world, actor)
-    if is_vcpu(me) and me["exit"] == Exit.EPT_VIOLATION:
-        release_mmu(world, actor)
-        me["path"] = Path.FAULT
-        begin_operation(world, actor)
-        walk_with_lock(world, actor)
-        return
-    me["zapped"] += 1
-    next_page(world, actor)
-
-
-@inner
 def go_on(world: World, actor: int) -> None:
     """Go on in the chain that the actor's SEAMCALL was part of."""
     me = world.actors["row"][actor]
@@ -286,9 +231,9 @@ def go_on(world: World, actor: int) -> None:
         world.entries["row"][me["entry"]]["spte"] = Spte.PRESENT
         resolve(world, actor)
     elif leaf == Leaf.MEM_RANGE_BLOCK:
-        page_blocked(world, actor)
+        after_block(world, actor)
     elif leaf == Leaf.MEM_TRACK:
-        _after_track(world, actor)
+        after_track(world, actor)
     elif leaf == Leaf.MEM_PAGE_REMOVE:
         world.entries["row"][me["entry"]]["spte"] = Spte.ABSENT
         new_call(world, actor, Leaf.PHYMEM_PAGE_WBINVD, me["entry"])
@@ -297,7 +242,7 @@ def go_on(world: World, actor: int) -> None:
     elif leaf == Leaf.MEM_RANGE_UNBLOCK:
         restored(world, actor)
     elif leaf == Leaf.MEM_PAGE_DEMOTE:
-        _after_demote(world, actor)
+        after_demote(world, actor)
     elif leaf == Leaf.VP_FLUSH:
         enter_run_loop(world, actor)
     else:

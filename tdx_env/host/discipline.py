@@ -55,11 +55,11 @@ class Discipline(BaseModel):
 
     Enum values are written as their names in small letters. ``max_issues``, ``on_exhaustion``,
     ``tree_only`` and ``on_foreign`` are tables: a mapping from the name of a leaf to its value,
-    where ``default`` stands for all that are not named; a lone value stands for all leaves. The defaults of the
-    fields are the discipline that agents get unless they name one: everything in it is possible
-    in KVM as it is, Linux 6.19. So a fault in a dying memslot leaves KVM (since 6.18), ioctls that
-    build the TD exclude each other (since 6.19), and a fault looks for a mapping to split before it
-    takes mmu_lock for write.
+    where ``default`` stands for all that are not named; a lone value stands for all leaves. The
+    defaults of the fields are the discipline that agents get unless they name one: everything in it
+    is possible in KVM as it is, Linux 6.19. So a fault in a dying memslot leaves KVM (since 6.18),
+    ioctls that build the TD exclude each other (since 6.19), and a fault looks for a mapping to
+    split before it takes mmu_lock for write.
 
     Source:
         docs/model.md, sections 4 to 6, 8 and 10; the rows that differ are in `agents.catalogue`.

@@ -22,18 +22,28 @@ def enter_run_loop(world: World, vcpu: int) -> None:
 
 
 @inner
+def waits_at_gate(world: World, vcpu: int) -> bool:
+    """Keep the vCPU waiting if somebody else has closed the gate; say whether that is so."""
+    me = world.actors["row"][vcpu]
+    if world.run["gate_count"] == 0 or me["has_gate"]:
+        return False
+    me["state"] = State.GATED
+    me["category"] = Category.GATED
+    world.actors["due"][vcpu] = NEVER
+    return True
+
+
+@inner
 def pass_gate(world: World, vcpu: int) -> bool:
     """Check the gate; past it the vCPU is in IN_GUEST_MODE. A closed gate keeps it waiting."""
     run = world.run
     me = world.actors["row"][vcpu]
     srcu_quiescent(world, vcpu)
-    if run["gate_count"] > 0 and not me["has_gate"]:
-        me["state"] = State.GATED
-        me["category"] = Category.GATED
-        world.actors["due"][vcpu] = NEVER
+    if waits_at_gate(world, vcpu):
         return False
-    me["mode"] = 1
-    run["n_in_guest"] += 1
+    if not me["mode"]:
+        me["mode"] = 1
+        run["n_in_guest"] += 1
     me["path"] = Path.ENTER
     me["entry_rip"] = me["rip"]
     me["entry_remaining"] = me["remaining"]

@@ -19,7 +19,6 @@ from tdx_env.state.actors import Kick, Path, Purge, Purpose, Spte, State, Task
 from tdx_env.state.booking import begin_operation, book, end_operation
 from tdx_env.state.calls import NONE, Leaf
 from tdx_env.state.costs import Cost
-from tdx_env.state.discipline import TrackKick
 from tdx_env.state.setup import PAGES_PER_2M
 from tdx_env.state.world import Operation, World
 
@@ -168,21 +167,17 @@ def _block_next(world: World, actor: int) -> bool:
 
 
 @inner
-def page_blocked(world: World, actor: int) -> None:
-    """BLOCK has succeeded: the batch's next page, or TRACK."""
+def goes_on_blocking(world: World, actor: int) -> bool:
+    """Count a page of a batch as blocked; say whether another one is to be blocked before TRACK."""
     me = world.actors["row"][actor]
     is_batched = world.discipline["track_batch"] > 1 and not me["is_splitting"]
-    if is_batched and me["kind"] != Task.BLOCK_RESTORE:
-        me["blocked"] += 1
-        if _block_next(world, actor):
-            return
-        me["batch_end"] = me["cursor"] + 1
-    if world.run["is_building"]:
-        remove_page(world, actor)  # Source: Linux 6.16, tdx_track: no vCPU has run yet
-    elif world.discipline["track_kick"] == TrackKick.BEFORE:
-        begin_kick(world, actor, Purpose.TRACK, Kick.TRACK, 1)
-    else:
-        new_call(world, actor, Leaf.MEM_TRACK, me["entry"])
+    if not is_batched or me["kind"] == Task.BLOCK_RESTORE:
+        return False
+    me["blocked"] += 1
+    if _block_next(world, actor):
+        return True
+    me["batch_end"] = me["cursor"] + 1
+    return False
 
 
 @inner

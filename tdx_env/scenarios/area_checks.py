@@ -103,6 +103,11 @@ def check_building(scenario: Scenario) -> None:
         if task.kind not in (*BUILDING, "zap"):
             must = f"must be one of build, init_vcpu, zap: {why}"
             raise mistake(f"tasks.{name}.kind", task.kind, must)
+        populating = [other for other in builders if scenario.tasks[other].kind == "build"]
+        if task.kind == "zap" and populating:
+            # Source: Linux 6.16, virt/kvm/guest_memfd.c, kvm_gmem_populate, kvm_gmem_punch_hole.
+            must = f"must be build or init_vcpu: tasks.{populating[0]} holds the invalidate lock"
+            raise mistake(f"tasks.{name}.kind", task.kind, must)
 
 
 def check_memory(scenario: Scenario) -> None:

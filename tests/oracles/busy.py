@@ -144,8 +144,10 @@ def reissue(w: OracleWorld, a: Actor) -> None:
     """Issue the same call again."""
     if is_vp_enter(a) and not (w.discipline.enter_irqs_off and a.mode == 1):
         go(w, a, State.RUN_LOOP, Category.SEAMCALL_BUSY, w.costs[Cost.IRQ_WINDOW])
-        return
-    seamcalls.issue_locked(w, a)
+    elif is_vp_enter(a) and exits.is_gate_closed(w, a):
+        go(w, a, State.GATED, Category.GATED, None)
+    else:
+        seamcalls.issue_locked(w, a)
 
 
 def kick_now(w: OracleWorld, a: Actor, is_forced: bool) -> None:

@@ -181,13 +181,17 @@ def on_gated(w: OracleWorld, v: Actor) -> None:
     try_enter(w, v)
 
 
+def is_gate_closed(w: OracleWorld, v: Actor) -> bool:
+    """Return whether somebody else keeps the vCPU out."""
+    return w.n_gates > 0 and not v.has_gate
+
+
 def try_enter(w: OracleWorld, v: Actor) -> None:
     """Try to enter the guest, unless a gate is closed."""
     slots.quiescent(w, v)
-    if w.n_gates > 0 and not v.has_gate:
+    if is_gate_closed(w, v):
         go(w, v, State.GATED, Category.GATED, None)
         return
-    assert v.mode == 0
     v.mode = 1
     v.path = Path.ENTER
     v.entry_rip = v.rip

@@ -121,3 +121,11 @@ def test_prefault_of_2m_pages_in_regions_is_no_layout(tmp_path):
     more = '[tasks.filler]\nkind = "prefault"\narea = "ram"\nitems = 2\nlevel = 1\n'
     path = path_of(tmp_path, more + 'layout = "regions"\n', initial="pending_2m")
     assert refusal(path) == 'tasks.filler.layout = "regions", must be another at level 1'
+
+
+def test_no_hole_is_punched_while_pages_are_added(tmp_path):
+    """kvm_gmem_populate and a punch hole exclude each other by the file's invalidate lock."""
+    build = '[tasks.builder]\nkind = "build"\narea = "ram"\nitems = 1\n'
+    path = path_of(tmp_path, build, program="parked", initial="free")
+    must = "must be build or init_vcpu: tasks.builder holds the invalidate lock"
+    assert refusal(path) == f'tasks.elsewhere.kind = "zap", {must}'

@@ -56,7 +56,7 @@ def test_a_lead_needs_room_behind_the_group():
 def test_creating_vcpus_needs_no_pages():
     scenario = load("s19-build")
     assert task_placement(scenario, "creator").n_units == 0
-    assert {key for key, *_ in users_of_areas(scenario)} == {"tasks.builder", "tasks.puncher"}
+    assert {key for key, *_ in users_of_areas(scenario)} == {"tasks.builder"}
 
 
 def test_holes_of_a_sparse_task_are_in_a_2m_page_each():

@@ -1,0 +1,96 @@
+"""Between BLOCK and what it is for: TRACK and its kick, which every chain that blocks has.
+
+Source: Linux 6.16, arch/x86/kvm/vmx/tdx.c, tdx_track; batches and the kick before TRACK are
+disciplines.
+"""
+
+import numpy as np
+
+from tdx_env.host.export import list_tracked
+from tdx_env.host.fault import walk_with_lock
+from tdx_env.host.kick import begin_kick, release_gate
+from tdx_env.host.mmu_lock import release_mmu
+from tdx_env.host.restore import keep_blocked
+from tdx_env.host.seamcall_lock import release_lock
+from tdx_env.host.seamcalls import new_call
+from tdx_env.host.split import end_split
+from tdx_env.host.tasks import is_vcpu
+from tdx_env.host.zap import goes_on_blocking, next_page, remove_page
+from tdx_env.jit import inner
+from tdx_env.state.actors import Exit, Kick, Path, Purpose, Task
+from tdx_env.state.booking import begin_operation
+from tdx_env.state.calls import Leaf
+from tdx_env.state.discipline import HostLock, TrackKick
+from tdx_env.state.world import World
+
+
+@inner
+def _purpose_of(me: np.void) -> int:
+    """Return what follows when nobody can have an old translation any more."""
+    if me["is_splitting"]:
+        return Purpose.DEMOTE
+    if me["kind"] == Task.BLOCK_RESTORE:
+        return Purpose.UNBLOCK
+    if me["kind"] == Task.EXPORT:
+        return Purpose.EXPORT
+    return Purpose.REMOVE
+
+
+@inner
+def go_on_tracked(world: World, actor: int, purpose: int) -> None:
+    """Go on when TRACK is done and every vCPU has been out of the guest."""
+    me = world.actors["row"][actor]
+    release_lock(world, actor, HostLock.TRACK)
+    if purpose == Purpose.REMOVE:
+        remove_page(world, actor)
+    elif purpose == Purpose.DEMOTE:
+        new_call(world, actor, Leaf.MEM_PAGE_DEMOTE, me["entry"])
+    elif purpose == Purpose.UNBLOCK:
+        keep_blocked(world, actor)
+    elif purpose == Purpose.EXPORT:
+        list_tracked(world, actor)
+
+
+@inner
+def after_block(world: World, actor: int) -> None:
+    """BLOCK has succeeded: the batch's next page, else TRACK, or what comes before it."""
+    me = world.actors["row"][actor]
+    if goes_on_blocking(world, actor):
+        return
+    if world.run["is_building"]:
+        go_on_tracked(world, actor, _purpose_of(me))  # tdx_track returns: no vCPU has run yet
+    elif world.discipline["track_kick"] == TrackKick.BEFORE:
+        begin_kick(world, actor, Purpose.TRACK, Kick.TRACK, 1)
+    else:
+        new_call(world, actor, Leaf.MEM_TRACK, me["entry"])
+
+
+@inner
+def after_track(world: World, actor: int) -> None:
+    """TRACK has succeeded: kick every vCPU, whatever the discipline, unless that is done.
+
+    Source: Linux 6.16, tdx.c, tdx_track.
+    """
+    me = world.actors["row"][actor]
+    purpose = _purpose_of(me)
+    if world.discipline["track_kick"] == TrackKick.AFTER or me["kind"] == Task.EXPORT:
+        begin_kick(world, actor, purpose, Kick.TRACK, 0)
+        return
+    if not world.discipline["gate_first"]:
+        release_gate(world, actor)
+    go_on_tracked(world, actor, purpose)
+
+
+@inner
+def after_demote(world: World, actor: int) -> None:
+    """The mapping is split: zap on, or look up the page that the fault is about."""
+    me = world.actors["row"][actor]
+    end_split(world, actor)
+    if is_vcpu(me) and me["exit"] == Exit.EPT_VIOLATION:
+        release_mmu(world, actor)
+        me["path"] = Path.FAULT
+        begin_operation(world, actor)
+        walk_with_lock(world, actor)
+        return
+    me["zapped"] += 1
+    next_page(world, actor)
