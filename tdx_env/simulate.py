@@ -10,6 +10,7 @@ import numpy as np
 from tdx_env.engine.batch import Batch
 from tdx_env.engine.metrics import busy_cells, episode_metrics
 from tdx_env.engine.render import holder_text, microseconds
+from tdx_env.engine.waiting import together
 from tdx_env.errors import PolicyError
 from tdx_env.module.status import Status, encode
 from tdx_env.scenarios import Scenario
@@ -138,7 +139,7 @@ def _end_line(metrics: dict[str, Any]) -> str:
         return f"The TD was killed: {by['call']} by actor {by['actor']}: {by['outcome']}."
     if metrics["hung"] or metrics["capped"]:
         kind = "hung: no progress" if metrics["hung"] else "was cut off at the time cap"
-        return f"The episode {kind}. Who waits:\n  " + "\n  ".join(metrics["waiting"])
+        return f"The episode {kind}. Who waits:\n  " + "\n  ".join(together(metrics["waiting"]))
     return "All work was done."
 
 

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tdx_env.engine.batch import Batch
+from tdx_env.engine.waiting import waiting_actors
 from tdx_env.state.accounting import Category
-from tdx_env.state.actors import State
 from tdx_env.state.calls import NONE, Leaf, Outcome
 from tdx_env.state.world import CELL_LOCKS, N_CALLS, N_HOLDERS, SUB_BINS, End, Operation
 
@@ -74,22 +74,6 @@ def busy_cells(batch: Batch, index: int) -> list[dict[str, Any]]:
             }
         )
     return found
-
-
-def waiting_actors(batch: Batch, index: int) -> list[str]:
-    """Return in words what every actor of a world is doing; for a hang, who waits for what."""
-    run = batch.run[index]
-    rows = batch.world(index).actors["row"][: run["n_actors"]]
-    lines = []
-    for actor, me in enumerate(rows):
-        kind = "vCPU" if actor < run["n_vcpus"] else "host task"
-        line = f"{kind} {actor}: {State(me['state']).name}"
-        if me["leaf"] != NONE:
-            line += f" ({Leaf(me['leaf']).name}, issue {me['issues']})"
-        if me["zs_listed"]:
-            line += f", zero-step list of {me['zs_listed']}, {me['repeats']} faults unresolved"
-        lines.append(line)
-    return lines
 
 
 def episode_metrics(batch: Batch, index: int) -> dict[str, Any]:

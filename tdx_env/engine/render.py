@@ -3,8 +3,9 @@
 import numpy as np
 
 from tdx_env.engine.batch import Batch
+from tdx_env.engine.scene import Scene
 from tdx_env.state.actors import NEVER, State
-from tdx_env.state.calls import NONE, Leaf, Lock
+from tdx_env.state.calls import NONE, Leaf
 from tdx_env.state.world import Word
 
 _MHZ = 1000
@@ -74,26 +75,11 @@ def state_text(batch: Batch, index: int) -> str:
 
 def holder_text(batch: Batch, index: int) -> str:
     """Return who held the lock that made the call busy a decision is asked for (hidden state)."""
-    world = batch.world(index)
-    run = world.run
-    me = world.actors["row"][int(run["decision_actor"])]
-    operand = int(me["operand"])
-    if operand in _WORD_OF_OPERAND:
-        word = _WORD_OF_OPERAND[operand]
-        actor, leaf = int(run["holder"][word]), int(run["holder_leaf"][word])
-        lock = word.name
-    else:
-        entry = world.entries["row"][int(me["entry"])]
-        actor, leaf = int(entry["holder"]), int(entry["holder_leaf"])
-        lock = Lock.ENTRY.name
-    by = f"actor {actor} in {Leaf(leaf).name}" if leaf != NONE else "nobody any more"
-    return f"{lock} held by {by}"
-
-
-_WORD_OF_OPERAND = {
-    146: Word.TREE,
-    169: Word.EPOCH,
-    172: Word.OP_STATE,
-    2: Word.TDR,
-    128: Word.TDR,
-}
+    scene = Scene(batch, index)
+    actor = int(scene.run["decision_actor"])
+    if scene.rows[actor]["operand"] == 0:
+        return "nobody: an interrupt ended the call"
+    lock = scene.met(actor)
+    holder, leaf = scene.holder(actor, lock)
+    by = f"actor {holder} in {Leaf(leaf).name}" if leaf != NONE else "nobody any more"
+    return f"{lock.name} held by {by}"
