@@ -1,22 +1,19 @@
 """The single environment, `tdx_env/SeamcallRetry-v0`."""
 
-import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, SupportsFloat
 
 import gymnasium
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from tdx_env.engine.batch import Batch, leave_open
+from tdx_env.engine.batch import Batch, Number
 from tdx_env.engine.metrics import episode_metrics
 from tdx_env.engine.render import state_text
 from tdx_env.engine.seeds import later_seeds, scenario_rows
 from tdx_env.errors import ActionError, NotResetError, ScenarioError
 from tdx_env.host.discipline import DEFAULT, Discipline
-from tdx_env.jit import DECISION_SIGNATURE, IS_COMPILED, decision
 from tdx_env.scenarios import Scenario, expand, load
 from tdx_env.spaces import action_space, observation_size, observation_space, observe
 from tdx_env.state.actors import Path as CallPath
@@ -28,6 +25,8 @@ ScenarioSpec = str | Path | Scenario | Sequence[str | Path | Scenario]
 SEED_LIMIT = 1 << 63
 _DRAWN_SEEDS = 1 << 31
 _SIZE = observation_size()
+# Plain integers: reading them is quicker than a member of an enum.
+_END, _COST, _RUNNING = int(Number.END), int(Number.COST), int(End.RUNNING)
 _PATH_NAMES = tuple(path.name.lower() for path in CallPath)
 
 
@@ -99,6 +98,8 @@ def checked_action(action: object) -> int:
     Raises:
         ActionError: It is none.
     """
+    if type(action) is int and 0 <= action < N_ACTIONS:  # the quick case
+        return action
     if isinstance(action, np.ndarray) and action.shape == () and action.dtype.kind in "iu":
         action = int(action)
     if isinstance(action, (int, np.integer)) and 0 <= action < N_ACTIONS:
@@ -106,87 +107,39 @@ def checked_action(action: object) -> int:
     raise ActionError(f"action = {action!r}, must be 0 (RETRY), 1 (KICK) or 2 (YIELD)")
 
 
-class _KnownAddress(numba.types.WrapperAddressProtocol):
-    """A compiled decision function as numba takes it at once.
-
-    numba works out the address of a function given as an argument anew at each call, which takes
-    40 us; it asks such an object for it, which takes 2 us.
-    """
-
-    def __init__(self, function: Any) -> None:
-        self._function = function  # keeps the code in memory
-        self._numba_type_ = numba.types.FunctionType(DECISION_SIGNATURE)
-        found = function.get_compile_result(DECISION_SIGNATURE)
-        self._address = found.library.get_pointer_to_function(found.fndesc.llvm_cfunc_wrapper_name)
-
-    def __wrapper_address__(self) -> int:
-        return int(self._address)
-
-    def signature(self) -> Any:
-        return DECISION_SIGNATURE
-
-
-@functools.cache
-def ask_caller() -> Any:
-    """Return the decision function that leaves every decision to the caller, quick to hand over."""
-    function = decision(leave_open)
-    return _KnownAddress(function) if IS_COMPILED else function
-
-
 class _Episode:
     """The memory of one episode.
 
-    Its fields are arrays of their own here: reading one takes 50 ns, and 300 ns from a record.
+    Args:
+        scenarios: Scenarios, one of which each episode plays.
+        discipline: dtype DISCIPLINE, shape (1,).
     """
 
     def __init__(self, scenarios: Sequence[Scenario], discipline: NDArray[np.void]) -> None:
         self.batch = Batch(setups_of(scenarios), discipline)
-        run, rows = self.batch.run, self.batch.world(0).actors["row"]
-        self.end = run["end"].item
-        self.now = run["now"].item
-        self.actor = run["decision_actor"].item
-        self.waste = run["waste"].item
-        self.preempt_penalty = run["preempt_penalty"].item
-        self.tail_cost = run["tail_cost"].item
-        self.n_ended = run["n_ended"].item
-        self.ended = run["ended"][0]
-        self.mask = run["mask"][0]
+        self.mask = self.batch.masks[0]
         self.features = self.batch.features[0]
-        self.path = rows["path"].item
-        self.operation_id = rows["operation_id"].item
-        self.operation_started = rows["operation_started"].item
+        self.numbers = self.batch.numbers.reshape(-1).tolist  # calling it is quick
+        self._ended = self.batch.run["ended"][0]
         self._action = np.zeros(1, np.int64)
 
-    def advance(self, action: int) -> None:
-        """Run to the next decision, or to the end."""
+    def advance(self, action: int) -> NDArray[np.float32]:
+        """Run to the next decision, or to the end; return the observation."""
         self._action[0] = action
-        self.batch.advance(ask_caller(), self._action)
+        observation = np.empty((1, _SIZE), np.float32)
+        self.batch.advance(None, self._action, observation)
+        return observation[0]
 
-    def cost(self) -> dict[str, int]:
-        """Return what was wasted so far, by part [cycles]."""
-        return {
-            "waste": self.waste(),
-            "preempt_penalty": self.preempt_penalty(),
-            "tail": self.tail_cost(),
-        }
-
-    def asked(self) -> dict[str, Any]:
-        """Return whose decision is asked for; nothing if none is."""
-        actor = self.actor()
-        if actor == NONE:
-            return {}
-        is_open = self.operation_started(actor) != NONE
-        return {
-            "actor": actor,
-            "path": _PATH_NAMES[self.path(actor)],
-            "operation_id": self.operation_id(actor) if is_open else NONE,
-        }
-
-    def observation(self) -> NDArray[np.float32]:
-        """Return the observation, in an array of its own."""
+    def start(self, seed: int, row: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Start an episode of the scenario in a row; return the start observation."""
+        self.batch.reset([seed], row)
         observation = np.empty((1, _SIZE), np.float32)
         observe(self.batch.features, observation)
         return observation[0]
+
+    def cost_by_operation(self, n_ended: int) -> dict[int, int]:
+        """Return what the operations that ended since the last decision wasted [cycles]."""
+        return dict(self._ended[: min(n_ended, MAX_ENDED)].tolist())
 
 
 class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
@@ -288,11 +241,11 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         scenario = scenarios[int(row[0])]
         self._scenario_name = scenario.name
         self._reward_scale = scenario.limits.reward_scale
-        self._episode.batch.reset([self._seed], row)
+        observation = self._episode.start(self._seed, row)
         self._is_running = self._has_begun = True
         self._cost = 0
         self._time = 0
-        return self._episode.observation(), self._info(False)
+        return observation, self._info(self._episode.numbers())
 
     def step(
         self, action: Any
@@ -306,38 +259,43 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         number = checked_action(action)
         if not self._is_running:
             raise NotResetError("step() was called before reset(), or after the episode had ended")
-        episode = self._episode
-        was_masked = not episode.mask[number]
-        episode.advance(number)
-        end = episode.end()
-        self._is_running = end == End.RUNNING
+        observation = self._episode.advance(number)
+        numbers = self._episode.numbers()
+        info = self._info(numbers)
+        reward = (self._cost - numbers[_COST]) / self._reward_scale
+        self._cost = numbers[_COST]
+        end = numbers[_END]
+        if end == _RUNNING:
+            return observation, reward, False, False, info
+        self._is_running = False
+        info["episode_metrics"] = episode_metrics(self._episode.batch, 0)
         truncated = end == End.CAPPED
-        info = self._info(was_masked)
-        before, self._cost = self._cost, sum(info["cost"].values())
-        reward = (before - self._cost) / self._reward_scale
-        if not self._is_running:
-            info["episode_metrics"] = episode_metrics(episode.batch, 0)
-        terminated = not (self._is_running or truncated)
-        return episode.observation(), reward, terminated, truncated, info
+        return observation, reward, not truncated, truncated, info
 
-    def _info(self, was_masked: bool) -> dict[str, Any]:
-        """Return what there is to know beside the observation."""
+    def _info(self, numbers: Sequence[int]) -> dict[str, Any]:
+        """Return what there is to know beside the observation.
+
+        Args:
+            numbers: What the episode has of each `Number`.
+        """
+        _, _, now, was_masked, waste, penalty, tail, actor, path, operation, n_ended = numbers
         episode = self._episode
-        now = episode.now()
         info = {
-            "action_mask": episode.mask.astype(np.int8),
-            "action_was_masked": was_masked,
+            "action_mask": episode.mask.copy(),
+            "action_was_masked": was_masked != 0,
             "seed": self._seed,
             "scenario": self._scenario_name,
             "features": episode.features.copy(),
             "elapsed_cycles": now - self._time,
-            "cost": episode.cost(),
-            **episode.asked(),
+            "cost": {"waste": waste, "preempt_penalty": penalty, "tail": tail},
         }
         self._time = now
-        n_ended = min(episode.n_ended(), MAX_ENDED)
+        if actor != NONE:
+            info["actor"] = actor
+            info["path"] = _PATH_NAMES[path]
+            info["operation_id"] = operation
         if n_ended:
-            info["cost_by_operation"] = dict(episode.ended[:n_ended].tolist())
+            info["cost_by_operation"] = episode.cost_by_operation(n_ended)
         return info
 
     def action_masks(self) -> NDArray[np.bool_]:

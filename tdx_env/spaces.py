@@ -385,8 +385,8 @@ def _category(features: NDArray[np.int64], feature: int) -> int:
 
 
 @kernel
-def _observe_one(features: NDArray[np.int64], out: NDArray[np.float32]) -> None:
-    """Write the observation of one vector of features."""
+def observe_one(features: NDArray[np.int64], out: NDArray[np.float32]) -> None:
+    """Write the observation of one vector of features; see `observe`."""
     out[:] = 0
     is_start = features[Feature.PATH] < 0
     out[0] = is_start
@@ -414,7 +414,7 @@ def observe(features: NDArray[np.int64], out: NDArray[np.float32]) -> None:
             ``is_start`` set and no category.
     """
     for index in range(len(features)):
-        _observe_one(features[index], out[index])
+        observe_one(features[index], out[index])
 
 
 def _columns_text(row: FeatureRow) -> str:

@@ -9,12 +9,11 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from tdx_env.engine.batch import SKIP, Batch
+from tdx_env.engine.batch import SKIP, Batch, Number
 from tdx_env.engine.metrics import episode_metrics
 from tdx_env.engine.seeds import later_seeds, scenario_rows
 from tdx_env.env import (
     ScenarioSpec,
-    ask_caller,
     checked_seed,
     discipline_record,
     scenarios_of,
@@ -28,6 +27,16 @@ from tdx_env.state.world import End
 
 _DRAWN_SEEDS = 1 << 31
 _SIZE = observation_size()
+_STEP_NUMBERS = slice(Number.END, Number.WAS_MASKED + 1)  # END, COST, NOW, WAS_MASKED
+_RUNNING = int(End.RUNNING)  # comparing an array with a member of an enum takes longer
+_KEYS = (
+    "action_mask",
+    "action_was_masked",
+    "seed",
+    "scenario",
+    "features",
+    "elapsed_cycles",
+)
 _WORLDS_A_THREAD = 32  # below that, handing work to a second thread costs more than it saves
 
 
@@ -42,13 +51,21 @@ def _checked_mode(mode: str | AutoresetMode) -> AutoresetMode:
     raise ScenarioError(f"autoreset_mode = {mode}, must be NextStep or SameStep")
 
 
+def _read_only(array: NDArray[Any]) -> NDArray[Any]:
+    """Return the array, which can't be written to any more."""
+    array.flags.writeable = False
+    return array
+
+
 class SeamcallRetryVectorEnv(
     gymnasium.vector.VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any]]
 ):
     """Many `SeamcallRetryEnv` side by side, with the same steps, rewards and seeds.
 
-    Environment i of `reset(seed=s)` plays seed s + i. The arrays of each step are
-    fresh. `info["action_mask"]` (n, 3) int8 belongs to the returned observations.
+    Environment i of `reset(seed=s)` plays seed s + i. `info["action_mask"]` (n, 3) int8 belongs to
+    the returned observations. Two buffers take turns at being returned as observations: an array
+    is good until the step after the next, copy it to keep it longer. Arrays of `info` that change
+    with episodes only (`seed`, `scenario`, masks of keys) are read-only; all others are fresh.
 
     Arguments:
         num_envs: Environments.
@@ -85,24 +102,34 @@ class SeamcallRetryVectorEnv(
         self.action_space = batch_space(self.single_action_space, num_envs)
         scenarios = scenarios_of(scenario, {})
         self._names = np.array([one.name for one in scenarios])
-        self._scales = np.array([one.limits.reward_scale for one in scenarios], np.float64)
+        self._scale_of = np.array([one.limits.reward_scale for one in scenarios], np.float64)
         threads = n_threads or min(os.cpu_count() or 1, -(-num_envs // _WORLDS_A_THREAD))
         record = discipline_record(discipline)
         self._batch = Batch(setups_of(scenarios), record, num_envs, n_threads=threads)
-        self._numbers = np.arange(num_envs)
-        self._everywhere = np.ones(num_envs, np.bool_)
+        self._buffers = np.empty((2, num_envs, _SIZE), np.float32)
+        self._turn = 0
+        everywhere = _read_only(np.ones(num_envs, np.bool_))
+        self._everywhere = everywhere
+        self._present = {f"_{key}": everywhere for key in _KEYS}
+        self._to_restart: NDArray[np.bool_] | None = None
         self._has_begun = False
 
     def _start(self, which: NDArray[np.bool_]) -> None:
         """Start the next episode of each of the chosen environments."""
-        self._seeds[which] = later_seeds(self._first_seeds[which], self._episodes[which])
-        self._episodes[which] += 1
-        rows = scenario_rows(self._seeds, len(self._scales))
-        self._batch.reset(self._seeds, rows, which)
-        self._rows = self._batch.run["scenario"].copy()
-        self._costs[which] = 0
-        self._times[which] = 0
-        self._ended = self._batch.ended
+        chosen = np.flatnonzero(which)
+        seeds = later_seeds(self._first_seeds[chosen], self._episodes[chosen])
+        rows = scenario_rows(seeds, len(self._names))
+        self._seeds[chosen] = seeds
+        self._rows[chosen] = rows
+        self._batch.reset(self._seeds, self._rows, which)
+        self._episodes[chosen] += 1
+        self._costs[chosen] = 0
+        self._times[chosen] = 0
+        self._scales[chosen] = self._scale_of[rows]
+        self._shown_seeds = _read_only(self._seeds.copy())
+        self._shown_names = _read_only(self._names[self._rows])
+        ended = self._batch.ended  # in another step than the one that ended them
+        self._to_restart = ended if ended.any() else None
 
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
@@ -116,7 +143,10 @@ class SeamcallRetryVectorEnv(
         which = self._chosen({} if options is None else options)
         self._take_seeds(seed, which)
         self._start(which)
-        return self._observation(), self._info()
+        observations = self._next_buffer()
+        observe(self._batch.features, observations)
+        nothing = np.zeros(self.num_envs, np.int64)
+        return observations, self._info(nothing != 0, nothing)
 
     def _chosen(self, options: object) -> NDArray[np.bool_]:
         """Return which environments a reset is for.
@@ -157,9 +187,10 @@ class SeamcallRetryVectorEnv(
         """Note that there are episodes from now on; their seeds are random until some are given."""
         self._has_begun = True
         self._first_seeds = np.random.default_rng().integers(_DRAWN_SEEDS, size=self.num_envs)
-        self._episodes, self._seeds, self._costs, self._times = np.zeros(
-            (4, self.num_envs), np.int64
+        self._episodes, self._seeds, self._rows, self._costs, self._times = np.zeros(
+            (5, self.num_envs), np.int64
         )
+        self._scales = np.ones(self.num_envs)
 
     def _checked(self, actions: Any) -> NDArray[np.int64]:
         """Return the actions as an int64 array of shape (num_envs,)."""
@@ -174,11 +205,12 @@ class SeamcallRetryVectorEnv(
                 f"actions have shape {array.shape} and type {array.dtype}, "
                 f"must be {self.num_envs} integers from 0 to {N_ACTIONS - 1}"
             )
-        if array.size and (array.min() < 0 or array.max() >= N_ACTIONS):
+        checked = np.ascontiguousarray(array, np.int64)
+        if checked.view(np.uint64).max() >= N_ACTIONS:  # negative ones are large as these
             raise ActionError(
                 f"actions reach from {array.min()} to {array.max()}, must be 0 to {N_ACTIONS - 1}"
             )
-        return np.ascontiguousarray(array, np.int64)
+        return checked
 
     def step(
         self, actions: Any
@@ -196,74 +228,67 @@ class SeamcallRetryVectorEnv(
             NotResetError: No episode was started.
         """
         checked = self._checked(actions)
-        restarted = self._ended
-        masked = self._batch.masks[self._numbers, checked] == 0
-        if restarted.any():
-            self._start(restarted)
-            checked = np.where(restarted, SKIP, checked)
-            masked &= ~restarted
-        self._batch.advance(ask_caller(), checked)
-        costs = self._batch.costs
-        rewards = (self._costs - costs) / self._scales[self._rows]
-        self._costs = costs
-        ends = self._batch.run["end"]
-        ended = ends != End.RUNNING
-        self._ended = ended
+        if self._to_restart is not None:
+            checked = np.where(self._to_restart, SKIP, checked)
+            self._start(self._to_restart)
+        observations = self._next_buffer()
+        self._batch.advance(None, checked, observations)
+        ends, costs, times, was_masked = self._batch.numbers[_STEP_NUMBERS]
+        rewards = (self._costs - costs) / self._scales
+        info = self._info(was_masked != 0, times - self._times)
+        self._costs[:] = costs
+        self._times[:] = times
+        ended = ends != _RUNNING
+        if not ended.any():
+            return observations, rewards, ended, ended.copy(), info
         truncated = ends == End.CAPPED
         terminated = ended & ~truncated
-        info = self._info(masked)
-        if ended.any():
-            return self._at_ends(ended.copy(), rewards, terminated, truncated, info)
-        return self._observation(), rewards, terminated, truncated, info
+        info = self._with_ends(info, ended, observations)
+        return observations, rewards, terminated, truncated, info
 
-    def _at_ends(
-        self,
-        ended: NDArray[np.bool_],
-        rewards: NDArray[np.float64],
-        terminated: NDArray[np.bool_],
-        truncated: NDArray[np.bool_],
-        info: dict[str, Any],
-    ) -> tuple[Any, ...]:
-        """Finish a step in which episodes ended."""
+    def _with_ends(
+        self, info: dict[str, Any], ended: NDArray[np.bool_], observations: NDArray[np.float32]
+    ) -> dict[str, Any]:
+        """Return the info of a step in which episodes ended; in SAME_STEP mode, start the next."""
+        chosen = np.flatnonzero(ended)
         info["episode_metrics"] = np.full(self.num_envs, None, object)
         info["_episode_metrics"] = ended
-        last = self._observation()
-        for index in np.flatnonzero(ended).tolist():
+        for index in chosen.tolist():
             info["episode_metrics"][index] = episode_metrics(self._batch, index)
         if self._mode == AutoresetMode.NEXT_STEP:
-            return last, rewards, terminated, truncated, info
+            self._to_restart = ended.copy()
+            return info
         final_obs = np.full(self.num_envs, None, object)
-        for index in np.flatnonzero(ended).tolist():
-            final_obs[index] = last[index]
+        for index in chosen.tolist():
+            final_obs[index] = observations[index].copy()
         self._start(ended)
-        of_start = self._info(info["action_was_masked"])
-        of_start["elapsed_cycles"][~ended] = info["elapsed_cycles"][~ended]
-        of_start |= {
+        first = np.empty((len(chosen), _SIZE), np.float32)
+        observe(self._batch.features[chosen], first)
+        observations[chosen] = first
+        elapsed = np.where(ended, 0, info["elapsed_cycles"])
+        return self._info(info["action_was_masked"], elapsed) | {
             "final_obs": final_obs,
             "_final_obs": ended,
             "final_info": {key: ended if key[0] == "_" else info[key] for key in info},
             "_final_info": ended,
         }
-        return self._observation(), rewards, terminated, truncated, of_start
 
-    def _observation(self) -> NDArray[np.float32]:
-        """Return all observations, in an array of their own."""
-        observations = np.empty((self.num_envs, _SIZE), np.float32)
-        observe(self._batch.features, observations)
-        return observations
+    def _next_buffer(self) -> NDArray[np.float32]:
+        """Return an array for observations that is not the one returned last."""
+        self._turn = 1 - self._turn
+        return self._buffers[self._turn]
 
-    def _info(self, was_masked: NDArray[np.bool_] | None = None) -> dict[str, Any]:
+    def _info(self, was_masked: NDArray[np.bool_], elapsed: NDArray[np.int64]) -> dict[str, Any]:
         """Return what there is to know about all environments beside the observations."""
-        times, self._times = self._times, self._batch.run["now"].copy()
-        found: dict[str, Any] = {
-            "action_mask": self._batch.masks.astype(np.int8),
-            "action_was_masked": ~self._everywhere if was_masked is None else was_masked,
-            "seed": self._seeds.copy(),
-            "scenario": self._names[self._rows],
+        return {
+            "action_mask": self._batch.masks.copy(),
+            "action_was_masked": was_masked,
+            "seed": self._shown_seeds,
+            "scenario": self._shown_names,
             "features": self._batch.features.copy(),
-            "elapsed_cycles": self._times - times,
+            "elapsed_cycles": elapsed,
+            **self._present,
         }
-        return found | {f"_{key}": self._everywhere.copy() for key in found}
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Return which actions are allowed now, shape (num_envs, 3)."""

@@ -141,6 +141,12 @@ def test_no_two_steps_share_memory(env):
             assert not np.shares_memory(before[-1][key], after[-1][key])
 
 
+def test_reset_forgets_that_the_last_action_was_masked(env):
+    env.reset(seed=SMALL_SEED)
+    assert env.step(Action.KICK)[-1]["action_was_masked"] is True
+    assert env.reset(seed=SMALL_SEED)[-1]["action_was_masked"] is False
+
+
 # --- the same seed gives the same
 
 

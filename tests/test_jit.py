@@ -134,6 +134,19 @@ def test_constant_changed_in_another_file_is_no_stale_code(package):
 
 
 @pytest.mark.slow
+def test_function_that_only_kernels_call_is_cached_within_them(package):
+    (package / "costs.py").write_text(
+        "from simulator.jit import inner\n\n\n@inner\ndef cost():\n    return 3\n"
+    )
+    rules = (package / "rules.py").read_text().replace("import COST", "import cost")
+    (package / "rules.py").write_text(rules.replace("n * COST", "n * cost()"))
+    assert result_of(package)[:2] == (3, 0)
+    assert result_of(package)[:2] == (3, 1)
+    names = [path.name for path in (package.parent / "cache").rglob("*.nbc")]
+    assert len(names) == 1 and names[0].startswith("rules.cost_of")
+
+
+@pytest.mark.slow
 def test_machine_without_a_cache_is_warned_once_and_works(package):
     file = package.parent / "file"
     file.write_text("")

@@ -1,7 +1,8 @@
 """The environment as stable-baselines3 wants it: a `VecEnv` on a `Batch`.
 
 Python looks at single environments only when their episode ended; everything else works on whole
-arrays, and the arrays of each step are fresh: the rollout buffer keeps references to them.
+arrays. The rollout buffer takes observations after the step that follows them, without a copy, so
+two arrays take turns; rewards and ends are fresh arrays, since learners write to the rewards.
 """
 
 import time
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 
-from tdx_env.engine.batch import Batch
+from tdx_env.engine.batch import Batch, Number
 from tdx_env.engine.metrics import episode_metrics
 from tdx_env.errors import ActionError
 from tdx_env.host.discipline import Discipline
@@ -34,9 +35,9 @@ class SeamcallVecEnv(VecEnv):
     scale, unless the suite has a floor. Which scenario and seed an episode has depends on the seed
     of the run, the environment's number and the episode's number alone.
 
-    ``infos[i]`` of an episode that ended has ``terminal_observation``, ``TimeLimit.truncated``,
-    ``episode`` (``r`` return, ``l`` steps, ``t`` seconds), ``scenario``, ``seed`` and
-    ``episode_metrics``.
+    Environments whose episode goes on share one empty info. ``infos[i]`` of one that ended has
+    ``terminal_observation``, ``TimeLimit.truncated``, ``episode`` (``r`` return, ``l`` steps, ``t``
+    seconds), ``scenario``, ``seed`` and ``episode_metrics``.
 
     Args:
         suite: Scenarios, one of which is drawn for each episode, and their scales.
@@ -53,32 +54,33 @@ class SeamcallVecEnv(VecEnv):
         self._names = suite.names
         self._batch = Batch(suite.setups(), discipline.record(), n_envs, n_threads=n_threads)
         self._seed = seed
-        self._envs = np.arange(n_envs, dtype=np.int64)
-        self._episodes = np.zeros(n_envs, np.int64)
-        self._episode_seeds = np.zeros(n_envs, np.int64)
-        self._n_steps = np.zeros(n_envs, np.int64)
-        self._costs = np.zeros(n_envs, np.int64)
+        self._episodes, self._episode_seeds, self._rows, self._n_steps, self._costs = np.zeros(
+            (5, n_envs), np.int64
+        )
         self._scales = np.ones(n_envs, np.float64)
         self._actions = np.zeros(n_envs, np.int64)
+        self._buffers = np.empty((2, n_envs, observation_size()), np.float32)
+        self._turn = 0
         self._began = time.monotonic()
         super().__init__(n_envs, observation_space(), action_space())
 
     def _start(self, which: NDArray[np.bool_]) -> None:
         """Start the next episode of each of the chosen environments."""
-        seeds = train_seeds(self._seed, self._envs, self._episodes)
+        chosen = np.flatnonzero(which)
+        seeds = train_seeds(self._seed, chosen, self._episodes[chosen])
         rows = drawn_scenarios(seeds, self._suite.shares)
-        self._batch.reset(seeds, rows, which)
-        self._episode_seeds[which] = seeds[which]
-        self._scales[which] = self._suite.scales[rows[which]]
-        self._episodes[which] += 1
-        self._n_steps[which] = 0
-        self._costs[which] = 0
+        self._episode_seeds[chosen] = seeds
+        self._rows[chosen] = rows
+        self._batch.reset(self._episode_seeds, self._rows, which)
+        self._scales[chosen] = self._suite.scales[rows]
+        self._episodes[chosen] += 1
+        self._n_steps[chosen] = 0
+        self._costs[chosen] = 0
 
-    def _observations(self) -> NDArray[np.float32]:
-        """Return all observations in an array of their own, shape (n_envs, size)."""
-        observations = np.empty((self.num_envs, observation_size()), np.float32)
-        observe(self._batch.features, observations)
-        return observations
+    def _next_buffer(self) -> NDArray[np.float32]:
+        """Return an array for observations that is not the one returned last."""
+        self._turn = 1 - self._turn
+        return self._buffers[self._turn]
 
     def reset(self) -> NDArray[np.float32]:
         """Start an episode in every environment; after `seed`, the first ones of that seed."""
@@ -88,7 +90,9 @@ class SeamcallVecEnv(VecEnv):
         self._start(np.ones(self.num_envs, np.bool_))
         self._reset_seeds()
         self._reset_options()
-        return self._observations()
+        observations = self._next_buffer()
+        observe(self._batch.features, observations)
+        return observations
 
     def step_async(self, actions: NDArray[Any]) -> None:
         """Note the actions of the next step.
@@ -107,20 +111,32 @@ class SeamcallVecEnv(VecEnv):
         self,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]:
         """Carry out the actions; run every environment to its next decision or its end."""
-        self._batch.advance(actions=self._actions)
-        costs = self._batch.costs
+        observations = self._next_buffer()
+        self._batch.advance(None, self._actions, observations)
+        costs = self._batch.numbers[Number.COST]
         rewards = np.maximum((self._costs - costs) / self._scales, self._suite.floor)
-        self._costs = costs
+        self._costs[:] = costs
         self._n_steps += 1
         ended = self._batch.ended
-        observations = self._observations()
-        infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
+        infos: list[dict[str, Any]] = [{}] * self.num_envs
         if ended.any():
-            for index in np.flatnonzero(ended):
-                infos[index] = self._info_at_end(int(index), observations[index].copy())
-            self._start(ended)
-            observations = self._observations()
+            self._restart(ended, observations, infos)
         return observations, rewards.astype(np.float32), ended, infos
+
+    def _restart(
+        self,
+        ended: NDArray[np.bool_],
+        observations: NDArray[np.float32],
+        infos: list[dict[str, Any]],
+    ) -> None:
+        """Fill in the infos of the episodes that ended, and start the next ones."""
+        chosen = np.flatnonzero(ended)
+        for index in chosen.tolist():
+            infos[index] = self._info_at_end(index, observations[index].copy())
+        self._start(ended)
+        first = np.empty((len(chosen), observation_size()), np.float32)
+        observe(self._batch.features[chosen], first)
+        observations[chosen] = first
 
     def _info_at_end(self, index: int, observation: NDArray[np.float32]) -> dict[str, Any]:
         """Return what is to be known about an episode that ended."""

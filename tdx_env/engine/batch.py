@@ -3,114 +3,36 @@
 The single and the vector environment, evaluation and tests all go through a `Batch`.
 """
 
-import functools
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from tdx_env.engine.loop import Decide, advance
-from tdx_env.engine.memory import Block, addresses_of, pick
-from tdx_env.engine.start import start
-from tdx_env.host.busy import decide
-from tdx_env.jit import DECISION_SIGNATURE, IS_COMPILED, compiled, decision, inner, kernel
+from tdx_env.engine.loop import Decide
+from tdx_env.engine.memory import Block, address_of, addresses_of
+from tdx_env.engine.run import SKIP, Number, Shown, ask, compiled_run, share, start_some
+from tdx_env.jit import IS_COMPILED
 from tdx_env.module.seamcalls import MODULE_VERSIONS
 from tdx_env.module.seamcalls import program as steps_of
+from tdx_env.spaces import observation_size
 from tdx_env.state.actors import ACTOR, ENTRY
 from tdx_env.state.calls import NONE
-from tdx_env.state.discipline import ASK, DISCIPLINE, Action
-from tdx_env.state.features import N_FEATURES, Feature
+from tdx_env.state.discipline import DISCIPLINE, N_ACTIONS
+from tdx_env.state.features import N_FEATURES
 from tdx_env.state.setup import SETUP
 from tdx_env.state.world import ACTORS, DECISIONS, ENTRIES, PROGRAM, RUN, TRACE, End, World
 
-SKIP = -2  # in place of an action: leave the world alone
-_CAPACITIES = ("capacity", "trace_capacity", "decision_capacity")
+_BY_SCENARIO = ("setup", "program")  # records of which there is one for each scenario
+_SCENARIO_COLUMNS = [World._fields.index(name) for name in _BY_SCENARIO]
+_CHUNKS_A_THREAD = 4  # so that a thread whose worlds are quick helps with the others
 
-
-def leave_open(features: NDArray[np.int64]) -> int:
-    """Leave every decision to the caller."""
-    return ASK
-
-
-@functools.cache
-def _ask() -> Decide:
-    """Return the decision function that leaves every decision to the caller."""
-    return decision(leave_open)
-
-
-@inner
-def _show_no_decision(world: World, features: NDArray[np.int64]) -> None:
-    """Make the features those of a moment without a decision: only RETRY, path NONE."""
-    features[:] = 0
-    features[Feature.PATH] = NONE
-    features[Feature.N_VCPUS] = world.run["n_vcpus"]
-    world.run["mask"][Action.RETRY] = 1
-    world.run["mask"][Action.KICK] = 0
-    world.run["mask"][Action.YIELD] = 0
-
-
-def _run_range(
-    worlds: Any,
-    first: int,
-    last: int,
-    actions: NDArray[np.int64],
-    features: NDArray[np.int64],
-    policy: Decide,
-) -> None:
-    """Run the worlds from first to last - 1 that have not ended until each asks or ends.
-
-    A world that waits for a decision is given its action, if that is not NONE; SKIP leaves a world
-    alone.
-    """
-    for index in range(first, last):
-        world = pick(worlds, index)
-        if world.run["end"] == End.RUNNING and actions[index] != SKIP:
-            if world.run["decision_actor"] != NONE and actions[index] != NONE:
-                decide(world, actions[index])
-            if advance(world, features[index], policy) != End.RUNNING:
-                _show_no_decision(world, features[index])
-
-
-@kernel
-def _start_many(
-    worlds: Any,
-    which: NDArray[np.bool_],
-    seeds: NDArray[np.uint64],
-    features: NDArray[np.int64],
-) -> None:
-    """Start an episode in each of the chosen worlds."""
-    for index in range(len(which)):
-        if which[index]:
-            world = pick(worlds, index)
-            start(world, seeds[index])
-            _show_no_decision(world, features[index])
-
-
-@functools.cache
-def _compiled_run() -> Callable[..., None]:
-    """Compile the event loop, once for all decision functions."""
-    if not IS_COMPILED:
-        return _run_range
-    types = numba.types
-    table = types.Array(types.int64, 2, "C")
-    actions = types.Array(types.int64, 1, "C")
-    policy = types.FunctionType(DECISION_SIGNATURE)
-    signature = types.void(table, types.int64, types.int64, actions, table, policy)
-    return compiled(_run_range, signature)
+__all__ = ["SKIP", "Batch", "Number", "compile_loop"]
 
 
 def compile_loop() -> None:
     """Compile the event loop now, or load it from the cache."""
-    _compiled_run()
-
-
-@functools.cache
-def _pool(n_threads: int) -> ThreadPoolExecutor:
-    """Return the threads that share the worlds of a batch."""
-    return ThreadPoolExecutor(n_threads, thread_name_prefix="tdx-env")
+    compiled_run()
 
 
 def _n_entries(setups: NDArray[np.void]) -> int:
@@ -128,6 +50,15 @@ def _n_actors(setups: NDArray[np.void]) -> int:
     return max(int(s["n_vcpus_high"]) + n for s, n in zip(setups, tasks, strict=True))
 
 
+def _programs(setups: NDArray[np.void]) -> NDArray[np.void]:
+    """Return the table of the module's calls for each setup, dtype PROGRAM."""
+    programs = np.zeros(len(setups), PROGRAM)
+    versions = list(MODULE_VERSIONS)
+    for row, setup in enumerate(setups):
+        programs["steps"][row] = steps_of(versions[setup["module_version"]])
+    return programs
+
+
 class Batch:
     """Episodes side by side in flat memory.
 
@@ -138,6 +69,13 @@ class Batch:
         n_events_traced: Events kept of each episode.
         n_decisions_traced: Decisions kept of each episode.
         n_threads: Threads that run the worlds; results don't depend on it.
+
+    Attributes:
+        run: Scalars of each world, dtype RUN, shape (n_worlds,).
+        actors: Actors of each world, dtype ACTORS, shape (n_worlds,).
+        features: Integer features of the decisions waited for, shape (n_worlds, N_FEATURES).
+        masks: 1 for each allowed action of the decisions waited for, int8, shape (n_worlds, 3).
+        numbers: What else is read after each step, int64, shape (len(Number), n_worlds).
     """
 
     def __init__(
@@ -151,69 +89,71 @@ class Batch:
     ) -> None:
         self.n_worlds = n_worlds
         self._n_threads = max(1, min(n_threads, n_worlds))
-        self._capacities = (_n_actors(setups), n_events_traced, n_decisions_traced)
+        n_actors = _n_actors(setups)
+        self._capacities = np.array([n_actors, n_events_traced, n_decisions_traced])
         rows = ACTORS.fields["row"][1]  # type: ignore[index]
         run = Block(RUN, RUN.itemsize, n_worlds)
-        actors = Block(ACTORS, rows + self._capacities[0] * ACTOR.itemsize, n_worlds)
+        actors = Block(ACTORS, rows + n_actors * ACTOR.itemsize, n_worlds)
         entries = Block(ENTRIES, _n_entries(setups) * ENTRY.itemsize, n_worlds)
-        self._state = (run.bytes, actors.bytes, entries.bytes)
         self.run = run.records
-        program = np.zeros(len(setups), PROGRAM)
-        versions = list(MODULE_VERSIONS)
-        for row, setup in enumerate(setups):
-            program["steps"][row] = steps_of(versions[setup["module_version"]])
+        self.actors = actors.records
+        self.features = np.zeros((n_worlds, N_FEATURES), np.int64)
+        self.masks = np.zeros((n_worlds, N_ACTIONS), np.int8)
+        self.numbers = np.zeros((len(Number), n_worlds), np.int64)
+        self._shown = Shown(self.features, self.masks, self.numbers)
+        self._memory = (run.words, actors.words)
+        self._state: list[NDArray[Any]] = [*self._memory, entries.words, *self._shown]
         self._records: dict[str, NDArray[np.void]] = {
             "run": run.records,
             "actors": actors.records,
             "entries": entries.records,
             "setup": np.ascontiguousarray(setups, SETUP),
             "discipline": np.ascontiguousarray(discipline, DISCIPLINE),
-            "program": program,
+            "program": _programs(setups),
             "trace": Block(TRACE, n_events_traced * 32, n_worlds).records,
             "decisions": Block(DECISIONS, n_decisions_traced * 64, n_worlds).records,
         }
-        self._features = np.zeros((n_worlds, N_FEATURES), np.int64)
         self._no_actions = np.full(n_worlds, NONE, np.int64)
-        self._addresses = np.zeros((n_worlds, len(World._fields)), np.int64)
-        self._worlds: Any = self._addresses
-        self._tabulate()
-        self._run_range = _compiled_run()
+        self._no_observations = np.empty((0, observation_size()), np.float32)
+        self._worlds: Any = self._table()
+        self._run_range = compiled_run()
+        self._ask = address_of(ask())
 
-    def _tabulate(self) -> None:
-        """Work out where each world's records are."""
+    def _table(self) -> Any:
+        """Return where the records of each world are: what compiled code knows worlds by."""
         if not IS_COMPILED:
-            self._worlds = [self.world(index) for index in range(self.n_worlds)]
-            return
+            return [self.world(index) for index in range(self.n_worlds)]
+        by_scenario = [addresses_of(self._records[name]) for name in _BY_SCENARIO]
+        self._of_scenarios = np.stack(by_scenario, axis=1)
+        table = np.zeros((self.n_worlds, len(World._fields)), np.int64)
         for column, name in enumerate(World._fields):
-            addresses = addresses_of(self._records[name])
-            if name in ("setup", "program"):
-                addresses = addresses[self.run["scenario"]]
-            self._addresses[:, column] = addresses
+            if name not in _BY_SCENARIO:
+                table[:, column] = addresses_of(self._records[name])
+        table[:, _SCENARIO_COLUMNS] = self._of_scenarios[self.run["scenario"]]
+        return table
+
+    def _set_scenarios(self, which: NDArray[np.int64], rows: NDArray[np.integer]) -> None:
+        """Let some worlds play the scenarios in the given rows of the setups."""
+        self.run["scenario"][which] = rows
+        if IS_COMPILED:
+            self._worlds[which[:, None], _SCENARIO_COLUMNS] = self._of_scenarios[rows]
+        else:
+            self._worlds = self._table()
 
     @property
     def waiting(self) -> NDArray[np.bool_]:
         """Which worlds wait for a decision, shape (n_worlds,)."""
-        return self.run["decision_actor"] != NONE
+        return self.numbers[Number.ACTOR] != NONE
 
     @property
     def ended(self) -> NDArray[np.bool_]:
         """Which episodes have ended, shape (n_worlds,)."""
-        return self.run["end"] != End.RUNNING
-
-    @property
-    def features(self) -> NDArray[np.int64]:
-        """Integer features of the decisions waited for, shape (n_worlds, N_FEATURES)."""
-        return self._features
-
-    @property
-    def masks(self) -> NDArray[np.int64]:
-        """Allowed actions of the decisions waited for, shape (n_worlds, N_ACTIONS); a view."""
-        return self.run["mask"]
+        return self.numbers[Number.END] != End.RUNNING
 
     @property
     def costs(self) -> NDArray[np.int64]:
         """Total cost of each episode so far, shape (n_worlds,) [cycles]."""
-        return self.run["waste"] + self.run["preempt_penalty"] + self.run["tail_cost"]
+        return self.numbers[Number.COST].copy()
 
     def reset(
         self,
@@ -228,25 +168,17 @@ class Batch:
             scenarios: Row of the setups of each, shape (n_worlds,); default: as before.
             which: The worlds to start, shape (n_worlds,); default all.
         """
-        if which is None:
-            which = np.ones(self.n_worlds, np.bool_)
-        rows = self.run["scenario"].copy()
+        chosen = np.arange(self.n_worlds) if which is None else np.flatnonzero(which)
         if scenarios is not None:
-            rows[which] = np.asarray(scenarios)[which]
-        for memory in self._state[:2]:
-            memory[which] = 0
-        self.run["scenario"] = rows
-        for name, capacity in zip(_CAPACITIES, self._capacities, strict=True):
-            self.run[name][which] = capacity
-        if scenarios is not None:
-            self._tabulate()
-        keys = np.asarray(seeds).astype(np.uint64)
-        _start_many(self._worlds, which, keys, self._features)
+            self._set_scenarios(chosen, np.asarray(scenarios)[chosen])
+        keys = np.asarray(seeds)[chosen].astype(np.uint64)
+        start_some(self._worlds, chosen, keys, self._capacities, self._memory, self._shown)
 
     def advance(
         self,
         policy: Decide | None = None,
         actions: NDArray[np.integer] | Sequence[int] | None = None,
+        observations: NDArray[np.float32] | None = None,
     ) -> None:
         """Run every world until it asks or ends.
 
@@ -255,23 +187,31 @@ class Batch:
             actions: One Action for each world that waits, shape (n_worlds,), NONE to leave it
                 waiting, SKIP not to run the world at all; a masked action is executed as RETRY.
                 Default: all waiting ones wait on.
+            observations: Is filled with the observations of all worlds, shape (n_worlds,
+                observation_size()).
         """
         given = self._no_actions
         if actions is not None:
             given = np.ascontiguousarray(actions, dtype=np.int64)
-        chosen = _ask() if policy is None else policy
-        arguments = (given, self._features, chosen)
+        decide = self._ask if policy is None else address_of(policy)
+        out = self._no_observations if observations is None else observations
+        arguments = (decide, given, *self._shown, out)
         if self._n_threads == 1:
             self._run_range(self._worlds, 0, self.n_worlds, *arguments)
-            return
-        cuts = [self.n_worlds * part // self._n_threads for part in range(self._n_threads + 1)]
-        pool = _pool(self._n_threads)
-        parts = [
-            pool.submit(self._run_range, self._worlds, first, last, *arguments)
-            for first, last in zip(cuts[:-1], cuts[1:], strict=True)
-        ]
-        for part in parts:
-            part.result()
+        else:
+            self._run_in_threads(arguments)
+
+    def _run_in_threads(self, arguments: tuple[Any, ...]) -> None:
+        """Run all worlds; each thread takes a few, then the next few."""
+        step = -(-self.n_worlds // (self._n_threads * _CHUNKS_A_THREAD))
+        firsts = iter(range(0, self.n_worlds, step))
+
+        def work() -> None:
+            for first in firsts:
+                last = min(first + step, self.n_worlds)
+                self._run_range(self._worlds, first, last, *arguments)
+
+        share(self._n_threads, work)
 
     def world(self, index: int) -> World:
         """Return one world; its records are views."""
@@ -281,11 +221,10 @@ class Batch:
 
     def snapshot(self) -> list[NDArray[Any]]:
         """Return a copy of the state of all worlds, for `restore`."""
-        return [memory.copy() for memory in (*self._state, self._features)]
+        return [memory.copy() for memory in self._state]
 
     def restore(self, snapshot: Sequence[NDArray[Any]]) -> None:
         """Put the state of a snapshot back; the worlds go on as they did from there."""
-        arrays: list[NDArray[Any]] = [*self._state, self._features]
-        for memory, kept in zip(arrays, snapshot, strict=True):
+        for memory, kept in zip(self._state, snapshot, strict=True):
             memory[...] = kept
-        self._tabulate()
+        self._worlds = self._table()

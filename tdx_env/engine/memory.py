@@ -1,18 +1,21 @@
 """Where worlds live: blocks of records, and reaching them from compiled code by address.
 
-numba takes tens of microseconds to type an array of large records at each call. Compiled functions
-are therefore given a table of addresses, one row a world, and turn them into records themselves.
+numba takes tens of microseconds to type an array of large records at each call, and as long to
+find the code of a function that it is given. Compiled functions are therefore given addresses: a
+table of them, one row a world, which they turn into records themselves, and that of the policy.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import numba
 import numpy as np
+from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from tdx_env.jit import IS_COMPILED
+from tdx_env.jit import DECISION_SIGNATURE, IS_COMPILED
 from tdx_env.state.discipline import DISCIPLINE
 from tdx_env.state.setup import SETUP
 from tdx_env.state.world import ACTORS, DECISIONS, ENTRIES, PROGRAM, RUN, TRACE, World
@@ -33,7 +36,7 @@ class Block:
         stride = (n_used // _ALIGNMENT + 1) * _ALIGNMENT
         # The last record needs its declared room; memory that is never touched is never used.
         memory = np.zeros(stride * n_records + dtype.itemsize, np.uint8)
-        self.bytes = memory[: stride * n_records].reshape(n_records, stride)
+        self.words = memory[: stride * n_records].view(np.int64).reshape(n_records, -1)
         self.records = np.ndarray((n_records,), dtype, memory, 0, (stride,))
 
 
@@ -88,3 +91,34 @@ def _by_index(worlds: list[World], index: int) -> World:
 
 # Compiled code can't return records, so this is pasted into its callers.
 pick: Any = numba.njit(inline="always")(_by_address) if IS_COMPILED else _by_index
+
+
+@functools.lru_cache(maxsize=256)
+def address_of(policy: Any) -> Any:
+    """Return where a compiled decision function's code is; without a compiler the function."""
+    if not IS_COMPILED:
+        return policy
+    found = policy.get_compile_result(DECISION_SIGNATURE)
+    return found.library.get_pointer_to_function(found.fndesc.llvm_func_name)
+
+
+def _function_at(typing_context: Any, address: Any) -> Any:
+    """Type and generate what `policy_at` compiles to: a function made of its address alone."""
+    function = numba.types.FunctionType(DECISION_SIGNATURE)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pointer = context.get_value_type(numba.types.voidptr)
+        made = cgutils.create_struct_proxy(function)(context, builder)
+        made.c_addr = made.py_addr = cgutils.get_null_value(pointer)
+        made.jit_addr = builder.inttoptr(arguments[0], pointer)
+        return made._getvalue()
+
+    return function(numba.types.int64), generate
+
+
+def _itself(policy: Any) -> Any:
+    """Return what stands for an address when nothing is compiled: the function."""
+    return policy
+
+
+policy_at: Any = intrinsic(_function_at) if IS_COMPILED else _itself

@@ -10,7 +10,16 @@ from tdx_env.engine.batch import Batch
 from tdx_env.engine.waiting import waiting_actors
 from tdx_env.state.accounting import Category
 from tdx_env.state.calls import NONE, Leaf, Outcome
-from tdx_env.state.world import CELL_LOCKS, N_CALLS, N_HOLDERS, SUB_BINS, End, Operation
+from tdx_env.state.world import (
+    CELL_LOCKS,
+    N_CALLS,
+    N_HOLDERS,
+    RUN,
+    RUN_FIELDS,
+    SUB_BINS,
+    End,
+    Operation,
+)
 
 _CATEGORY_NAMES = [category.name.lower() for category in Category]
 _COUNTERS = (
@@ -26,6 +35,16 @@ _COUNTERS = (
     "guest_items",
     "task_items",
 )
+
+_SCALARS = [str(name) for name, kind, *shape in RUN_FIELDS if kind is np.int64 and not shape]
+# All of them are read at once: from a record each takes as long as ten of them do so.
+_SCALARS_OF_RUN = RUN[_SCALARS]
+
+
+def scalars(batch: Batch, index: int) -> dict[str, int]:
+    """Return the whole numbers in the record of a run, by name."""
+    values = batch.run.view(_SCALARS_OF_RUN)[index].item()
+    return dict(zip(_SCALARS, values, strict=True))
 
 
 def upper_edge(place: int) -> int:
@@ -83,42 +102,42 @@ def episode_metrics(batch: Batch, index: int) -> dict[str, Any]:
     cycle for each cycle of a non-preemptible stretch beyond the limit, and, if the episode was
     killed, hung or capped, every cycle of every CPU from then to the cap.
     """
-    run = batch.run[index]
-    world = batch.world(index)
-    n_cpus = int(run["n_actors"])
-    booked = world.actors["row"]["booked"][:n_cpus].sum(axis=0).tolist()
-    end = End(int(run["end"]))
+    run = scalars(batch, index)
+    record = batch.run[index]
+    n_cpus = run["n_actors"]
+    booked = batch.actors[index]["row"]["booked"][:n_cpus].sum(axis=0).tolist()
+    end = End(run["end"])
     metrics: dict[str, Any] = {
         "end": end.name.lower(),
-        "elapsed_cycles": int(run["now"]),
+        "elapsed_cycles": run["now"],
         "n_cpus": n_cpus,
-        "n_vcpus": int(run["n_vcpus"]),
+        "n_vcpus": run["n_vcpus"],
         "cycles_by_category": dict(zip(_CATEGORY_NAMES, booked, strict=True)),
-        "wasted_cycles": int(run["waste"]),
-        "overhead_cycles": int(run["overhead"]),
-        "preempt_penalty_cycles": int(run["preempt_penalty"]),
-        "tail_cost_cycles": int(run["tail_cost"]),
-        "total_cost": int(run["waste"] + run["preempt_penalty"] + run["tail_cost"]),
+        "wasted_cycles": run["waste"],
+        "overhead_cycles": run["overhead"],
+        "preempt_penalty_cycles": run["preempt_penalty"],
+        "tail_cost_cycles": run["tail_cost"],
+        "total_cost": run["waste"] + run["preempt_penalty"] + run["tail_cost"],
         "killed": end == End.KILLED,
         "hung": end == End.HUNG,
         "capped": end == End.CAPPED,
-        "zap_max_cycles": int(run["zap_max"]),
-        "fault_max_cycles": int(run["fault_max"]),
-        "longest_nonpreemptible_cycles": int(run["longest_stretch"]),
-        "n_masked_actions": int(run["n_masked"]),
+        "zap_max_cycles": run["zap_max"],
+        "fault_max_cycles": run["fault_max"],
+        "longest_nonpreemptible_cycles": run["longest_stretch"],
+        "n_masked_actions": run["n_masked"],
     }
-    metrics.update({name: int(run[name]) for name in _COUNTERS})
+    metrics.update({name: run[name] for name in _COUNTERS})
     for kind in Operation:
         name = kind.name.lower()
-        counts = run["histogram"][kind]
-        metrics[f"{name}_p99_cycles"] = percentile(counts, 0.99, int(run[f"{name}_max"]))
-        metrics[f"n_{name}s"] = int(run["n_operations"][kind])
+        counts = record["histogram"][kind]
+        metrics[f"{name}_p99_cycles"] = percentile(counts, 0.99, run[f"{name}_max"])
+        metrics[f"n_{name}s"] = int(record["n_operations"][kind])
     if end == End.KILLED:
-        leaf = int(run["kill_leaf"])
+        leaf = run["kill_leaf"]
         metrics["killed_by"] = {
-            "actor": int(run["kill_actor"]),
+            "actor": run["kill_actor"],
             "call": Leaf(leaf).name if leaf != NONE else "guest access before accept",
-            "outcome": Outcome(int(run["kill_outcome"])).name,
+            "outcome": Outcome(run["kill_outcome"]).name,
         }
     if end in (End.HUNG, End.CAPPED):
         metrics["waiting"] = waiting_actors(batch, index)

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from sb3_contrib.common.maskable.utils import get_action_masks, is_masking_supported
 
+from tdx_env.env import SeamcallRetryEnv
 from tdx_env.errors import ActionError
 from tdx_env.host.discipline import DEFAULT
 from tdx_env.spaces import observation_names
 from tdx_env.state.discipline import Action
+from train.seeds import train_seeds
 from train.suite import Suite, load_all, suite_of
 from train.vec_env import SeamcallVecEnv
 
@@ -102,6 +104,49 @@ def test_arrays_of_two_steps_share_no_memory(env: SeamcallVecEnv):
     for array, copy, later in zip(first, kept, second, strict=True):
         assert not np.shares_memory(array, later)
         assert np.array_equal(array, copy)
+
+
+def test_observations_stay_as_they_are_for_one_more_step(env: SeamcallVecEnv):
+    """The rollout buffer takes them only then."""
+    generator = np.random.default_rng(1)
+    last = env.reset()
+    for _ in range(100):
+        kept = last.copy()
+        observations = env.step(random_actions(env, generator))[0]
+        assert np.array_equal(last, kept)
+        last = observations
+
+
+def test_environments_are_single_ones_step_by_step():
+    """Observations, rewards and ends; at an end, the last observation is in the info."""
+    scenario, n_envs = "s08-accept-2m/train", 2
+    env = SeamcallVecEnv(suite_of(load_all([scenario], {})), DEFAULT, n_envs, seed=5)
+    singles = [SeamcallRetryEnv(scenario) for _ in range(n_envs)]
+    envs, episodes = np.arange(n_envs), np.zeros(n_envs, np.int64)
+    observations = env.reset()
+    for single, seed in zip(singles, train_seeds(5, envs, episodes).tolist(), strict=True):
+        single.reset(seed=seed)
+    generator = np.random.default_rng(3)
+    for _ in range(120):
+        actions = random_actions(env, generator)
+        observations, rewards, dones, infos = env.step(actions)
+        for index, single in enumerate(singles):
+            last, reward, terminated, truncated, _ = single.step(int(actions[index]))
+            assert rewards[index] == np.float32(reward)
+            assert dones[index] == (terminated or truncated)
+            if dones[index]:
+                assert np.array_equal(infos[index]["terminal_observation"], last)
+                assert infos[index]["TimeLimit.truncated"] == truncated
+                episodes[index] += 1
+                last, _ = single.reset(seed=int(train_seeds(5, envs, episodes)[index]))
+            assert np.array_equal(observations[index], last)
+    assert episodes.min() > 1
+
+
+def test_info_is_empty_where_an_episode_goes_on(env: SeamcallVecEnv):
+    for _ in range(20):
+        _, _, dones, infos = env.step(np.zeros(6))
+        assert [bool(info) for info in infos] == dones.tolist()
 
 
 def test_masks_of_two_steps_share_no_memory(env: SeamcallVecEnv):

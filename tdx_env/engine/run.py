@@ -1,0 +1,219 @@
+"""Running worlds: compiled functions that go through many of them, and the threads to do it."""
+
+import functools
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from tdx_env.engine.loop import Decide, advance
+from tdx_env.engine.memory import pick, policy_at
+from tdx_env.engine.start import start
+from tdx_env.host.busy import decide
+from tdx_env.jit import IS_COMPILED, compiled, decision, inner, kernel
+from tdx_env.spaces import observe_one
+from tdx_env.state.calls import NONE
+from tdx_env.state.discipline import ASK, N_ACTIONS, Action
+from tdx_env.state.features import Feature
+from tdx_env.state.world import End, World
+
+SKIP = -2  # in place of an action: leave the world alone
+
+
+class Number(IntEnum):
+    """What callers read after each step; row of a batch's ``numbers``."""
+
+    END = 0  # an End
+    COST = 1  # waste and penalties since the episode's start [cycles]
+    NOW = 2  # [cycles]
+    WAS_MASKED = 3  # 1: the action given in the last call was masked
+    WASTE = 4  # part of COST [cycles]
+    PREEMPT_PENALTY = 5  # part of COST [cycles]
+    TAIL_COST = 6  # part of COST [cycles]
+    ACTOR = 7  # actor that waits for a decision, or NONE
+    PATH = 8  # its Path
+    OPERATION = 9  # id of its operation, or NONE
+    N_ENDED = 10  # operations ended since the last decision
+
+
+class Shown(NamedTuple):
+    """What callers see of worlds, one row or column each; as in `Batch`."""
+
+    features: NDArray[np.int64]
+    masks: NDArray[np.int8]
+    numbers: NDArray[np.int64]
+
+
+def leave_open(features: NDArray[np.int64]) -> int:
+    """Leave every decision to the caller."""
+    return ASK
+
+
+@functools.cache
+def ask() -> Decide:
+    """Return the decision function that leaves every decision to the caller."""
+    return decision(leave_open)
+
+
+@inner
+def _show_no_decision(world: World, features: NDArray[np.int64]) -> None:
+    """Make the features those of a moment without a decision: only RETRY, path NONE."""
+    features[:] = 0
+    features[Feature.PATH] = NONE
+    features[Feature.N_VCPUS] = world.run["n_vcpus"]
+    world.run["mask"][Action.RETRY] = 1
+    world.run["mask"][Action.KICK] = 0
+    world.run["mask"][Action.YIELD] = 0
+
+
+@inner
+def _show(world: World, index: int, shown: Shown) -> None:
+    """Copy what callers read of a world: its record is out of the cache when they look."""
+    run = world.run
+    masks, numbers = shown.masks, shown.numbers
+    for action in range(N_ACTIONS):
+        masks[index, action] = run["mask"][action]
+    numbers[Number.END, index] = run["end"]
+    numbers[Number.COST, index] = run["waste"] + run["preempt_penalty"] + run["tail_cost"]
+    numbers[Number.NOW, index] = run["now"]
+    numbers[Number.WASTE, index] = run["waste"]
+    numbers[Number.PREEMPT_PENALTY, index] = run["preempt_penalty"]
+    numbers[Number.TAIL_COST, index] = run["tail_cost"]
+    numbers[Number.N_ENDED, index] = run["n_ended"]
+    actor = run["decision_actor"]
+    numbers[Number.ACTOR, index] = actor
+    if actor == NONE:
+        return
+    me = world.actors["row"][actor]
+    numbers[Number.PATH, index] = me["path"]
+    numbers[Number.OPERATION, index] = NONE
+    if me["operation_started"] != NONE:
+        numbers[Number.OPERATION, index] = me["operation_id"]
+
+
+@inner
+def _is_masked(world: World, action: int) -> bool:
+    """Say whether an action is one that is not allowed; none given is no such."""
+    if action == NONE:
+        return False
+    return action < 0 or action >= N_ACTIONS or world.run["mask"][action] == 0
+
+
+@inner
+def _run_one(
+    world: World,
+    index: int,
+    action: int,
+    policy: Decide,
+    shown: Shown,
+) -> None:
+    """Run a world until it asks or ends, after the action for the decision that it waits for."""
+    if world.run["end"] != End.RUNNING:
+        return
+    shown.numbers[Number.WAS_MASKED, index] = _is_masked(world, action)
+    if world.run["decision_actor"] != NONE and action != NONE:
+        decide(world, action)
+    if advance(world, shown.features[index], policy) != End.RUNNING:
+        _show_no_decision(world, shown.features[index])
+    _show(world, index, shown)
+
+
+# The arrays come one by one: numba takes twice as long to be handed a tuple of them.
+def _run_range(
+    worlds: Any,
+    first: int,
+    last: int,
+    policy: Any,
+    actions: NDArray[np.int64],
+    features: NDArray[np.int64],
+    masks: NDArray[np.int8],
+    numbers: NDArray[np.int64],
+    observations: NDArray[np.float32],
+) -> None:
+    """Run the worlds from first to last - 1 that have not ended until each asks or ends.
+
+    A world that waits for a decision is given its action, if that is not NONE; SKIP leaves a world
+    alone. If there is room for observations, those of all worlds are written.
+    """
+    take = policy_at(policy)
+    shown = Shown(features, masks, numbers)
+    for index in range(first, last):
+        numbers[Number.WAS_MASKED, index] = 0
+        if actions[index] != SKIP:
+            world = pick(worlds, index)
+            _run_one(world, index, actions[index], take, shown)
+        if len(observations) > 0:
+            observe_one(features[index], observations[index])
+
+
+@kernel
+def start_some(
+    worlds: Any,
+    which: NDArray[np.int64],
+    seeds: NDArray[np.uint64],
+    capacities: NDArray[np.int64],
+    memory: tuple[NDArray[np.int64], NDArray[np.int64]],
+    shown: Shown,
+) -> None:
+    """Start an episode in each of the chosen worlds, of the scenario that its record names.
+
+    Args:
+        worlds: All worlds.
+        which: Numbers of the worlds to start.
+        seeds: What every draw is keyed by, one for each of them.
+        capacities: Actors, events and decisions that a world has room for.
+        memory: What is emptied before: runs and actors, one row for each of all worlds.
+        shown: Is filled.
+    """
+    runs, actors = memory
+    for place in range(len(which)):
+        index = which[place]
+        world = pick(worlds, index)
+        scenario = world.run["scenario"]
+        runs[index] = 0
+        actors[index] = 0
+        world.run["scenario"] = scenario
+        world.run["capacity"] = capacities[0]
+        world.run["trace_capacity"] = capacities[1]
+        world.run["decision_capacity"] = capacities[2]
+        start(world, seeds[place])
+        shown.numbers[Number.WAS_MASKED, index] = 0
+        _show_no_decision(world, shown.features[index])
+        _show(world, index, shown)
+
+
+@functools.cache
+def compiled_run() -> Callable[..., None]:
+    """Compile the event loop, once for all decision functions."""
+    if not IS_COMPILED:
+        return _run_range
+    types = numba.types
+    number = types.int64
+    table = types.Array(number, 2, "C")
+    actions = types.Array(number, 1, "C")
+    masks = types.Array(types.int8, 2, "C")
+    observations = types.Array(types.float32, 2, "C")
+    signature = types.void(
+        table, number, number, number, actions, table, masks, table, observations
+    )
+    return compiled(_run_range, signature)
+
+
+@functools.cache
+def _pool_of(n_helpers: int, process: int) -> ThreadPoolExecutor:
+    """Return the threads of a process: a child that was forked has none of its parent's."""
+    return ThreadPoolExecutor(n_helpers, thread_name_prefix="tdx-env")
+
+
+def share(n_threads: int, work: Callable[[], None]) -> None:
+    """Call a function in several threads at once, the caller's included."""
+    pool = _pool_of(n_threads - 1, os.getpid())
+    others = [pool.submit(work) for _ in range(n_threads - 1)]
+    work()
+    for other in others:
+        other.result()
