@@ -186,7 +186,7 @@ def test_simulate_prints_json_with_everything(good):
     assert len(account["conflicts"]) == min(20, metrics["n_decisions"]) > 0
     assert sum(cell["n_busy"] for cell in account["cells"]) == metrics["n_busy"]
     cycles = metrics["cycles_by_category"].values()
-    assert sum(cycles) == metrics["elapsed_cycles"] * metrics["n_cpus"]
+    assert sum(cycles) == metrics["elapsed_cycles"] * metrics["n_threads"]
     times = [conflict["time"] for conflict in account["conflicts"]]
     assert times == sorted(times)
 

@@ -280,7 +280,7 @@ def test_decision_says_whose_it_is_and_on_which_path(env):
     episode = small_episode(env)
     for step in episode[1:-1]:
         info = step[-1]
-        assert 0 <= info["actor"] < episode[-1][-1]["episode_metrics"]["n_cpus"]
+        assert 0 <= info["actor"] < episode[-1][-1]["episode_metrics"]["n_threads"]
         assert info["path"] == paths[info["features"][Feature.PATH]]
         assert info["features"].shape == (N_FEATURES,)
         assert info["operation_id"] > 0 or info["operation_id"] == NONE

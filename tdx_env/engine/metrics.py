@@ -98,19 +98,21 @@ def busy_cells(batch: Batch, index: int) -> list[dict[str, Any]]:
 def episode_metrics(batch: Batch, index: int) -> dict[str, Any]:
     """Return the metrics of an episode that has ended; times in cycles.
 
-    `cycles_by_category` sums to `elapsed_cycles * n_cpus`. `total_cost` is waste plus penalties: a
+    `cycles_by_category` sums to `elapsed_cycles * n_threads`: a thread without a CPU is RUNNABLE.
+    `total_cost` is waste plus penalties: a
     cycle for each cycle of a non-preemptible stretch beyond the limit, and, if the episode was
     killed, hung or capped, every cycle of every CPU from then to the cap.
     """
     run = scalars(batch, index)
     record = batch.run[index]
-    n_cpus = run["n_actors"]
-    booked = batch.actors[index]["row"]["booked"][:n_cpus].sum(axis=0).tolist()
+    n_threads = run["n_actors"]
+    booked = batch.actors[index]["row"]["booked"][:n_threads].sum(axis=0).tolist()
     end = End(run["end"])
     metrics: dict[str, Any] = {
         "end": end.name.lower(),
         "elapsed_cycles": run["now"],
-        "n_cpus": n_cpus,
+        "n_threads": n_threads,
+        "n_cpus": run["n_cpus"],
         "n_vcpus": run["n_vcpus"],
         "cycles_by_category": dict(zip(_CATEGORY_NAMES, booked, strict=True)),
         "wasted_cycles": run["waste"],

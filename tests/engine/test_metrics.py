@@ -91,14 +91,14 @@ def test_metrics_fit_together(scenario, policy):
     """Waste and overhead are sums of categories; all cycles of all CPUs are in one of them."""
     metrics = episode_metrics(played(scenario, policy=policy), 0)
     cycles = metrics["cycles_by_category"]
-    assert sum(cycles.values()) == metrics["elapsed_cycles"] * metrics["n_cpus"]
+    assert sum(cycles.values()) == metrics["elapsed_cycles"] * metrics["n_threads"]
     waste = sum(cycles[row[0].name.lower()] for row in CATEGORY_TABLE if row[1])
     overhead = sum(cycles[row[0].name.lower()] for row in CATEGORY_TABLE if row[2])
     assert (metrics["wasted_cycles"], metrics["overhead_cycles"]) == (waste, overhead)
     penalties = metrics["preempt_penalty_cycles"] + metrics["tail_cost_cycles"]
     assert metrics["total_cost"] == waste + penalties
     assert metrics["n_decisions"] <= metrics["n_busy"] <= metrics["n_seamcalls"]
-    assert metrics["n_vcpus"] <= metrics["n_cpus"]
+    assert metrics["n_vcpus"] <= metrics["n_threads"]
 
 
 def test_metrics_are_plain_values():
@@ -132,12 +132,12 @@ def test_metrics_say_how_the_episode_ended(end, name):
 @pytest.mark.slow
 def test_hang_names_what_every_cpu_does():
     metrics = episode_metrics(random_batch(End.HUNG), 0)
-    assert len(metrics["waiting"]) == metrics["n_cpus"]
+    assert len(metrics["waiting"]) == metrics["n_threads"]
     kinds = [line.split(":")[0] for line in metrics["waiting"]]
     n_vcpus = metrics["n_vcpus"]
     assert kinds == [
         f"vCPU {actor}" if actor < n_vcpus else f"host task {actor}"
-        for actor in range(metrics["n_cpus"])
+        for actor in range(metrics["n_threads"])
     ]
 
 
