@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 OUT ?= out
-SEEDS ?= 60
+SEEDS ?= 12
 
 .PHONY: demo test check bench clean
 .DELETE_ON_ERROR:
