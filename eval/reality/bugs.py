@@ -17,7 +17,7 @@ from tdx_env.state.discipline import Action
 from tdx_env.state.features import Feature
 from tdx_env.state.world import End, Operation
 
-_BLIND = blind().name
+_BLIND = "p2-unlimited-loop"
 _RCX = 1
 _REPORTED_DEMOTE = 0xC0000B0800000001
 _S9 = World("s09-accept-4k/train")
@@ -60,7 +60,7 @@ def _swallowed(n_draws: int) -> Sample:
     """Look for TDs that die since BLOCK's busy reply was ignored, in a removal."""
     batch = run(_S9, _BLIND, n_draws)
     note = (
-        "P1 repeats the tree lock only; BLOCK met the guest's ACCEPT on the entry, its caller went "
+        "P2 gives a busy BLOCK up at once; it met the guest's ACCEPT on the entry, its caller went "
         f"on, and REMOVE failed with {_outcomes(batch, Leaf.MEM_PAGE_REMOVE)} (s09-accept-4k)."
     )
     return Sample(_died_of(batch, Leaf.MEM_PAGE_REMOVE), note)
