@@ -3,7 +3,6 @@
 import numpy as np
 
 from agents.merged import kick_zap_else_yield, merged_6_16
-from agents.retry import blind
 from eval.reality.criteria import Always, Sometimes
 from eval.reality.row import Kind, Row, Sample
 from eval.reality.worlds import MERGED, Floats, Host, World, booked, microseconds, run
