@@ -16,9 +16,14 @@ from tdx_env.module.status import Status, encode
 from tdx_env.scenarios import Scenario
 from tdx_env.spaces import observation_size, observe
 from tdx_env.state.actors import Path
-from tdx_env.state.calls import Leaf
+from tdx_env.state.calls import Leaf, Outcome
 from tdx_env.state.discipline import N_ACTIONS, Action
 
+_STATUS = {
+    Outcome.OPERAND_BUSY: Status.OPERAND_BUSY,
+    Outcome.INTERRUPTED: Status.INTERRUPTED_RESTARTABLE,
+    Outcome.INTERRUPTED_RESUMABLE: Status.INTERRUPTED_RESUMABLE,
+}
 _POLICIES = "tdx_env.policies"  # entry point group; this project's `agents` fills it
 
 
@@ -83,7 +88,7 @@ def _conflict(batch: Batch, action: int) -> Conflict:
         actor=actor,
         path=Path(int(me["path"])).name.lower(),
         call=Leaf(int(me["leaf"])).name,
-        status=encode(Status.OPERAND_BUSY, int(me["operand"])),
+        status=encode(_STATUS[Outcome(int(me["outcome"]))], int(me["operand"])),
         issue=int(me["issues"]),
         holder=holder_text(batch, 0),
         n_in_guest=int(run["n_in_guest"] - me["mode"]),

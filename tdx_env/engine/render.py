@@ -6,7 +6,7 @@ from tdx_env.engine.batch import Batch
 from tdx_env.engine.scene import Scene
 from tdx_env.state.actors import NEVER, State
 from tdx_env.state.calls import NONE, Leaf
-from tdx_env.state.world import Word
+from tdx_env.state.world import CELL_LOCKS, N_HOLDERS, Word
 
 _MHZ = 1000
 
@@ -77,9 +77,14 @@ def holder_text(batch: Batch, index: int) -> str:
     """Return who held the lock that made the call busy a decision is asked for (hidden state)."""
     scene = Scene(batch, index)
     actor = int(scene.run["decision_actor"])
-    if scene.rows[actor]["operand"] == 0:
+    me = scene.rows[actor]
+    if me["operand"] == 0:
         return "nobody: an interrupt ended the call"
     lock = scene.met(actor)
+    met = int(me["cell"]) // len(CELL_LOCKS) % N_HOLDERS
+    if met == N_HOLDERS - 1:
+        return f"{lock.name} held by nobody any more"
+    # The lock may have changed hands while the reply came back: then only the call is known.
     holder, leaf = scene.holder(actor, lock)
-    by = f"actor {holder} in {Leaf(leaf).name}" if leaf != NONE else "nobody any more"
-    return f"{lock.name} held by {by}"
+    by = f"actor {holder} in " if leaf == met else ""
+    return f"{lock.name} held by {by}{Leaf(met).name}"

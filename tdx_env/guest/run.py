@@ -66,7 +66,10 @@ def _touch(world: World, actor: int) -> None:
 
 @inner
 def _hammer(world: World, actor: int) -> None:
-    """Issue the hostile TDCALL on whatever entry the host works on."""
+    """Issue the hostile TDCALL on whatever entry the host works on.
+
+    # MODEL: the guest knows which one that is; a real one would have to guess.
+    """
     run = world.run
     me = world.actors["row"][actor]
     if run["target"] != NONE:

@@ -328,6 +328,7 @@ def leave_guest(world: World, vcpu: int) -> None:
         me["category"] = Category.HOST_WORK
         world.actors["due"][vcpu] = run["now"] + run["costs"][Cost.USER_EXIT]
     else:
+        # MODEL: HOST_PRIORITY_BUSY_TIMEOUT; Linux 6.16 ends in KVM_EXIT_INTERNAL_ERROR.
         enter_run_loop(world, vcpu)
 
 

@@ -90,6 +90,7 @@ def _try_again(world: World, actor: int, reenters: int) -> None:
         else:
             begin_fault_pass(world, actor)
     elif reenters or next_interrupt(me) <= world.run["now"]:
+        # MODEL: every interrupt of the CPU is an event of the vCPU; the host's own are not in KVM.
         me["trip"] = Category.REFAULT
         enter_run_loop(world, actor)
     else:

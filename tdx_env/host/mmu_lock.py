@@ -2,6 +2,8 @@
 
 Source: Linux kernel/locking/qrwlock.c: readers queue behind a waiting writer. KVM takes mmu_lock
 for read in the fault path and for write in the zap path; both keep preemption off.
+
+# MODEL: it is off from when the lock is had; Linux has it off while it spins for the lock too.
 """
 
 from tdx_env.jit import inner

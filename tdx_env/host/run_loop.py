@@ -17,6 +17,8 @@ from tdx_env.state.world import World
 def _flush_old_cpu(world: World, vcpu: int) -> None:
     """Ask the CPU that the thread had before for VP.FLUSH.
 
+    # MODEL: whatever runs on that CPU is not disturbed by it.
+
     Source: Linux 6.16, arch/x86/kvm/vmx/tdx.c, tdx_vcpu_load, tdx_flush_vp_on_cpu.
     """
     run = world.run

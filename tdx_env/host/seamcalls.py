@@ -143,6 +143,7 @@ def _body(world: World, actor: int) -> int:
 def _delay_before(world: World, actor: int, kind: int) -> int:
     """Return the cycles before a step of the actor's call."""
     me = world.actors["row"][actor]
+    # MODEL: ARMED_WALK takes the same time for one listed GPA as for 32.
     if kind == Delay.NONE or (kind == Delay.ARMED_WALK and me["zs_listed"] == 0):
         return 0
     if kind == Delay.BODY:

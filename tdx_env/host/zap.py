@@ -1,5 +1,8 @@
 """The zap path: pages leave the TD, one at a time or in batches that share one TRACK.
 
+# MODEL: no kvm_flush_remote_tlbs at the end and when it gives way; a hole that is punched doesn't
+hold off faults in its range; conversions don't take slots_lock.
+
 Source: Linux arch/x86/kvm/mmu/tdp_mmu.c, tdp_mmu_zap_leafs; arch/x86/kvm/vmx/tdx.c,
 tdx_sept_remove_private_spte (6.16). Batches are in no kernel.
 """
@@ -101,6 +104,7 @@ def _make_way(world: World, actor: int) -> None:
     run = world.run
     me = world.actors["row"][actor]
     release_mmu(world, actor)
+    # MODEL: in KVM for waiters only if the kernel is preemptible, and for need_resched too.
     me["state"] = State.RESCHED
     me["purpose"] = Purpose.ZAP
     me["category"] = Category.MMU_LOCK_WAIT

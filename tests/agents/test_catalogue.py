@@ -213,10 +213,16 @@ def test_p26_kills_at_the_first_busy_reply(by_number):
 # P6, P7, P10, P11, P13, P14: rows that kick
 
 
-@pytest.mark.parametrize("leaf", [AUG, SEPT_ADD, *ZAP])
+@pytest.mark.parametrize("leaf", [AUG, SEPT_ADD, BLOCK, REMOVE, UNBLOCK, DEMOTE])
 def test_p6_kicks_once_then_kills_without_a_gate(by_number, leaf):
     assert answers(by_number["P6"], leaf, ENTRY) == ["KICK", "KILL"]
     assert by_number["P6"].discipline.gate_scope == "nothing"
+
+
+@pytest.mark.parametrize("number", ["P6", "P7", "P7-once", "P10", "P11"])
+def test_proposals_about_sept_entries_leave_track_to_its_loop(by_number, number):
+    """Sean and Paolo, 9 and 10 Sep 2024, speak of S-EPT SEAMCALLs; v19 and v1 loop on TRACK."""
+    assert answers(by_number[number], TRACK, EPOCH) == FOR_EVER
 
 
 def test_p7_kicks_before_each_of_five_tries(by_number):
