@@ -146,9 +146,9 @@ EXPECTED = (
         "S10", where="entry",
     ),
     Expectation(
-        "TRACK's second try after a kick without a gate meets VP.ENTER again (S6, S7).",
-        ("p6-sean-2",), ("s06-conversion", "s06-conversion-248", "s07-conversion-idle-ticks"),
-        _SOME, "the epoch lock has no host priority; S6, S7", _KILLED, "epoch",
+        "TRACK meets VP.ENTER in S6 and S7, which costs, but loses nobody: a gate or a loop.",
+        ("p6-sean-2", "p18-merged-6.16", "p20-merged-6.19"),
+        ("s06-conversion", "s06-conversion-248", "s07-conversion-idle-ticks"), _NONE, "S6, S7",
     ),
     Expectation(
         "Before the guard of 6.19 the parallel build of S19 loses the TD: P1 to P18 and P19.",
