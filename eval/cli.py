@@ -1,4 +1,4 @@
-"""The command `tdx-eval`: compare policies, list them, hold the simulator against reality."""
+"""The command `tdx-eval`: policies compared, where they lose the TD, the simulator and reality."""
 
 import os
 import sys
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from eval.cli_losses import losses
 from eval.cli_reality import reality
 from eval.seeds import MAX_SEEDS
 from tdx_env.errors import TdxEnvError
@@ -211,6 +212,7 @@ def compare(
 
 
 app.command("reality")(reality)
+app.command("losses")(losses)
 
 
 def main() -> None:

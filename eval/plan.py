@@ -62,8 +62,8 @@ class Plan:
         return [yardsticks.load(spec).name for spec in self.contenders]
 
 
-def hand_written(policies: str) -> list[str]:
-    """Return the names of policies that a comma list stands for, the reference included.
+def named(policies: str) -> list[str]:
+    """Return the names of the hand-written policies that a comma list stands for, in order.
 
     Raises:
         PolicyError: One of them is unknown.
@@ -73,14 +73,23 @@ def hand_written(policies: str) -> list[str]:
         return known
     parts = [part.strip() for part in policies.split(",")]
     chosen = [yardsticks.load(part).name for part in parts if part]
-    named = dict.fromkeys([*chosen, REFERENCE])
-    strangers = [name for name in named if name not in known]
+    strangers = [name for name in chosen if name not in known]
     if strangers:
         raise PolicyError(
             f"--policies {strangers[0]}: is no name of the catalogue; give a file as --policy and "
             "the folder of an agent as --agent"
         )
-    return [name for name in known if name in named]
+    return [name for name in known if name in chosen]
+
+
+def hand_written(policies: str) -> list[str]:
+    """Return the same, the reference included.
+
+    Raises:
+        PolicyError: One of them is unknown.
+    """
+    chosen = named(policies)
+    return [name for name in named(ALL) if name in chosen or name == REFERENCE]
 
 
 def _on_validation(scenario: str) -> str:

@@ -98,10 +98,19 @@ def call_name(leaf: str) -> str:
     return leaf.replace("_", ".", 1)
 
 
+def holder_name(leaf: str) -> str:
+    """Return the call that held a lock, in words."""
+    return _HOLDERS.get(leaf, call_name(leaf))
+
+
+def lock_name(lock: str) -> str:
+    """Return a lock of the module, in words."""
+    return _LOCKS.get(lock, lock)
+
+
 def met(conflict: Conflict) -> str:
     """Say who met whom on which lock."""
-    holder = _HOLDERS.get(conflict.holder, call_name(conflict.holder))
-    lock = _LOCKS.get(conflict.lock, conflict.lock)
+    holder, lock = holder_name(conflict.holder), lock_name(conflict.lock)
     return f"{call_name(conflict.call)} met {holder} on {lock}"
 
 
@@ -121,8 +130,8 @@ def part_name(part: str) -> str:
     return _PARTS.get(part, part.replace("_", " "))
 
 
-def listing(words: list[str]) -> str:
+def listing(words: list[str], last: str = "and") -> str:
     """Return words as an enumeration."""
     if len(words) < 2:
         return "".join(words)
-    return f"{', '.join(words[:-1])} and {words[-1]}"
+    return f"{', '.join(words[:-1])} {last} {words[-1]}"

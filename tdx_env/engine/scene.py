@@ -65,7 +65,7 @@ class Scene:
     def level(self, entry: int) -> int:
         """Return an entry's level: 0 for 4K, 1 for 2M, 2 and 3 above."""
         firsts = ("first_pd", "first_l2", "first_l3")
-        return sum(entry >= int(self.run[first]) for first in firsts)
+        return sum(int(entry) >= int(self.run[first]) for first in firsts)
 
     def page(self, entry: int) -> str:
         """Return the name of the page, or table, that an entry maps."""

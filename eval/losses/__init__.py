@@ -1,0 +1,1 @@
+"""Which policy loses the TD where, and by which chain of events."""
