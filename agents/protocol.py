@@ -101,10 +101,19 @@ class Policy:
         else:
             assert self.act is not None
             answers = self.act(observations, features, allowed)
-        for answer, mask in zip(answers, allowed, strict=True):
-            if not (0 <= answer < N_ACTIONS and mask[answer]):
-                raise PolicyError(f"{self.name}: {refusal(answer, mask)}")
+        wrong = np.flatnonzero(~_are_allowed(answers, allowed))
+        if len(wrong):
+            first = wrong[0]
+            raise PolicyError(f"{self.name}: {refusal(answers[first].item(), allowed[first])}")
         return answers
+
+
+def _are_allowed(answers: NDArray[np.int64], masks: NDArray[np.int8]) -> NDArray[np.bool_]:
+    """Say of each answer whether its mask allows it, shape (n,)."""
+    is_action = (answers >= 0) & (answers < N_ACTIONS)
+    rows = np.arange(len(masks))
+    allowed: NDArray[np.bool_] = masks[rows, np.where(is_action, answers, 0)] != 0
+    return is_action & allowed
 
 
 def refusal(answer: object, mask: NDArray[np.integer]) -> str:

@@ -1,26 +1,27 @@
 """The command `tdx-eval`: policies compared, where they lose the TD, the simulator and reality."""
 
-import os
 import sys
-from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from eval import backends
 from eval.cli_losses import losses
 from eval.cli_reality import reality
-from eval.seeds import MAX_SEEDS
+from eval.seeds import CHUNK, MAX_SEEDS
 from tdx_env.errors import TdxEnvError
 
 if TYPE_CHECKING:
+    from eval.parts import Parts
     from eval.plan import Plan
     from eval.reality.row import Table
     from eval.run import Job
-    from eval.summary import Summary
 
 _MISTAKE, _INTERRUPTED = 2, 130
 _MAX_JOBS = 1024
+_MAX_CHUNK = 1 << 14
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -37,86 +38,70 @@ def policies() -> None:
         print(f"{name}  {yardsticks.load(name).title}")
 
 
-def _jobs(plan: "Plan") -> dict[str, list["Job"]]:
-    """Return the jobs of the validation and of the test split."""
-    from eval.run import jobs_of
-    from eval.seeds import seeds_of
+@dataclass(frozen=True)
+class Way:
+    """How a plan is carried out; no result depends on it.
 
-    seeds = seeds_of("validation", plan.n_validation_seeds)
-    everybody = [*plan.policies, *plan.contenders]
-    return {
-        "validation": jobs_of(plan.policies, plan.validation, seeds, plan.overrides),
-        "test": jobs_of(everybody, plan.scenarios, seeds_of("test", plan.n_seeds), plan.overrides),
-    }
+    Attributes:
+        out: Folder for results.
+        backend: See `eval.backends`.
+        n_jobs: Jobs side by side; 0: one for each CPU.
+        chunk: Episodes of a job.
+        overwrite: Whether earlier results may be replaced.
+    """
+
+    out: Path
+    backend: str
+    n_jobs: int
+    chunk: int
+    overwrite: bool
 
 
-def _run(plan: "Plan", folder: Path, n_jobs: int) -> None:
-    """Run validation, then test; keep every finished chunk in the folder."""
+def _run(jobs: dict[str, list["Job"]], parts: "Parts", way: Way) -> None:
+    """Run validation, then test, and show how far it is."""
     from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
-    from eval.interrupts import interrupts_delayed
-    from eval.output import Parts
-    from eval.run import run_all
+    from eval.comparison import run
 
+    every = [job for some in jobs.values() for job in some]
     columns = (*Progress.get_default_columns()[:3], MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, transient=True, console=Console(stderr=True)) as progress:
-        jobs = _jobs(plan)
-        tasks = {kind: progress.add_task(kind, total=len(some)) for kind, some in jobs.items()}
-        for kind, some in jobs.items():
-            parts = Parts(folder, kind)
-            with closing(run_all(some, n_jobs)) as results:
-                for place, episodes, cells in results:
-                    with interrupts_delayed():
-                        parts.add(place, episodes, cells)
-                    progress.advance(tasks[kind])
+        task = progress.add_task("chunks", total=len(every), completed=len(parts.finished))
+        for _ in run(every, parts, way.backend, way.n_jobs):
+            progress.advance(task)
 
 
-def _finish(plan: "Plan", folder: Path, table: "Table | None") -> "Summary":
-    """Put the finished chunks together and write summary and report."""
-    import json
-
-    from eval.compare import summarise
-    from eval.interrupts import interrupts_delayed
-    from eval.output import REPORT, SUMMARY, collect, write_text
-    from eval.report import html
-
-    with interrupts_delayed():
-        episodes, cells, validation = collect(folder)
-    summary = summarise(plan, episodes, cells, validation)
-    write_text(folder / SUMMARY, json.dumps(summary.as_json(), indent=1, allow_nan=False) + "\n")
-    write_text(folder / REPORT, html(summary, table))
-    return summary
+def _finished_text(jobs: dict[str, list["Job"]], parts: "Parts") -> str:
+    """Say how many chunks are finished, and how many episodes they have."""
+    every = [job for some in jobs.values() for job in some]
+    finished = [job for job in every if job.key in parts.finished]
+    n_episodes = sum(len(job.seeds) for job in finished)
+    return f"{len(finished):,} of {len(every):,} chunks ({n_episodes:,} episodes)"
 
 
-def _stopped(folder: Path) -> None:
-    """Put together what is finished when a run was stopped, and say what is there."""
-    from eval.output import RESULTS, VALIDATION, abandon, collect, has_parts
-
-    if not has_parts(folder):
-        abandon(folder)
-        print("tdx-eval: stopped before any episode had finished", file=sys.stderr)
+def _keep(jobs: dict[str, list["Job"]], parts: "Parts", out: Path) -> None:
+    """Keep what is finished of a run that ends early and say so, or leave nothing."""
+    if not parts.finished:
+        parts.remove()
+        print("tdx-eval: stopped before any chunk was finished", file=sys.stderr)
         return
-    episodes, _, validation = collect(folder)
-    for table, name, kind in ((episodes, RESULTS, "test"), (validation, VALIDATION, "validation")):
-        if len(table):
-            print(
-                f"tdx-eval: stopped; {len(table):,} finished {kind} episodes of "
-                f"{table['scenario'].nunique()} scenarios are in {folder / name}",
-                file=sys.stderr,
-            )
-    print("tdx-eval: there is no report; run it again with --overwrite", file=sys.stderr)
+    print(
+        f"tdx-eval: stopped; {_finished_text(jobs, parts)} are kept in {out}: "
+        "the same command goes on from there",
+        file=sys.stderr,
+    )
 
 
 def _plan(
     scenarios: str,
     policies: str,
     contenders: list[str],
-    seeds: int,
+    seeds: tuple[int, int | None],
     overrides: dict[str, object],
 ) -> "Plan":
     """Return the plan; scenarios are checked before anything is compiled."""
-    from eval.plan import Plan, hand_written, validation_of
+    from eval.plan import Plan, hand_written, large_among, validation_of
     from tdx_env.engine.warm import warm_up
     from tdx_env.scenarios import expand, load
 
@@ -125,42 +110,53 @@ def _plan(
     for name in (*names, *validation):
         load(name, overrides)
     warm_up()
+    n_seeds, n_large_seeds = seeds
+    both = list(dict.fromkeys((*names, *validation)))
     plan = Plan(
         policies=hand_written(policies),
         contenders=contenders,
         scenarios=names,
         validation=validation,
-        n_seeds=seeds,
+        n_seeds=n_seeds,
         overrides=overrides,
+        n_large_seeds=n_large_seeds,
+        large=[] if n_large_seeds is None else large_among(both, overrides),
     )
     plan.load()
     return plan
 
 
-def _compare(plan: "Plan", out: Path, n_jobs: int, table: "Table | None") -> None:
-    """Run a plan and show what was found."""
+def _compare(plan: "Plan", way: Way, table: "Table | None") -> None:
+    """Run a plan, or go on with it, and show what was found."""
     from rich.console import Console
 
+    from eval.comparison import finish, jobs_of_plan
     from eval.interrupts import interrupts_delayed, terminate_as_interrupt
-    from eval.output import REPORT, abandon, prepare
+    from eval.manifest import manifest
+    from eval.output import REPORT
+    from eval.parts import opened
     from eval.terminal import show
 
-    terminate_as_interrupt()
-    prepare(out)
-    try:
-        _run(plan, out, n_jobs)
-    except KeyboardInterrupt:
-        with interrupts_delayed():
-            _stopped(out)
-        raise SystemExit(_INTERRUPTED) from None
-    except TdxEnvError:
-        abandon(out)
-        raise
+    jobs = jobs_of_plan(plan, way.chunk)
+    keys = {job.key for some in jobs.values() for job in some}
+    identity = {**manifest(plan, plan.load()), "chunk": way.chunk}
     console = Console()
-    with console.status("writing the report"):
-        summary = _finish(plan, out, table)
+    terminate_as_interrupt()
+    with opened(way.out, identity, keys, way.overwrite) as parts:
+        if parts.finished:
+            print(f"tdx-eval: goes on: {_finished_text(jobs, parts)} are there", file=sys.stderr)
+        try:
+            _run(jobs, parts, way)
+            with console.status("writing the report"):
+                summary = finish(plan, jobs, parts, way.out, table)
+        except (KeyboardInterrupt, TdxEnvError) as error:
+            with interrupts_delayed():
+                _keep(jobs, parts, way.out)
+            if isinstance(error, TdxEnvError):
+                raise
+            raise SystemExit(_INTERRUPTED) from None
     show(summary, console)
-    print(f"report: {out / REPORT}")
+    print(f"report: {way.out / REPORT}")
 
 
 @app.command("compare")
@@ -181,9 +177,24 @@ def compare(
     seeds: Annotated[
         int, typer.Option(min=1, max=MAX_SEEDS, help="Episodes of each policy and scenario")
     ] = 200,
+    seeds_large: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=MAX_SEEDS,
+            help="The same for scenarios of more than 10,000 events an episode, as they are "
+            "measured beforehand; default: as many",
+        ),
+    ] = None,
     jobs: Annotated[
-        int, typer.Option(min=0, max=_MAX_JOBS, help="Processes; 0: one for each CPU")
+        int, typer.Option(min=0, max=_MAX_JOBS, help="Jobs side by side; 0: one for each CPU")
     ] = 0,
+    backend: Annotated[
+        str, typer.Option(help="What runs the jobs: threading, loky, sequential, dask, ray ...")
+    ] = backends.DEFAULT,
+    chunk: Annotated[
+        int, typer.Option(min=1, max=_MAX_CHUNK, help="Episodes of a job; no result depends on it")
+    ] = CHUNK,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="Override: costs.bare=2300; repeatable")
     ] = None,
@@ -195,20 +206,24 @@ def compare(
         bool, typer.Option("--overwrite", help="Replace the results of an earlier run")
     ] = False,
 ) -> None:
-    """Compare policies on the same seeds and write a report."""
+    """Compare policies on the same seeds and write a report.
+
+    A run that was stopped goes on where it was when the same command is given again.
+    """
     from agents.bundle import load_manifest
     from eval.output import check
     from eval.reality.file import read
     from tdx_env.scenarios import overrides_from
 
     check(out, overwrite)
+    backends.check(backend)
     table = None if reality is None else read(reality)
     overrides = dict(overrides_from(set_ or [], costs))
     for folder in agent or []:
         load_manifest(folder)
     contenders = [*map(str, agent or []), *(policy or [])]
-    plan = _plan(scenarios, policies, contenders, seeds, overrides)
-    _compare(plan, out, jobs or os.cpu_count() or 1, table)
+    plan = _plan(scenarios, policies, contenders, (seeds, seeds_large), overrides)
+    _compare(plan, Way(out, backend, jobs, chunk, overwrite), table)
 
 
 app.command("reality")(reality)

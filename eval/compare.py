@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.protocol import Policy
+from eval.episodes import CATEGORY, CELL_KEY
 from eval.manifest import manifest
 from eval.plan import REFERENCE, Plan
-from eval.run import CATEGORY, CELL_KEY
 from eval.statistics import (
     Estimate,
     Values,
@@ -48,6 +48,7 @@ _YIELD = Category.YIELD.name.lower()
 _SMALLEST = 1.0  # costs below count as one cycle where ratios are averaged [cycles]
 
 Runs = Mapping[str, "pd.DataFrame"]  # each policy's episodes of one scenario, in order of seeds
+Cells = Mapping[tuple[str, str], "pd.DataFrame"]  # busy cells by scenario and policy
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,7 @@ def runs_of(episodes: "pd.DataFrame", scenario: str) -> dict[str, "pd.DataFrame"
     """Return each policy's episodes of a scenario, in the order of the seeds."""
     some = episodes[episodes["scenario"] == scenario].sort_values("seed", kind="stable")
     runs = {
-        name: some[some["policy"] == name].reset_index(drop=True)
-        for name in episodes["policy"].unique()
+        str(name): rows.reset_index(drop=True) for name, rows in some.groupby("policy", sort=False)
     }
     first = next(iter(runs.values()))["seed"]
     assert all(rows["seed"].equals(first) for rows in runs.values()), "not paired"
@@ -102,14 +102,17 @@ def _deciding(rows: "pd.DataFrame") -> Values:
 
 def _is_finished(rows: "pd.DataFrame") -> NDArray[np.bool_]:
     """Return which episodes finished their work, shape (n,)."""
-    return ~rows[LOST].any(axis=1).to_numpy(bool)
+    lost = [rows[column].to_numpy(bool) for column in LOST]
+    return ~np.logical_or.reduce(lost)
 
 
 def parts_of(rows: "pd.DataFrame", yield_weight: int) -> dict[str, float]:
     """Return the mean of each part of the total cost; they sum to its mean [cycles]."""
-    parts = {name: float(rows[CATEGORY + name].mean()) for name in _WASTE}
+    columns = [*(CATEGORY + name for name in _WASTE), *(f"{name}_cycles" for name in _PENALTIES)]
+    means = rows[columns].to_numpy(np.float64).mean(axis=0).tolist()
+    parts = dict(zip((*_WASTE, *_PENALTIES), means, strict=True))
     parts[_YIELD] *= yield_weight
-    return parts | {name: float(rows[f"{name}_cycles"].mean()) for name in _PENALTIES}
+    return parts
 
 
 def against(runs: Runs, name: str, other: str, yield_weight: int) -> Difference:
@@ -118,13 +121,18 @@ def against(runs: Runs, name: str, other: str, yield_weight: int) -> Difference:
     both = _is_finished(runs[name]) & _is_finished(runs[other])
     mine = parts_of(runs[name], yield_weight)
     parts = parts_of(runs[other], yield_weight)
+    cycles = paired_difference(ours, theirs)
+    cycles_finished = None
+    if both.any():
+        all_finished = bool(both.all())
+        cycles_finished = cycles if all_finished else paired_difference(ours[both], theirs[both])
     return Difference(
         other=other,
-        cycles=paired_difference(ours, theirs),
+        cycles=cycles,
         relative=relative_difference(ours, theirs),
         cheaper=probability_of_improvement(ours, theirs),
         n_finished=int(both.sum()),
-        cycles_finished=paired_difference(ours[both], theirs[both]) if both.any() else None,
+        cycles_finished=cycles_finished,
         cycles_undecided=paired_difference(
             ours - _deciding(runs[name]), theirs - _deciding(runs[other])
         ),
@@ -149,16 +157,21 @@ def fold(runs: Runs, order: Sequence[str]) -> dict[str, str]:
     return same
 
 
-def conflicts_of(cells: "pd.DataFrame", scenario: str, policy: str, n: int) -> list[Conflict]:
-    """Return a policy's busy matrix in a scenario, most cycles lost first; means of n episodes."""
-    if cells.empty:
+def conflicts_by_run(cells: "pd.DataFrame") -> dict[tuple[str, str], "pd.DataFrame"]:
+    """Return the busy cells of each scenario and policy, most cycles lost first."""
+    ranked = cells.sort_values("cycles_lost", ascending=False, kind="stable")
+    groups = ranked.groupby(["scenario", "policy"], sort=False)
+    return {(str(scenario), str(policy)): rows for (scenario, policy), rows in groups}
+
+
+def _conflicts(cells: "pd.DataFrame | None", n: int) -> list[Conflict]:
+    """Return a busy matrix, in the order of its rows; means of n episodes."""
+    if cells is None:
         return []
-    some = cells[(cells["scenario"] == scenario) & (cells["policy"] == policy)]
-    summed = some.groupby(CELL_KEY, as_index=False)[["n_busy", "cycles_lost"]].sum()
-    summed = summed.sort_values("cycles_lost", ascending=False, kind="stable")
+    columns = [cells[name].tolist() for name in (*CELL_KEY, "n_busy", "cycles_lost")]
     return [
-        Conflict(row.call, row.holder, row.lock, row.n_busy / n, row.cycles_lost / n)
-        for row in summed.itertuples()
+        Conflict(call, holder, lock, n_busy / n, lost / n)
+        for call, holder, lock, n_busy, lost in zip(*columns, strict=True)
     ]
 
 
@@ -222,15 +235,15 @@ def _order(field_: Field, best: str) -> list[str]:
 
 
 def _scenario_result(
-    scenario: Scenario, runs: Runs, cells: "pd.DataFrame", field_: Field, best: str, name: str
+    scenario: Scenario, runs: Runs, cells: Cells, field_: Field, best: str, name: str
 ) -> ScenarioResult:
     """Return the results of all policies in one scenario."""
     same = fold(runs, _order(field_, best))
     results = {
         one: _result(
-            runs, one, scenario, same.get(one, ""), conflicts_of(cells, name, one, len(runs[one]))
+            runs, one, scenario, same.get(one, ""), _conflicts(cells.get((name, one)), len(rows))
         )
-        for one in runs
+        for one, rows in runs.items()
     }
     ties = [one for one in (best, REFERENCE, *field_.policies) if one in field_.candidates]
     hindsight = min(ties, key=lambda one: results[one].cost.value)  # the first of equal ones
@@ -255,13 +268,17 @@ def _scenario_result(
 
 
 def _overall(episodes: "pd.DataFrame", scenarios: Sequence[ScenarioResult]) -> dict[str, Estimate]:
-    """Return each policy's interquartile mean of log10(cost / mean cost of the reference)."""
+    """Return each policy's interquartile mean of log10(cost / mean cost of the reference).
+
+    Scenarios weigh alike: of each, as many seeds count as the one with the fewest has.
+    """
+    fewest = min(one.n_episodes for one in scenarios)
     strata: dict[str, list[Values]] = {}
     for scenario in scenarios:
         runs = runs_of(episodes, scenario.name)
         base = max(float(_costs(runs[REFERENCE]).mean()), _SMALLEST)
         for name, rows in runs.items():
-            logs = np.log10(np.maximum(_costs(rows), _SMALLEST) / base)
+            logs = np.log10(np.maximum(_costs(rows)[:fewest], _SMALLEST) / base)
             strata.setdefault(name, []).append(logs)
     values = {name: interquartile_mean(some) for name, some in strata.items()}
     return dict(sorted(values.items(), key=lambda item: item[1].value))
@@ -307,16 +324,17 @@ def summarise(
     Args:
         plan: What was compared.
         episodes: Test episodes, one a row.
-        cells: Their busy cells, summed over chunks of episodes.
+        cells: Their busy cells, summed over the episodes.
         validation: Validation episodes of the policies that aren't contenders.
     """
     loaded = plan.load()
     field_ = Field(loaded, plan.contender_names())
     scores = validation_scores(_for_choice(validation, plan), field_.candidates)
     best = next(iter(scores))
+    by_run = conflicts_by_run(cells)
     scenarios = [
         _scenario_result(
-            load(name, plan.overrides), runs_of(episodes, name), cells, field_, best, name
+            load(name, plan.overrides), runs_of(episodes, name), by_run, field_, best, name
         )
         for name in plan.scenarios
     ]

@@ -1,7 +1,6 @@
 """The output folder of a comparison: checked before any work, filled by renaming."""
 
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,10 +23,12 @@ def _existing_parent(folder: Path) -> Path:
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def explained(path: Path) -> Iterator[None]:
     """Turn a failure to write into an error for the user."""
     try:
         yield
+    except OutputError:
+        raise
     except OSError as error:
         raise OutputError(f"{path}: can't be written: {error.strerror or error}") from error
 
@@ -40,43 +41,24 @@ def check(folder: Path, overwrite: bool) -> None:
     """
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder}: is a file, must be a folder")
-    if folder.exists() and not overwrite:
+    if folder.exists() and not overwrite and not (folder / PARTS).is_dir():
         raise OutputError(f"{folder}: exists already, give another --out, or --overwrite")
     place = folder if folder.exists() else _existing_parent(folder)
     if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
         raise OutputError(f"{folder}: can't be written: no permission to write to {place}")
 
 
-def prepare(folder: Path) -> None:
-    """Make the folder and the place for a run's chunks; earlier results stay until new ones come.
-
-    Raises:
-        OutputError: It can't be written.
-    """
-    with _explained(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        if (folder / PARTS).exists():
-            shutil.rmtree(folder / PARTS)
-        (folder / PARTS).mkdir()
-
-
-def abandon(folder: Path) -> None:
-    """Remove what a run that failed has written, and the folder if nothing else is in it."""
-    with _explained(folder):
-        shutil.rmtree(folder / PARTS, ignore_errors=True)
-        if not any(folder.iterdir()):
-            folder.rmdir()
-
-
-def has_parts(folder: Path) -> bool:
-    """Say whether any chunk of a run that goes on is finished."""
-    return any((folder / PARTS).glob("*.parquet"))
+def remove_results(folder: Path) -> None:
+    """Remove the results of an earlier run; what is not ours stays."""
+    with explained(folder):
+        for name in _OURS:
+            (folder / name).unlink(missing_ok=True)
 
 
 def write_table(path: Path, table: "pd.DataFrame") -> None:
     """Write a table as parquet, under a temporary name first."""
     temporary = path.with_name(f".{path.name}.tmp")
-    with _explained(path):
+    with explained(path):
         table.to_parquet(temporary, index=False)
         temporary.replace(path)
 
@@ -84,57 +66,6 @@ def write_table(path: Path, table: "pd.DataFrame") -> None:
 def write_text(path: Path, text: str) -> None:
     """Write a text file, under a temporary name first."""
     temporary = path.with_name(f".{path.name}.tmp")
-    with _explained(path):
+    with explained(path):
         temporary.write_text(text, encoding="utf-8")
         temporary.replace(path)
-
-
-class Parts:
-    """Finished chunks of a run, each in a file of its own until all are put together.
-
-    Args:
-        folder: The output folder.
-        kind: "test" or "validation".
-    """
-
-    def __init__(self, folder: Path, kind: str) -> None:
-        self._folder = folder / PARTS
-        self._kind = kind
-
-    def add(self, place: int, episodes: "pd.DataFrame", cells: "pd.DataFrame") -> None:
-        """Keep a finished chunk."""
-        write_table(self._folder / f"{self._kind}-{place:06}-episodes.parquet", episodes)
-        if not cells.empty:
-            write_table(self._folder / f"{self._kind}-{place:06}-cells.parquet", cells)
-
-    def collect(self) -> tuple["pd.DataFrame", "pd.DataFrame"]:
-        """Return all finished chunks' episodes and cells, in the order of the jobs."""
-        return self._read("episodes"), self._read("cells")
-
-    def _read(self, content: str) -> "pd.DataFrame":
-        """Return all chunks of one content."""
-        import pandas as pd
-
-        files = sorted(self._folder.glob(f"{self._kind}-*-{content}.parquet"))
-        if not files:
-            return pd.DataFrame()
-        return pd.concat([pd.read_parquet(file) for file in files], ignore_index=True)
-
-
-def collect(folder: Path) -> tuple["pd.DataFrame", "pd.DataFrame", "pd.DataFrame"]:
-    """Put the finished chunks together, in place of an earlier run's results.
-
-    Returns:
-        Test episodes, their busy cells, validation episodes; as in the files that are written.
-    """
-    episodes, cells = Parts(folder, "test").collect()
-    validation, _ = Parts(folder, "validation").collect()
-    with _explained(folder):
-        for name in _OURS:
-            (folder / name).unlink(missing_ok=True)
-    for name, table in ((RESULTS, episodes), (CELLS, cells), (VALIDATION, validation)):
-        if len(table.columns):
-            write_table(folder / name, table)
-    with _explained(folder):
-        shutil.rmtree(folder / PARTS)
-    return episodes, cells, validation

@@ -7,6 +7,8 @@ from pathlib import Path
 import agents
 from agents.protocol import Policy
 from eval import yardsticks
+from eval.run import run_batch
+from eval.seeds import seeds_of
 from tdx_env.errors import PolicyError, ScenarioError
 from tdx_env.scenarios import load, names
 
@@ -14,6 +16,8 @@ REFERENCE = "p18-merged-6.16"
 ALL = "all"
 _FEWEST_VALIDATION = 10
 _VALIDATION_SHARE = 8  # one validation seed for so many test seeds
+LARGE_EVENTS = 10_000  # a scenario with more events an episode is large
+_CALIBRATION_SEEDS = seeds_of("train", 3)
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,8 @@ class Plan:
         validation: Validation scenarios of the same families, for choosing "the best".
         n_seeds: Test episodes of each policy and scenario.
         overrides: Scenario parameters by dotted name.
+        n_large_seeds: The same for large scenarios; None: as many.
+        large: Scenarios of either split that are large.
     """
 
     policies: Sequence[str]
@@ -35,11 +41,20 @@ class Plan:
     validation: Sequence[str]
     n_seeds: int
     overrides: Mapping[str, object] = field(default_factory=dict)
+    n_large_seeds: int | None = None
+    large: Sequence[str] = ()
 
-    @property
-    def n_validation_seeds(self) -> int:
-        """Validation episodes of each policy and scenario."""
-        return max(_FEWEST_VALIDATION, self.n_seeds // _VALIDATION_SHARE)
+    def n_episodes(self, split: str, scenario: str) -> int:
+        """Return the episodes of each policy in a scenario."""
+        is_large = scenario in self.large and self.n_large_seeds is not None
+        n_test = self.n_large_seeds if is_large else self.n_seeds
+        assert n_test is not None
+        return n_test if split == "test" else max(_FEWEST_VALIDATION, n_test // _VALIDATION_SHARE)
+
+    def seeds(self, split: str) -> dict[str, range]:
+        """Return the seeds of each scenario of the test or the validation split."""
+        chosen = self.scenarios if split == "test" else self.validation
+        return {name: seeds_of(split, self.n_episodes(split, name)) for name in chosen}
 
     def load(self) -> dict[str, Policy]:
         """Return all policies by name.
@@ -90,6 +105,20 @@ def hand_written(policies: str) -> list[str]:
     """
     chosen = named(policies)
     return [name for name in named(ALL) if name in chosen or name == REFERENCE]
+
+
+def large_among(scenarios: Sequence[str], overrides: Mapping[str, object]) -> list[str]:
+    """Return the scenarios in which the reference has more than LARGE_EVENTS events an episode.
+
+    That is the mean of a few episodes of the training split's seeds.
+    """
+    reference = yardsticks.load(REFERENCE)
+    return [
+        name
+        for name in scenarios
+        if run_batch(reference, name, _CALIBRATION_SEEDS, overrides).run["n_events"].mean()
+        > LARGE_EVENTS
+    ]
 
 
 def _on_validation(scenario: str) -> str:

@@ -1,6 +1,7 @@
 """The report: one HTML file with nothing outside of it, made from the summary alone."""
 
 import math
+from collections.abc import Callable
 from types import ModuleType
 
 import jinja2
@@ -89,6 +90,30 @@ def tint(result: Result, reference: Result) -> str:
     return f"rgba({_GREEN if value < 1 else _RED}, {0.55 * strength:.2f})"
 
 
+def digests(summary: Summary) -> list[tuple[str, str, int]]:
+    """Return name, digest and number of seeds of every scenario that was played."""
+    manifest = summary.manifest
+    played = (("test", "scenarios"), ("validation", "validation_scenarios"))
+    return [
+        (name, digest, manifest["seeds"][split]["count"][name])
+        for split, key in played
+        for name, digest in sorted(manifest[key].items())
+    ]
+
+
+_CALLED: tuple[Callable[..., object], ...] = (  # by the template
+    key_policies,
+    rows_of,
+    label,
+    with_twins,
+    conflict_rows,
+    part_rows,
+    ratio,
+    tint,
+    digests,
+)
+
+
 def environment() -> jinja2.Environment:
     """Return the templates with what they call."""
     templates = jinja2.Environment(
@@ -99,9 +124,8 @@ def environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
     )
     modules: dict[str, ModuleType] = {"w": wording, "f": findings, "r": reality_wording}
-    functions = (key_policies, rows_of, label, with_twins, conflict_rows, part_rows, ratio, tint)
     templates.globals.update(modules)
-    templates.globals.update({function.__name__: function for function in functions})
+    templates.globals.update({function.__name__: function for function in _CALLED})
     templates.globals |= {"n_reasons": _SHOWN_REASONS, "kinds": list(Kind)}
     return templates
 

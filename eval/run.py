@@ -1,28 +1,24 @@
-"""Running policies on scenarios: one row for each episode, and who found what busy."""
+"""Running policies on scenarios: one record for each episode, and who found what busy."""
 
-import warnings
-from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+import functools
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from agents.protocol import Policy
-from eval.interrupts import interrupts_ignored
+from eval.episodes import cells_of, episodes_of
+from eval.identity import code_digest, digest_of, policy_digest
+from eval.seeds import CHUNK
 from eval.yardsticks import load as load_policy
 from tdx_env.engine.batch import SKIP, Batch
-from tdx_env.engine.metrics import busy_cells, episode_metrics
-from tdx_env.errors import PolicyError
+from tdx_env.errors import BackendError, PolicyError, ScenarioError
+from tdx_env.scenarios import Scenario, digest
 from tdx_env.scenarios import load as load_scenario
 from tdx_env.spaces import observation_size, observe
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-CHUNK = 50  # episodes that are run side by side
-CATEGORY = "cycles_"  # prefix of the columns of cycles by category
-CELL_KEY = ["call", "holder", "lock"]
-_NOT_COLUMNS = {"cycles_by_category", "killed_by", "waiting"}
 
 
 @dataclass(frozen=True)
@@ -34,41 +30,83 @@ class Job:
         scenario: Name or file.
         seeds: Consecutive seeds.
         overrides: Scenario parameters by dotted name.
+        policy_digest: See `eval.identity.policy_digest`.
+        scenario_digest: Of the resolved content.
+        code_digest: See `eval.identity.code_digest`.
     """
 
     policy: str
     scenario: str
     seeds: range
-    overrides: Mapping[str, object] = field(default_factory=dict)
+    overrides: Mapping[str, object]
+    policy_digest: str
+    scenario_digest: str
+    code_digest: str
+
+    @property
+    def key(self) -> str:
+        """A digest of all that the job's results depend on."""
+        return digest_of(
+            [
+                self.code_digest,
+                self.policy_digest,
+                self.scenario_digest,
+                dict(self.overrides),
+                [self.seeds.start, self.seeds.stop],
+            ]
+        )
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """What a job came to.
+
+    Attributes:
+        key: The job's.
+        episodes: A record of each episode, dtype EPISODE.
+        cells: Who found what busy, summed over the episodes, dtype CELL.
+    """
+
+    key: str
+    episodes: NDArray[np.void]
+    cells: NDArray[np.void]
 
 
 def jobs_of(
     policies: Sequence[str],
-    scenarios: Sequence[str],
-    seeds: range,
+    seeds: Mapping[str, range],
     overrides: Mapping[str, object],
+    chunk: int = CHUNK,
 ) -> list[Job]:
-    """Return the jobs of a comparison: every scenario, chunk of seeds and policy."""
-    starts = range(seeds.start, seeds.stop, CHUNK)
-    chunks = [range(first, min(first + CHUNK, seeds.stop)) for first in starts]
+    """Return the jobs of a comparison: every scenario, chunk of seeds and policy.
+
+    Args:
+        policies: Specs.
+        seeds: Scenarios, and the seeds of each.
+        overrides: Scenario parameters by dotted name.
+        chunk: Episodes of a job, at most.
+    """
+    known = {spec: policy_digest(spec, load_policy(spec)) for spec in policies}
     return [
-        Job(policy, scenario, chunk, overrides)
-        for scenario in scenarios
-        for chunk in chunks
-        for policy in policies
+        Job(spec, scenario, some[first : first + chunk], overrides, known[spec], content, code)
+        for code in [code_digest()]
+        for scenario, some in seeds.items()
+        for content in [digest(load_scenario(scenario, overrides))]
+        for first in range(0, len(some), chunk)
+        for spec in policies
     ]
 
 
 def _run_asking(policy: Policy, batch: Batch) -> None:
     """Run all episodes of a batch with a policy that is asked for many decisions at once."""
     batch.advance()
-    while batch.waiting.any():
-        rows = np.flatnonzero(batch.waiting)
+    observations = np.empty((batch.n_worlds, observation_size()), np.float32)
+    while len(rows := np.flatnonzero(batch.waiting)):
         features = batch.features[rows]
-        observations = np.empty((len(rows), observation_size()), np.float32)
-        observe(features, observations)
+        seen = observations[: len(rows)]
+        observe(features, seen)
         actions = np.full(batch.n_worlds, SKIP, np.int64)
-        actions[rows] = policy.actions(observations, features, batch.masks[rows])
+        actions[rows] = policy.actions(seen, features, batch.masks[rows])
         batch.advance(actions=actions)
 
 
@@ -87,6 +125,17 @@ def _refuse_masked(policy: Policy, scenario: str, batch: Batch, seeds: range) ->
         )
 
 
+def _play(batch: Batch, policy: Policy, scenario: str, seeds: range) -> None:
+    """Run one episode for each seed to its end, under the policy's own discipline."""
+    batch.use(policy.discipline.record())
+    batch.reset(np.arange(seeds.start, seeds.stop, dtype=np.int64))
+    if policy.decide is None:
+        _run_asking(policy, batch)
+    else:
+        batch.advance(policy.decide)
+    _refuse_masked(policy, scenario, batch, seeds)
+
+
 def run_batch(
     policy: Policy, scenario: str, seeds: range, overrides: Mapping[str, object]
 ) -> Batch:
@@ -97,73 +146,81 @@ def run_batch(
     """
     setup = load_scenario(scenario, overrides).setup()
     batch = Batch(setup, policy.discipline.record(), len(seeds))
-    batch.reset(np.arange(seeds.start, seeds.stop, dtype=np.int64))
-    if policy.decide is None:
-        _run_asking(policy, batch)
-    else:
-        batch.advance(policy.decide)
-    _refuse_masked(policy, scenario, batch, seeds)
+    _play(batch, policy, scenario, seeds)
     return batch
 
 
-def _row(batch: Batch, index: int) -> dict[str, Any]:
-    """Return an episode's metrics as one flat row."""
-    metrics = episode_metrics(batch, index)
-    row = {name: value for name, value in metrics.items() if name not in _NOT_COLUMNS}
-    row |= {CATEGORY + name: value for name, value in metrics["cycles_by_category"].items()}
-    by = metrics.get("killed_by")
-    row["killed_by"] = f"{by['call']}: {by['outcome']}" if by else ""
-    return row
+@functools.lru_cache(maxsize=128)
+def _known_policy(spec: str, wanted: str) -> Policy:
+    """Return a policy that still is what it was when the comparison was planned.
+
+    Raises:
+        PolicyError: It isn't.
+    """
+    policy = load_policy(spec)
+    if policy_digest(spec, policy) != wanted:
+        raise PolicyError(f"{spec}: has changed since the comparison began; run it again")
+    return policy
 
 
-def run_job(job: Job) -> tuple["pd.DataFrame", "pd.DataFrame"]:
+def _known_scenario(job: Job) -> Scenario:
+    """Return a job's scenario.
+
+    Raises:
+        ScenarioError: It isn't what it was when the comparison was planned.
+    """
+    scenario = load_scenario(job.scenario, job.overrides)
+    if digest(scenario) != job.scenario_digest:
+        raise ScenarioError(f"{job.scenario}: has changed since the comparison began; run it again")
+    return scenario
+
+
+class _Bench(threading.local):
+    """The batch of a thread's last job: the next one of that scenario uses its memory again."""
+
+    _key = ("", 0)
+    _batch: Batch | None = None
+
+    def batch_for(self, job: Job, policy: Policy) -> Batch:
+        """Return a batch for a job's scenario and number of seeds."""
+        key = (job.scenario_digest, len(job.seeds))
+        if self._batch is None or self._key != key:
+            setup = _known_scenario(job).setup()
+            self._batch = None  # its memory goes first
+            self._batch = Batch(setup, policy.discipline.record(), len(job.seeds))
+            self._key = key
+        return self._batch
+
+
+_bench = _Bench()
+
+
+def _share_cores(n_workers: int) -> None:
+    """Give torch this worker's share of the CPUs, if the policy has imported it."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        from joblib import cpu_count
+
+        torch.set_num_threads(max(1, cpu_count() // n_workers))
+
+
+def run_job(job: Job, n_workers: int = 1) -> Chunk:
     """Run a job.
 
-    Returns:
-        One row for each episode, and one for each (call, holder, lock) that was busy, summed over
-        the episodes.
+    What comes out depends neither on the jobs before nor on those beside it.
+
+    Args:
+        job: The job.
+        n_workers: Jobs that run side by side.
 
     Raises:
         PolicyError: The policy answered with something that is not allowed.
+        BackendError: This process has other code than the one that made the job.
     """
-    import pandas as pd
-
-    policy = load_policy(job.policy)
-    batch = run_batch(policy, job.scenario, job.seeds, job.overrides)
-    key = {"policy": policy.name, "scenario": job.scenario}
-    rows = [{**key, "seed": seed, **_row(batch, index)} for index, seed in enumerate(job.seeds)]
-    cells = pd.DataFrame([cell for index in range(len(rows)) for cell in busy_cells(batch, index)])
-    if not cells.empty:
-        cells = cells.groupby(CELL_KEY, as_index=False).sum()
-        cells = pd.DataFrame({**key, **cells})
-    return pd.DataFrame(rows), cells
-
-
-def _run_numbered(place: int, job: Job) -> tuple[int, "pd.DataFrame", "pd.DataFrame"]:
-    """Run a job and say which one it was."""
-    return place, *run_job(job)
-
-
-def run_all(
-    jobs: Sequence[Job], n_jobs: int
-) -> Generator[tuple[int, "pd.DataFrame", "pd.DataFrame"]]:
-    """Run jobs and yield (place of the job, episodes, cells) as they finish.
-
-    What a job yields does not depend on the number of processes, only the order does.
-    """
-    if n_jobs == 1:
-        for place, job in enumerate(jobs):
-            yield _run_numbered(place, job)
-        return
-    from joblib import Parallel, delayed
-
-    parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered", batch_size=1)
-    with interrupts_ignored():  # the first jobs go out here, and the processes start
-        results = parallel(delayed(_run_numbered)(place, job) for place, job in enumerate(jobs))
-    try:
-        for result in results:  # noqa: UP028 (`yield from` would close the results first)
-            yield result
-    finally:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # that jobs of a stopped run go unused
-            results.close()
+    if job.code_digest != code_digest():
+        raise BackendError("a worker has another version of tdx-env, or of numpy or numba")
+    policy = _known_policy(job.policy, job.policy_digest)
+    _share_cores(n_workers)
+    batch = _bench.batch_for(job, policy)
+    _play(batch, policy, job.scenario, job.seeds)
+    return Chunk(job.key, episodes_of(batch, job.seeds), cells_of(batch))

@@ -126,6 +126,11 @@ class ScenarioResult:
     contests: dict[str, Contest]
 
     @property
+    def n_episodes(self) -> int:
+        """Episodes of each policy: the seeds."""
+        return next(iter(self.results.values())).n_episodes
+
+    @property
     def short_name(self) -> str:
         """The name without its split."""
         return self.name.rpartition("/")[0] or self.name
@@ -172,8 +177,8 @@ class Summary:
         policies: All policies by name.
         twins: Policies whose every result, in all scenarios, is that of another one.
         scenarios: In the order of the command line.
-        overall: Interquartile mean of log10(cost / mean cost of the reference) over all episodes
-            of the scenarios with contention.
+        overall: Interquartile mean of log10(cost / mean cost of the reference) over the episodes
+            of the scenarios with contention, equally many of each.
     """
 
     manifest: dict[str, Any]
@@ -185,6 +190,11 @@ class Summary:
     twins: dict[str, str]
     scenarios: list[ScenarioResult]
     overall: dict[str, Estimate]
+
+    @property
+    def n_episodes(self) -> list[int]:
+        """The different numbers of seeds that scenarios have, fewest first."""
+        return sorted({one.n_episodes for one in self.scenarios})
 
     @property
     def contested(self) -> list[ScenarioResult]:

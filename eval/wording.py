@@ -135,3 +135,8 @@ def listing(words: list[str], last: str = "and") -> str:
     if len(words) < 2:
         return "".join(words)
     return f"{', '.join(words[:-1])} {last} {words[-1]}"
+
+
+def alternatives(numbers: list[int]) -> str:
+    """Return whole numbers of which each holds somewhere."""
+    return " or ".join(f"{one:,}" for one in numbers)

@@ -37,6 +37,10 @@ class ConfigError(TdxEnvError, ValueError):
     """A training configuration that is unknown, malformed or impossible."""
 
 
+class BackendError(TdxEnvError, ValueError):
+    """A way to run jobs side by side that is unknown or not installed."""
+
+
 class StatusError(TdxEnvError, ValueError):
     """A text that is no TDX completion status."""
 

@@ -108,7 +108,7 @@ class Batch:
             "actors": actors.records,
             "entries": entries.records,
             "setup": np.ascontiguousarray(setups, SETUP),
-            "discipline": np.ascontiguousarray(discipline, DISCIPLINE),
+            "discipline": np.array(discipline, DISCIPLINE),
             "program": _programs(setups),
             "trace": Block(TRACE, n_events_traced * 32, n_worlds).records,
             "decisions": Block(DECISIONS, n_decisions_traced * 64, n_worlds).records,
@@ -154,6 +154,14 @@ class Batch:
     def costs(self) -> NDArray[np.int64]:
         """Total cost of each episode so far, shape (n_worlds,) [cycles]."""
         return self.numbers[Number.COST].copy()
+
+    def use(self, discipline: NDArray[np.void]) -> None:
+        """Let the host follow another discipline from now on: call it before `reset`.
+
+        Args:
+            discipline: dtype DISCIPLINE, shape (1,).
+        """
+        self._records["discipline"][:] = discipline
 
     def reset(
         self,

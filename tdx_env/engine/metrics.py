@@ -22,7 +22,7 @@ from tdx_env.state.world import (
 )
 
 _CATEGORY_NAMES = [category.name.lower() for category in Category]
-_COUNTERS = (
+COUNTERS = (
     "n_events",
     "n_decisions",
     "n_seamcalls",
@@ -128,7 +128,7 @@ def episode_metrics(batch: Batch, index: int) -> dict[str, Any]:
         "longest_nonpreemptible_cycles": run["longest_stretch"],
         "n_masked_actions": run["n_masked"],
     }
-    metrics.update({name: run[name] for name in _COUNTERS})
+    metrics.update({name: run[name] for name in COUNTERS})
     for kind in Operation:
         name = kind.name.lower()
         counts = record["histogram"][kind]

@@ -9,6 +9,7 @@ from tdx_env.errors import BundleError, PolicyError
 from tdx_env.host.discipline import DEFAULT
 from tdx_env.spaces import observation_size
 from tdx_env.state.calls import Leaf
+from tdx_env.state.discipline import Action
 from tests.agents.conftest import features_of
 
 PLAIN = """
@@ -203,6 +204,16 @@ def test_answers_of_any_policy_are_checked():
     assert actions_of(policy, AUG) == [1]
     with pytest.raises(PolicyError, match=r"kicker: returned .*1.*, allowed here: RETRY \(0\)"):
         actions_of(policy, features_of(Leaf.MEM_PAGE_ADD, MASK=1))
+
+
+@pytest.mark.parametrize("wrong", [-1, 3, 1 << 40, Action.YIELD])
+def test_one_wrong_answer_among_many_is_found(wrong):
+    def act(observations, features, masks):
+        return np.array([Action.KICK, wrong, Action.RETRY])
+
+    policy = Policy("mixed", "", "", "", Kind.BATCHED, DEFAULT, act=act)
+    with pytest.raises(PolicyError, match=rf"returned {wrong:d}, .*RETRY \(0\), KICK \(1\)$"):
+        actions_of(policy, AUG, features_of(Leaf.MEM_PAGE_AUG, MASK=3), AUG)
 
 
 def test_compiled_policies_decide_for_batches_too():

@@ -7,10 +7,11 @@ import numba
 import pandas as pd
 import pytest
 
-from eval.cli import _jobs
 from eval.compare import summarise
+from eval.comparison import jobs_of_plan, tables
 from eval.plan import Plan
-from eval.run import run_all
+from eval.run import run_job
+from eval.seeds import CHUNK
 from eval.summary import Summary
 
 USER_FILE = '''
@@ -61,9 +62,9 @@ def user_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _gather(plan: Plan, kind: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Run all jobs of one kind."""
-    results = list(run_all(_jobs(plan)[kind], 1))
-    episodes = pd.concat([one[1] for one in results], ignore_index=True)
-    return episodes, pd.concat([one[2] for one in results], ignore_index=True)
+    jobs = jobs_of_plan(plan, CHUNK)[kind]
+    chunks = {job.key: run_job(job) for job in jobs}
+    return tables(jobs, chunks.__getitem__)
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,9 @@
 """Runs: seeds, pairing, the parts of a cost, and policies that are refused."""
 
+import dataclasses
+import sys
+from types import SimpleNamespace
+
 import numba
 import numpy as np
 import pandas as pd
@@ -8,9 +12,10 @@ import pytest
 from agents.protocol import Kind, Policy
 from agents.row import Row
 from eval.compare import parts_of
-from eval.run import CHUNK, Job, jobs_of, run_batch, run_job
+from eval.comparison import tables
+from eval.run import Job, jobs_of, run_batch, run_job
 from eval.seeds import FIRST_SEED, MAX_SEEDS, seeds_of
-from tdx_env.errors import PolicyError
+from tdx_env.errors import BackendError, PolicyError, ScenarioError
 from tdx_env.host.discipline import DEFAULT
 
 needs_compiler = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="takes minutes without")
@@ -29,10 +34,66 @@ def test_splits_have_seeds_of_their_own():
     assert all(b - a >= MAX_SEEDS for a, b in zip(starts[:-1], starts[1:], strict=True))
 
 
+def job_of(policy: str, scenario: str, seeds: range, **overrides: object) -> Job:
+    """Return one job for all seeds."""
+    named = {key.replace("__", "."): value for key, value in overrides.items()}
+    return jobs_of([policy], {scenario: seeds}, named, len(seeds))[0]
+
+
+def played(job: Job) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return a job's episodes and busy cells as tables, the policy's name aside."""
+    chunk = run_job(job)
+    episodes, cells = tables([job], {chunk.key: chunk}.__getitem__)
+    return episodes.drop(columns="policy"), cells.drop(columns="policy")
+
+
 def test_jobs_cover_every_seed_once():
-    jobs = jobs_of(["a", "b"], ["s"], seeds_of("test", CHUNK + 7), {})
-    seeds = [seed for job in jobs if job.policy == "b" for seed in job.seeds]
-    assert seeds == list(seeds_of("test", CHUNK + 7))
+    seeds = {SCENARIO: seeds_of("test", 57), "s22-clean/test": seeds_of("test", 3)}
+    jobs = jobs_of(["P18", "random"], seeds, {}, 50)
+    assert [len(job.seeds) for job in jobs] == [50, 50, 7, 7, 3, 3]
+    for scenario, wanted in seeds.items():
+        mine = [job for job in jobs if (job.policy, job.scenario) == ("random", scenario)]
+        assert [seed for job in mine for seed in job.seeds] == list(wanted)
+
+
+def test_key_is_of_all_that_results_depend_on(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text("def decide(features, mask):\n    return 0\n")
+    spec, seeds = f"{file}:decide", seeds_of("test", 4)
+    job = job_of(spec, SCENARIO, seeds)
+    others = [
+        job_of("P18", SCENARIO, seeds),
+        job_of("P20", SCENARIO, seeds),
+        job_of(spec, "s08-accept-2m/test", seeds),
+        job_of(spec, SCENARIO, seeds[1:]),
+        job_of(spec, SCENARIO, seeds, costs__bare=2300),
+        dataclasses.replace(job, code_digest="another"),
+    ]
+    file.write_text("def decide(features, mask):\n    return 1\n")
+    others.append(job_of(spec, SCENARIO, seeds))
+    assert job_of("P18", SCENARIO, seeds).key == others[0].key
+    assert len({one.key for one in (job, *others)}) == 1 + len(others)
+
+
+def test_policy_that_changes_while_it_is_compared_is_refused(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text("def decide(features, mask):\n    return 0\n")
+    job = job_of(f"{file}:decide", SCENARIO, seeds_of("test", 2))
+    file.write_text("def decide(features, mask):\n    return 1\n")
+    with pytest.raises(PolicyError, match="has changed since the comparison began"):
+        run_job(job)
+
+
+def test_scenario_that_changes_while_it_is_compared_is_refused():
+    job = job_of("P18", SCENARIO, seeds_of("test", 2))
+    with pytest.raises(ScenarioError, match="has changed since the comparison began"):
+        run_job(dataclasses.replace(job, scenario_digest="another"))
+
+
+def test_worker_with_other_code_is_refused():
+    job = job_of("P18", SCENARIO, seeds_of("test", 2))
+    with pytest.raises(BackendError, match="another version"):
+        run_job(dataclasses.replace(job, code_digest="another"))
 
 
 def test_policies_face_the_same_work(compared):
@@ -50,8 +111,8 @@ def test_parts_sum_to_the_cost(compared):
 @needs_compiler
 def test_cost_without_yield_is_that_of_a_scenario_with_weight_0(user_file):
     some = (f"{user_file}:slow", SCENARIO, seeds_of("test", 4))
-    with_yield, _ = run_job(Job(*some))
-    without, _ = run_job(Job(*some, {"limits.yield_weight": 0}))
+    with_yield, _ = played(job_of(*some))
+    without, _ = played(job_of(*some, limits__yield_weight=0))
     free = with_yield["total_cost"] - with_yield["cycles_yield"]
     assert with_yield["cycles_yield"].sum() > 0
     assert free.equals(without["total_cost"])
@@ -59,18 +120,43 @@ def test_cost_without_yield_is_that_of_a_scenario_with_weight_0(user_file):
 
 @needs_compiler
 def test_asked_policy_plays_as_the_compiled_one(user_file):
-    asked, asked_cells = run_job(Job(f"{user_file}:retry", SCENARIO, seeds_of("test", 5)))
-    compiled, cells = run_job(Job("always-retry", SCENARIO, seeds_of("test", 5)))
-    pd.testing.assert_frame_equal(asked.drop(columns="policy"), compiled.drop(columns="policy"))
-    pd.testing.assert_frame_equal(asked_cells.drop(columns="policy"), cells.drop(columns="policy"))
+    asked, asked_cells = played(job_of(f"{user_file}:retry", SCENARIO, seeds_of("test", 5)))
+    compiled, cells = played(job_of("always-retry", SCENARIO, seeds_of("test", 5)))
+    pd.testing.assert_frame_equal(asked, compiled)
+    pd.testing.assert_frame_equal(asked_cells, cells)
 
 
 @needs_compiler
 def test_chunks_do_not_change_an_episode():
-    whole, _ = run_job(Job("random", SCENARIO, seeds_of("test", 6)))
     seeds = seeds_of("test", 6)
-    parts = [run_job(Job("random", SCENARIO, part))[0] for part in (seeds[:4], seeds[4:])]
-    pd.testing.assert_frame_equal(whole, pd.concat(parts, ignore_index=True))
+    whole, cells = played(job_of("random", SCENARIO, seeds))
+    jobs = jobs_of(["random"], {SCENARIO: seeds}, {}, 4)
+    chunks = {job.key: run_job(job) for job in jobs}
+    parts, part_cells = tables(jobs, chunks.__getitem__)
+    assert len(jobs) == 2
+    pd.testing.assert_frame_equal(whole, parts.drop(columns="policy"))
+    pd.testing.assert_frame_equal(cells, part_cells.drop(columns="policy"))
+
+
+@needs_compiler
+@pytest.mark.parametrize(("n_workers", "wanted"), [(1, 6), (2, 3), (8, 1)])
+def test_workers_share_the_cpus(monkeypatch: pytest.MonkeyPatch, n_workers: int, wanted: int):
+    given: list[int] = []
+    monkeypatch.setattr("joblib.cpu_count", lambda: 6)
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(set_num_threads=given.append))
+    run_job(job_of("P18", "s22-clean/test", seeds_of("test", 1)), n_workers)
+    assert given == [wanted]
+
+
+@needs_compiler
+def test_jobs_before_do_not_change_an_episode(user_file):
+    """Jobs of one scenario share memory."""
+    job = job_of("P18", SCENARIO, seeds_of("test", 5))
+    first = run_job(job)
+    run_job(job_of(f"{user_file}:slow", SCENARIO, seeds_of("validation", 5)))
+    again = run_job(job)
+    assert (first.episodes == again.episodes).all()
+    assert (first.cells == again.cells).all()
 
 
 @needs_compiler
