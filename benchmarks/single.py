@@ -9,32 +9,40 @@ from unittest import mock
 import gymnasium
 import numpy as np
 
-from benchmarks.rounds import in_rounds
+from benchmarks.rounds import Effort, in_rounds
+from benchmarks.tables import spread, table
 from tdx_env.engine.batch import SKIP, Batch
 from tdx_env.env import SeamcallRetryEnv
 
 OURS = "tdx_env/SeamcallRetry-v0"
 THEIRS = "CartPole-v1"
-SCENARIOS = ("s10-hostile/test", "s03-zero-step/test")
-_SECONDS = 1.0
+SCENARIOS = ("s14-split-storm/test", "s10-hostile/test", "s03-zero-step/test")
 _N_ACTIONS = 4096
 _N_LOOKS = 64  # steps between two looks at the clock
+_TEXT = """
+## One environment
+
+`gymnasium.make`, with the wrappers that it adds. *Own* is what a step takes beside the events:
+checking the action, calling the simulator, the observation, info.
+
+"""
 
 
 class Loop:
     """Random steps in one environment as `make` returns it, wrappers included."""
 
-    def __init__(self, name: str, **arguments: Any) -> None:
+    def __init__(self, seconds: float, name: str, **arguments: Any) -> None:
         self.env: Any = gymnasium.make(name, **arguments)
         space: Any = self.env.action_space
+        self._seconds = seconds
         self._actions = np.random.default_rng(0).integers(0, space.n, _N_ACTIONS).tolist()
 
     def steps_per_second(self, number: int) -> float:
-        """Step for a second, through as many episodes as it takes."""
+        """Step for a while, through as many episodes as it takes."""
         step, actions = self.env.step, self._actions
         self.env.reset(seed=number)
         n_steps, start = 0, time.perf_counter()
-        while time.perf_counter() - start < _SECONDS:
+        while time.perf_counter() - start < self._seconds:
             for place in range(n_steps, n_steps + _N_LOOKS):
                 *_, terminated, truncated, _ = step(actions[place % _N_ACTIONS])
                 if terminated or truncated:
@@ -43,7 +51,7 @@ class Loop:
         return n_steps / (time.perf_counter() - start)
 
 
-def events_per_step(env: Any, n_episodes: int = 20) -> float:
+def events_per_step(env: Any, n_episodes: int) -> float:
     """Return how many events of the simulator a step takes under random actions."""
     generator, n_events, n_steps = np.random.default_rng(0), 0, 0
     for seed in range(n_episodes):
@@ -62,14 +70,14 @@ def skipping(batch: Batch) -> Iterator[None]:
     """Let a batch be called as ever, but leave every world as it is."""
     advance, skipped = batch.advance, np.full(batch.n_worlds, SKIP)
 
-    def skip(policy: Any, actions: Any) -> None:
-        advance(policy, skipped)
+    def skip(policy: Any, actions: Any, observations: Any) -> int:
+        return advance(policy, skipped, observations)
 
     with mock.patch.object(batch, "advance", skip):
         yield
 
 
-def microseconds_outside_the_loop(scenario: str, n_calls: int = 2000) -> float:
+def microseconds_outside_the_loop(scenario: str, seconds: float) -> float:
     """Return what a step takes beside the simulator's events: checks, observation, info [us].
 
     The simulator is called, but skips the world, so that nothing happens in it.
@@ -78,23 +86,43 @@ def microseconds_outside_the_loop(scenario: str, n_calls: int = 2000) -> float:
     env.reset(seed=0)
     env.step(0)
     with skipping(env._episode.batch):
-        start = time.perf_counter()
-        for _ in range(n_calls):
-            env.step(0)
-        return (time.perf_counter() - start) / n_calls * 1e6
+        n_steps, start = 0, time.perf_counter()
+        while time.perf_counter() - start < seconds:
+            for _ in range(_N_LOOKS):
+                env.step(0)
+            n_steps += _N_LOOKS
+        return (time.perf_counter() - start) / n_steps * 1e6
 
 
-def measure() -> list[dict[str, Any]]:
+def measure(effort: Effort) -> list[dict[str, Any]]:
     """Return a row for CartPole and one for each of our scenarios."""
-    loops = {THEIRS: Loop(THEIRS)}
-    loops |= {scenario: Loop(OURS, scenario=scenario) for scenario in SCENARIOS}
-    rates = in_rounds({name: loop.steps_per_second for name, loop in loops.items()})
+    loops = {THEIRS: Loop(effort.seconds, THEIRS)}
+    loops |= {name: Loop(effort.seconds, OURS, scenario=name) for name in SCENARIOS}
+    rates = in_rounds({name: loop.steps_per_second for name, loop in loops.items()}, effort)
     rows: list[dict[str, Any]] = []
     for name, rate in rates.items():
         row: dict[str, Any] = {"case": name, "steps_per_second": rate._asdict()}
         row["share_of_cartpole"] = rate.median / rates[THEIRS].median
         if name != THEIRS:
-            row["events_per_step"] = events_per_step(loops[name].env)
-            row["own_us_per_step"] = microseconds_outside_the_loop(name)
+            row["events_per_step"] = events_per_step(loops[name].env, 2 if effort.is_quick else 20)
+            row["own_us_per_step"] = microseconds_outside_the_loop(name, effort.seconds)
         rows.append(row)
     return rows
+
+
+def text(rows: list[dict[str, Any]]) -> str:
+    """Return what the page says about it."""
+    return _TEXT + table(
+        ("environment", "steps/s", "share of CartPole", "events/step", "us/step", "own us/step"),
+        [
+            (
+                row["case"],
+                spread(row["steps_per_second"]),
+                f"{row['share_of_cartpole']:.2f}",
+                f"{row['events_per_step']:,.0f}" if "events_per_step" in row else "",
+                f"{1e6 / row['steps_per_second']['median']:.1f}",
+                f"{row['own_us_per_step']:.1f}" if "own_us_per_step" in row else "",
+            )
+            for row in rows
+        ],
+    )

@@ -232,15 +232,16 @@ class SeamcallRetryVectorEnv(
             checked = np.where(self._to_restart, SKIP, checked)
             self._start(self._to_restart)
         observations = self._next_buffer()
-        self._batch.advance(None, checked, observations)
+        n_ended = self._batch.advance(None, checked, observations)
         ends, costs, times, was_masked = self._batch.numbers[_STEP_NUMBERS]
         rewards = (self._costs - costs) / self._scales
         info = self._info(was_masked != 0, times - self._times)
         self._costs[:] = costs
         self._times[:] = times
+        if n_ended == 0:
+            nowhere = np.zeros((2, self.num_envs), np.bool_)
+            return observations, rewards, nowhere[0], nowhere[1], info
         ended = ends != _RUNNING
-        if not ended.any():
-            return observations, rewards, ended, ended.copy(), info
         truncated = ends == End.CAPPED
         terminated = ended & ~truncated
         info = self._with_ends(info, ended, observations)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 
 from tdx_env.engine.batch import Batch, Number
-from tdx_env.engine.metrics import episode_metrics
+from tdx_env.engine.metrics import episode_numbers
 from tdx_env.errors import ActionError
 from tdx_env.host.discipline import Discipline
 from tdx_env.spaces import action_space, observation_size, observation_space, observe
@@ -24,6 +24,7 @@ from train.seeds import drawn_scenarios, train_seeds
 from train.suite import Suite
 
 _MASKS = "action_masks"
+_COST = int(Number.COST)  # looking up a member of an enum takes longer
 
 
 class SeamcallVecEnv(VecEnv):
@@ -101,7 +102,8 @@ class SeamcallVecEnv(VecEnv):
             ActionError: One is not in the action space, or their number is wrong.
         """
         taken = np.ascontiguousarray(actions, np.int64).reshape(-1)
-        if taken.shape != (self.num_envs,) or taken.min() < 0 or taken.max() >= N_ACTIONS:
+        # Negative ones are large as these.
+        if taken.shape != (self.num_envs,) or taken.view(np.uint64).max() >= N_ACTIONS:
             raise ActionError(
                 f"actions {actions!r}: must be {self.num_envs} integers from 0 to {N_ACTIONS - 1}"
             )
@@ -112,14 +114,16 @@ class SeamcallVecEnv(VecEnv):
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]:
         """Carry out the actions; run every environment to its next decision or its end."""
         observations = self._next_buffer()
-        self._batch.advance(None, self._actions, observations)
-        costs = self._batch.numbers[Number.COST]
+        n_ended = self._batch.advance(None, self._actions, observations)
+        costs = self._batch.numbers[_COST]
         rewards = np.maximum((self._costs - costs) / self._scales, self._suite.floor)
         self._costs[:] = costs
         self._n_steps += 1
-        ended = self._batch.ended
         infos: list[dict[str, Any]] = [{}] * self.num_envs
-        if ended.any():
+        if n_ended == 0:
+            ended = np.zeros(self.num_envs, np.bool_)
+        else:
+            ended = self._batch.ended
             self._restart(ended, observations, infos)
         return observations, rewards.astype(np.float32), ended, infos
 
@@ -151,7 +155,7 @@ class SeamcallVecEnv(VecEnv):
             },
             "scenario": self._names[int(run["scenario"])],
             "seed": int(self._episode_seeds[index]),
-            "episode_metrics": episode_metrics(self._batch, index),
+            "episode_metrics": episode_numbers(self._batch, index),
         }
 
     def action_masks(self) -> NDArray[np.bool_]:

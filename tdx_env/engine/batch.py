@@ -23,6 +23,9 @@ from tdx_env.state.features import N_FEATURES
 from tdx_env.state.setup import SETUP
 from tdx_env.state.world import ACTORS, DECISIONS, ENTRIES, PROGRAM, RUN, TRACE, End, World
 
+# Looking up a member of an enum, and comparing an array with one, takes longer.
+_ACTOR, _END, _COST = int(Number.ACTOR), int(Number.END), int(Number.COST)
+_RUNNING = int(End.RUNNING)
 _BY_SCENARIO = ("setup", "program")  # records of which there is one for each scenario
 _SCENARIO_COLUMNS = [World._fields.index(name) for name in _BY_SCENARIO]
 _CHUNKS_A_THREAD = 4  # so that a thread whose worlds are quick helps with the others
@@ -143,17 +146,17 @@ class Batch:
     @property
     def waiting(self) -> NDArray[np.bool_]:
         """Which worlds wait for a decision, shape (n_worlds,)."""
-        return self.numbers[Number.ACTOR] != NONE
+        return self.numbers[_ACTOR] != NONE
 
     @property
     def ended(self) -> NDArray[np.bool_]:
         """Which episodes have ended, shape (n_worlds,)."""
-        return self.numbers[Number.END] != End.RUNNING
+        return self.numbers[_END] != _RUNNING
 
     @property
     def costs(self) -> NDArray[np.int64]:
         """Total cost of each episode so far, shape (n_worlds,) [cycles]."""
-        return self.numbers[Number.COST].copy()
+        return self.numbers[_COST].copy()
 
     def use(self, discipline: NDArray[np.void]) -> None:
         """Let the host follow another discipline from now on: call it before `reset`.
@@ -187,7 +190,7 @@ class Batch:
         policy: Decide | None = None,
         actions: NDArray[np.integer] | Sequence[int] | None = None,
         observations: NDArray[np.float32] | None = None,
-    ) -> None:
+    ) -> int:
         """Run every world until it asks or ends.
 
         Args:
@@ -197,6 +200,9 @@ class Batch:
                 Default: all waiting ones wait on.
             observations: Is filled with the observations of all worlds, shape (n_worlds,
                 observation_size()).
+
+        Returns:
+            How many of the episodes have ended.
         """
         given = self._no_actions
         if actions is not None:
@@ -205,21 +211,22 @@ class Batch:
         out = self._no_observations if observations is None else observations
         arguments = (decide, given, *self._shown, out)
         if self._n_threads == 1:
-            self._run_range(self._worlds, 0, self.n_worlds, *arguments)
-        else:
-            self._run_in_threads(arguments)
+            return self._run_range(self._worlds, 0, self.n_worlds, *arguments)
+        return self._run_in_threads(arguments)
 
-    def _run_in_threads(self, arguments: tuple[Any, ...]) -> None:
+    def _run_in_threads(self, arguments: tuple[Any, ...]) -> int:
         """Run all worlds; each thread takes a few, then the next few."""
         step = -(-self.n_worlds // (self._n_threads * _CHUNKS_A_THREAD))
         firsts = iter(range(0, self.n_worlds, step))
 
-        def work() -> None:
+        def work() -> int:
+            n_ended = 0
             for first in firsts:
                 last = min(first + step, self.n_worlds)
-                self._run_range(self._worlds, first, last, *arguments)
+                n_ended += self._run_range(self._worlds, first, last, *arguments)
+            return n_ended
 
-        share(self._n_threads, work)
+        return share(self._n_threads, work)
 
     def world(self, index: int) -> World:
         """Return one world; its records are views."""

@@ -95,8 +95,8 @@ def busy_cells(batch: Batch, index: int) -> list[dict[str, Any]]:
     return found
 
 
-def episode_metrics(batch: Batch, index: int) -> dict[str, Any]:
-    """Return the metrics of an episode that has ended; times in cycles.
+def episode_numbers(batch: Batch, index: int) -> dict[str, Any]:
+    """Return the metrics of an episode that has ended, without who waits for what.
 
     `cycles_by_category` sums to `elapsed_cycles * n_threads`: a thread without a CPU is RUNNABLE.
     `total_cost` is waste plus penalties: a
@@ -141,6 +141,16 @@ def episode_metrics(batch: Batch, index: int) -> dict[str, Any]:
             "call": Leaf(leaf).name if leaf != NONE else "guest access before accept",
             "outcome": Outcome(run["kill_outcome"]).name,
         }
-    if end in (End.HUNG, End.CAPPED):
+    return metrics
+
+
+def episode_metrics(batch: Batch, index: int) -> dict[str, Any]:
+    """Return the metrics of an episode that has ended; times in cycles.
+
+    Beside `episode_numbers`: ``waiting``, in words, if it hung or was cut off; working that out
+    takes longer than all the rest.
+    """
+    metrics = episode_numbers(batch, index)
+    if metrics["hung"] or metrics["capped"]:
         metrics["waiting"] = waiting_actors(batch, index)
     return metrics

@@ -134,12 +134,16 @@ def _run_range(
     masks: NDArray[np.int8],
     numbers: NDArray[np.int64],
     observations: NDArray[np.float32],
-) -> None:
+) -> int:
     """Run the worlds from first to last - 1 that have not ended until each asks or ends.
 
     A world that waits for a decision is given its action, if that is not NONE; SKIP leaves a world
     alone. If there is room for observations, those of all worlds are written.
+
+    Returns:
+        How many of the worlds have ended.
     """
+    n_ended = 0
     take = policy_at(policy)
     shown = Shown(features, masks, numbers)
     for index in range(first, last):
@@ -149,6 +153,8 @@ def _run_range(
             _run_one(world, index, actions[index], take, shown)
         if len(observations) > 0:
             observe_one(features[index], observations[index])
+        n_ended += numbers[Number.END, index] != End.RUNNING
+    return n_ended
 
 
 @kernel
@@ -188,7 +194,7 @@ def start_some(
 
 
 @functools.cache
-def compiled_run() -> Callable[..., None]:
+def compiled_run() -> Callable[..., int]:
     """Compile the event loop, once for all decision functions."""
     if not IS_COMPILED:
         return _run_range
@@ -198,9 +204,7 @@ def compiled_run() -> Callable[..., None]:
     actions = types.Array(number, 1, "C")
     masks = types.Array(types.int8, 2, "C")
     observations = types.Array(types.float32, 2, "C")
-    signature = types.void(
-        table, number, number, number, actions, table, masks, table, observations
-    )
+    signature = number(table, number, number, number, actions, table, masks, table, observations)
     return compiled(_run_range, signature)
 
 
@@ -210,10 +214,8 @@ def _pool_of(n_helpers: int, process: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(n_helpers, thread_name_prefix="tdx-env")
 
 
-def share(n_threads: int, work: Callable[[], None]) -> None:
-    """Call a function in several threads at once, the caller's included."""
+def share(n_threads: int, work: Callable[[], int]) -> int:
+    """Call a function in several threads, the caller's included; return the sum of the results."""
     pool = _pool_of(n_threads - 1, os.getpid())
     others = [pool.submit(work) for _ in range(n_threads - 1)]
-    work()
-    for other in others:
-        other.result()
+    return work() + sum(other.result() for other in others)

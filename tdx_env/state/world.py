@@ -62,6 +62,7 @@ class Operation(IntEnum):
     ZAP = 1
 
 
+# What every event and every step needs comes first: of a large batch the cache holds little else.
 RUN_FIELDS = [
     ("seed", np.uint64),
     ("now", np.int64),
@@ -146,22 +147,22 @@ RUN_FIELDS = [
     ("kick_send_target", np.int64),  # average sending cost of one IPI [cycles]
     ("kick_wait", np.int64),  # average wait after sending [cycles]
     ("kick_target", np.int64),  # average exit to re-entry of a kicked vCPU [cycles]
-    ("costs", np.int64, (N_COSTS,)),  # drawn for this episode [cycles]
-    ("delays", np.int64, (N_LEAVES, len(Delay))),  # [cycles]
-    ("group_drawn", np.int64, (MAX_GROUPS, 5)),  # count, items, tick, device gap, first vCPU
-    ("task_drawn", np.int64, (MAX_TASKS, 4)),  # count, items, first actor, device gap
-    ("cpu_thread", np.int32, (MAX_PCPUS,)),  # vCPU that runs on each pCPU, or NONE
     ("features", np.int64, (N_FEATURES,)),  # of the decision that is waited for
     ("mask", np.int64, (N_ACTIONS,)),
     ("n_ended", np.int64),  # operations ended since the last decision
-    ("ended", np.int64, (MAX_ENDED, 2)),  # the latest of them: id, waste booked on their actor
-    ("cells", np.int64, (N_CELLS, 2)),  # busy replies, cycles lost
-    ("histogram", np.int32, (2, N_BINS)),  # latencies of each Operation
     ("capacity", np.int64),  # actors that the block has room for
     ("trace_capacity", np.int64),
     ("decision_capacity", np.int64),
     ("n_traced", np.int64),
     ("n_decisions_traced", np.int64),
+    ("costs", np.int64, (N_COSTS,)),  # drawn for this episode [cycles]
+    ("delays", np.int64, (N_LEAVES, len(Delay))),  # [cycles]
+    ("group_drawn", np.int64, (MAX_GROUPS, 5)),  # count, items, tick, device gap, first vCPU
+    ("task_drawn", np.int64, (MAX_TASKS, 4)),  # count, items, first actor, device gap
+    ("cpu_thread", np.int32, (MAX_PCPUS,)),  # vCPU that runs on each pCPU, or NONE
+    ("ended", np.int64, (MAX_ENDED, 2)),  # the latest of them: id, waste booked on their actor
+    ("cells", np.int64, (N_CELLS, 2)),  # busy replies, cycles lost
+    ("histogram", np.int32, (2, N_BINS)),  # latencies of each Operation
 ]
 RUN = np.dtype(RUN_FIELDS, align=True)
 

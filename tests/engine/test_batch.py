@@ -192,6 +192,19 @@ def test_action_outside_the_space_is_executed_as_retry_and_counted(masked):
     assert (batch.run["n_masked"][0], other.run["n_masked"][0]) == (1, 0)
 
 
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_call_says_how_many_episodes_have_ended(n_threads):
+    batch = batch_of(MIXED, n_threads=n_threads)
+    batch.reset(range(N_WORLDS))
+    counts = []
+    while not batch.ended.all():
+        n_ended = batch.advance(actions=np.zeros(N_WORLDS, np.int64))
+        assert n_ended == batch.ended.sum()
+        counts.append(n_ended)
+    assert len(set(counts)) > 2
+    assert batch.advance() == N_WORLDS
+
+
 def test_world_without_a_decision_shows_none():
     """At the start and at the end: RETRY alone, no path."""
     batch = batch_of([BUSY], 1)
