@@ -1,4 +1,4 @@
-"""The command `tdx-eval`: policies compared, where they lose the TD, the simulator and reality."""
+"""The command `tdx-eval`: compare policies, find lost TDs, test the costs and the simulator."""
 
 import sys
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from eval import backends
+from eval.cli_costs import costs
 from eval.cli_losses import losses
 from eval.cli_reality import reality
 from eval.seeds import CHUNK, MAX_SEEDS
@@ -227,6 +228,7 @@ def compare(
 
 
 app.command("reality")(reality)
+app.command("costs")(costs)
 app.command("losses")(losses)
 
 

@@ -6,13 +6,13 @@ from enum import IntEnum
 class Cost(IntEnum):
     """A duration in cycles, drawn once an episode; the number is an index into the cost array."""
 
-    BARE = 0  # SEAMCALL + SEAMRET
-    TO_TDR = 1  # from half of that to the TDR and OP_STATE locks
-    TO_TREE = 2  # from there to the tree lock
-    TO_ENTRY = 3  # from there, the S-EPT walk, to the entry lock
-    TO_EPOCH = 4  # from OP_STATE to the epoch lock
-    EPOCH_HOLD = 5  # critical section under the epoch lock
-    ARMED_WALK = 6  # zero-step walk under the exclusive tree lock
+    BARE = 0
+    TO_TDR = 1
+    TO_TREE = 2
+    TO_ENTRY = 3
+    TO_EPOCH = 4
+    EPOCH_HOLD = 5
+    ARMED_WALK = 6
     SEPT_ADD = 7
     PAGE_AUG = 8
     PAGE_AUG_2M = 9
@@ -22,12 +22,12 @@ class Cost(IntEnum):
     TRACK = 13
     VP_ENTER = 14
     TD_EXIT = 15
-    INVEPT = 16  # flush at the first VP.ENTER of a new epoch
+    INVEPT = 16
     PAGE_ADD = 17
     MR_EXTEND = 18
     DEMOTE = 19
-    WBINVD = 20  # PHYMEM.PAGE.WBINVD of one 4K page
-    CLEAR = 21  # clearing one removed 4K page
+    WBINVD = 20
+    CLEAR = 21
     FAULT_SOFTWARE = 22
     FAULT_LOCKED = 23
     ZAP_SOFTWARE = 24
@@ -41,26 +41,85 @@ class Cost(IntEnum):
     KICK_FIXED = 32
     KICK_TARGET = 33
     RESCHED = 34
-    TDCALL = 35  # TDCALL round trip without its work
-    ACCEPT_4K = 36  # entry lock held while one 4K page is initialised
-    ACCEPT_2M = 37  # the same for all of a 2M page
-    ATTR_HOLD = 38  # entry lock held for a state check only
-    VE = 39  # #VE delivery and handler up to ACCEPT
-    TOUCH = 40  # copying one 4K page
-    GUEST_RETRY = 41  # guest's pause before it repeats a busy TDCALL
-    EXPORT_BLOCKW = 42  # work on one entry of the list
-    EXPORT_MEM = 43  # encrypting one 4K page of the list
+    TDCALL = 35
+    ACCEPT_4K = 36
+    ACCEPT_2M = 37
+    ATTR_HOLD = 38
+    VE = 39
+    TOUCH = 40
+    GUEST_RETRY = 41
+    EXPORT_BLOCKW = 42
+    EXPORT_MEM = 43
     EXPORT_UNBLOCKW = 44
     VP_FLUSH = 45
     VP_CREATE = 46
     VP_ADDCX = 47
     VP_INIT = 48
-    SRCU = 49  # expedited grace period beside waiting for the readers
-    SWITCH = 50  # from one vCPU thread to the next on a CPU
-    SLICE = 51  # how long a vCPU thread has its CPU if others wait for it
-    IRQ_OFF = 52  # length of an irq-off section
-    REMOTE_LINE = 53  # fetching the TD's lock words from another socket's cache
-    KICK_REMOTE = 54  # what an IPI to another socket costs beyond kick_target
+    SRCU = 49
+    SWITCH = 50
+    SLICE = 51
+    IRQ_OFF = 52
+    REMOTE_LINE = 53
+    KICK_REMOTE = 54
 
 
 N_COSTS = len(Cost)
+
+# What each is used for; "a successful call" is all of it, the way to its locks included.
+COST_USES: dict[Cost, str] = {
+    Cost.BARE: "SEAMCALL and SEAMRET: half of it before a call's first lock, half after its last",
+    Cost.TO_TDR: "every call, from the first half of bare to its locks of TDR and OP_STATE",
+    Cost.TO_TREE: "S-EPT calls, from there to the tree lock",
+    Cost.TO_ENTRY: "S-EPT calls, walk from there to the entry lock; for each entry of a list",
+    Cost.TO_EPOCH: "TRACK and VP.ENTER, from OP_STATE to the epoch lock",
+    Cost.EPOCH_HOLD: "TRACK and VP.ENTER, critical section under the epoch lock",
+    Cost.ARMED_WALK: "VP.ENTER of an armed vCPU, zero-step walk under the exclusive tree lock",
+    Cost.SEPT_ADD: "MEM.SEPT.ADD, a successful call",
+    Cost.PAGE_AUG: "MEM.PAGE.AUG of a 4K page, a successful call",
+    Cost.PAGE_AUG_2M: "MEM.PAGE.AUG of a 2M page, a successful call",
+    Cost.PAGE_REMOVE: "MEM.PAGE.REMOVE, a successful call",
+    Cost.RANGE_BLOCK: "MEM.RANGE.BLOCK, a successful call",
+    Cost.RANGE_UNBLOCK: "MEM.RANGE.UNBLOCK, a successful call",
+    Cost.TRACK: "MEM.TRACK, a successful call",
+    Cost.VP_ENTER: "VP.ENTER up to the guest, a successful call",
+    Cost.TD_EXIT: "TD exit, from the guest back to KVM",
+    Cost.INVEPT: "VP.ENTER, flush at the first entry in a new epoch",
+    Cost.PAGE_ADD: "MEM.PAGE.ADD, a successful call",
+    Cost.MR_EXTEND: "MR.EXTEND of 256 bytes, a successful call; 16 for each page that is added",
+    Cost.DEMOTE: "MEM.PAGE.DEMOTE of a 2M page, a successful call",
+    Cost.WBINVD: "PHYMEM.PAGE.WBINVD of one 4K page, 512 times for a 2M page",
+    Cost.CLEAR: "KVM clears one removed 4K page, 512 times for a 2M page",
+    Cost.FAULT_SOFTWARE: "KVM's fault path, each pass up to mmu_lock",
+    Cost.FAULT_LOCKED: "KVM's fault path, walk of the mirror under mmu_lock",
+    Cost.ZAP_SOFTWARE: "KVM's zap and split paths under mmu_lock, once a page, without their calls",
+    Cost.UNWIND: "KVM's fault path when it gives up: SPTE, table and lock back",
+    Cost.MMU_HANDOFF: "a lock of the host, from its release to the next in the queue",
+    Cost.RUN_LOOP: "KVM's run loop, each time up to VP.ENTER",
+    Cost.GATE_POLL: "one round of a gated vCPU thread: how late it sees that the gate is open",
+    Cost.IRQ_HANDLER: "host's handler of a tick, device interrupt or IPI",
+    Cost.IRQ_WINDOW: "interrupts on and off before VP.ENTER or an interrupted call is repeated",
+    Cost.USER_EXIT: "to user space and back: MapGPA, -EAGAIN, signals, faults that it leaves alone",
+    Cost.KICK_FIXED: "sender of a kick: before the first IPI",
+    Cost.KICK_TARGET: "sender of a kick: for each vCPU in the guest; a moved vCPU's VP.FLUSH: once",
+    Cost.RESCHED: "YIELD where KVM gives its CPU up, and KVM's own cond_resched between pages",
+    Cost.TDCALL: "TDCALL round trip, without its work",
+    Cost.ACCEPT_4K: "MEM.PAGE.ACCEPT of 4K: initialises the page under the entry lock",
+    Cost.ACCEPT_2M: "MEM.PAGE.ACCEPT of 2M: the same for 512 pages, interruptible between them",
+    Cost.ATTR_HOLD: "entry lock of a guest call that only looks at the entry's state",
+    Cost.VE: "#VE delivery and the guest's handler up to ACCEPT",
+    Cost.TOUCH: "the guest copies one 4K page",
+    Cost.GUEST_RETRY: "the guest's pause before it repeats a busy TDCALL",
+    Cost.EXPORT_BLOCKW: "EXPORT.BLOCKW, work on one entry of the list",
+    Cost.EXPORT_MEM: "EXPORT.MEM, encrypting one 4K page of the list",
+    Cost.EXPORT_UNBLOCKW: "EXPORT.UNBLOCKW, a successful call",
+    Cost.VP_FLUSH: "VP.FLUSH of a vCPU that has changed its CPU, a successful call",
+    Cost.VP_CREATE: "VP.CREATE, a successful call",
+    Cost.VP_ADDCX: "VP.ADDCX, a successful call; five for each vCPU",
+    Cost.VP_INIT: "VP.INIT, a successful call",
+    Cost.SRCU: "deletion of a memslot: expedited grace period, beside waiting for the readers",
+    Cost.SWITCH: "from one vCPU thread to the next on a CPU",
+    Cost.SLICE: "how long a vCPU thread has its CPU if others wait for it",
+    Cost.IRQ_OFF: "length of an irq-off section, at whose end an IPI arrives",
+    Cost.REMOTE_LINE: "every call that follows one of another socket: fetching the TD's lock words",
+    Cost.KICK_REMOTE: "sender of a kick: for each vCPU on another socket, beyond kick_target",
+}
