@@ -4,7 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 OUT ?= out
-SEEDS ?= 12
+SEEDS ?= 40
+SEEDS_LARGE ?= 8
 
 .PHONY: demo test check bench clean
 .DELETE_ON_ERROR:
@@ -17,7 +18,7 @@ $(STAMP): constraints.txt pyproject.toml
 
 demo: $(STAMP)
 	$(BIN)/tdx-train --config demo --out $(OUT)/agent --overwrite
-	$(BIN)/tdx-eval compare --scenarios test --policies all --agent $(OUT)/agent --seeds $(SEEDS) --out $(OUT)/report --overwrite
+	$(BIN)/tdx-eval compare --scenarios test --policies all --agent $(OUT)/agent --seeds $(SEEDS) --seeds-large $(SEEDS_LARGE) --out $(OUT)/report --overwrite
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2
