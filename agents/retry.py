@@ -9,6 +9,14 @@ from tdx_env.state.features import Feature
 WRAPPED = (*INSTALL, "MEM_RANGE_BLOCK", "MEM_RANGE_UNBLOCK", "MEM_PAGE_DEMOTE")
 """Calls whose callers had no loop of their own: the wrapper's limit holds."""
 
+_LOOPS = (*WRAPPED, "MEM_PAGE_REMOVE", "MEM_PAGE_ADD")
+"""Calls whose status was compared with TDX_ERROR_SEPT_BUSY: tree busy, and no other operand.
+
+Source:
+    v19, tdx.c: tdx_sept_page_aug, tdx_mem_page_add, tdx_sept_zap_private_spte,
+    tdx_sept_drop_private_spte.
+"""
+
 _CALLERS = each(INSTALL, "reenter") | {
     "MEM_RANGE_BLOCK": "swallow",
     "MEM_RANGE_UNBLOCK": "reenter",
@@ -52,7 +60,7 @@ def blind(retries: int = 16) -> Row:
     discipline = SERIES_OF_2024.with_(
         max_issues=each(WRAPPED, retries + 1),
         on_exhaustion=_CALLERS,
-        tree_only=each((*WRAPPED, "MEM_PAGE_REMOVE"), True),
+        tree_only=each(_LOOPS, True),
     )
     source = "Yuan Yao, series v10 to 3 Sep 2024 (20240904030751.117579-10)"
     title = f"tree lock busy: again up to {retries} times; any other operand: KVM_BUG_ON"
@@ -68,22 +76,26 @@ def blind_any(retries: int = 16) -> Row:
     Source:
         P1 without the comparison with TDX_ERROR_SEPT_BUSY.
     """
-    discipline = SERIES_OF_2024.with_(max_issues=each(WRAPPED, retries + 1), on_exhaustion=_CALLERS)
+    discipline = blind(retries).discipline.with_(tree_only=False)
     title = f"any lock busy: again up to {retries} times"
     source = "variant of P1"
     return Row(f"p1-any-{retries}", "P1-any", title, source, always_retry, discipline)
 
 
 def unlimited_loop() -> Row:
-    """P2: the callers' own loops alone: PAGE.REMOVE, TRACK, PAGE.ADD, WBINVD while busy.
+    """P2: the callers' own loops alone: PAGE.REMOVE, PAGE.ADD, TRACK, WBINVD while busy.
 
-    Without the wrapper a busy BLOCK, AUG or SEPT.ADD is -EAGAIN at once, with P1's callers.
+    PAGE.REMOVE and PAGE.ADD are repeated while the tree lock is busy, TRACK and WBINVD whatever
+    is. Without the wrapper BLOCK, AUG or SEPT.ADD that finds the tree busy is -EAGAIN at once, with
+    P1's callers. Other operands as P1.
 
     Source:
         Isaku Yamahata, series v8 to v19 (7 Aug 2022 to 26 Feb 2024), the loops in
         tdx_sept_drop_private_spte, tdx_mem_page_add and tdx_track.
     """
-    discipline = SERIES_OF_2024.with_(max_issues=each(WRAPPED, 1), on_exhaustion=_CALLERS)
+    discipline = SERIES_OF_2024.with_(
+        max_issues=each(WRAPPED, 1), on_exhaustion=_CALLERS, tree_only=each(_LOOPS, True)
+    )
     title = "REMOVE, TRACK, PAGE.ADD, WBINVD again for ever; BLOCK and AUG give up at once"
     source = "Isaku Yamahata, callers of the series v8 to v19, Aug 2022 to Feb 2024"
     return Row("p2-unlimited-loop", "P2", title, source, always_retry, discipline)
@@ -114,7 +126,7 @@ def seamcall_lock() -> Row:
     discipline = SERIES_OF_2024.with_(
         seamcall_lock="always",
         on_exhaustion=_CALLERS,
-        tree_only=each((*WRAPPED, "MEM_PAGE_REMOVE"), True),
+        tree_only=each(_LOOPS, True),
     )
     title = "per-VM spinlock; tree lock busy: again for ever"
     source = "Isaku Yamahata, series v8, patch 084/103, 7 Aug 2022"
@@ -166,7 +178,7 @@ def rely_on_host_priority() -> Row:
         TDX module specification, host priority, as quoted by Rick Edgecombe, 9 Sep 2024; Paolo
         Bonzini, 10 Sep 2024 (CABgObfayLGyWKERXkU+0gjeUg=Sp3r7GEQU=+13sUMpo36weWg).
     """
-    discipline = SERIES_OF_2024.with_(max_issues={"default": "unlimited"})
+    discipline = SERIES_OF_2024.with_(max_issues={"default": "unlimited"}, tree_only=False)
     title = "any call, any lock busy: again for ever"
     source = "TDX module specification; Rick Edgecombe, 9 Sep 2024"
     return Row("p8-host-priority", "P8", title, source, always_retry, discipline)

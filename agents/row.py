@@ -32,6 +32,7 @@ def each(leaves: tuple[str, ...], value: object) -> dict[str, object]:
 SERIES_OF_2024 = DEFAULT.with_(
     max_issues={"default": "unlimited"} | each(ONE_TRY, 1),
     on_exhaustion={"default": "kill"} | each(EXPORT, "user_error"),
+    tree_only={"MEM_PAGE_ADD": True},
     gate_scope="nothing",
     on_frozen="reenter",
     fault_yield="reenter",
@@ -41,8 +42,9 @@ SERIES_OF_2024 = DEFAULT.with_(
 """What the series under review in September 2024 did where a proposal says nothing.
 
 Faults that met a FROZEN SPTE or got -EAGAIN went back to the guest. VP.ENTER that was busy returned
-1: the run loop entered again. PAGE.ADD, TRACK, PAGE.REMOVE and WBINVD were repeated without limit;
-a failing MR.EXTEND, VP.CREATE, VP.ADDCX or VP.INIT ended the TD. There was no gate, and nothing
+1: the run loop entered again. TRACK, PAGE.REMOVE and WBINVD were repeated without limit, PAGE.ADD
+while the tree lock was busy: it never is, so that a busy PAGE.ADD ended in KVM_BUG_ON as well as a
+failing MR.EXTEND, VP.CREATE, VP.ADDCX or VP.INIT ended the TD. There was no gate, and nothing
 that kept the ioctls that build a TD apart. An interrupted call was repeated without limit. Where a
 scenario has 2M pages, they are split as P21 does.
 

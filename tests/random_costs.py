@@ -10,7 +10,7 @@ REAL_COSTS = {
     Cost.TO_ENTRY: (400, 1000),
     Cost.TO_EPOCH: (50, 200),
     Cost.EPOCH_HOLD: (20, 200),
-    Cost.ARMED_WALK: (1000, 10000),
+    Cost.ARMED_WALK: (400, 1000),
     Cost.SEPT_ADD: (6000, 10000),
     Cost.PAGE_AUG: (5000, 9000),
     Cost.PAGE_AUG_2M: (6000, 12000),

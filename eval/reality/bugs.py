@@ -19,8 +19,7 @@ from tdx_env.state.world import End, Operation
 _BLIND = "p2-unlimited-loop"
 _RCX = 1
 _REPORTED_DEMOTE = 0xC0000B0800000001
-_S9 = World("s09-accept-4k/train")
-_DEMOTE = World("demote.toml")
+_SWALLOWED = World("swallowed.toml")
 _PENDING = World("pending.toml")
 _STORM = World("storm.toml")
 _SPLIT_STORM = World("s14-split-storm/train")
@@ -57,25 +56,26 @@ def _outcomes(batch: Batch, leaf: Leaf) -> str:
 
 def _swallowed(n_draws: int) -> Sample:
     """Look for TDs that die since BLOCK's busy reply was ignored, in a removal."""
-    batch = run(_S9, _BLIND, n_draws)
+    batch = run(_SWALLOWED, _BLIND, n_draws)
     note = (
-        "P2 gives a busy BLOCK up at once; it met the guest's ACCEPT on the entry, its caller went "
-        f"on, and REMOVE failed with {_outcomes(batch, Leaf.MEM_PAGE_REMOVE)} (s09-accept-4k)."
+        "P2 gives a busy BLOCK up at once; it met the armed VP.ENTER of a vCPU on the tree lock, "
+        f"its caller went on, and REMOVE failed with {_outcomes(batch, Leaf.MEM_PAGE_REMOVE)}. A "
+        "BLOCK that meets an ACCEPT on the entry ends in KVM_BUG_ON at once there."
     )
     return Sample(_died_of(batch, Leaf.MEM_PAGE_REMOVE), note)
 
 
 def _swallowed_split(n_draws: int) -> Sample:
     """Look for TDs that die since BLOCK's busy reply was ignored, in a split."""
-    batch = run(_DEMOTE, _BLIND, n_draws)
+    batch = run(_SWALLOWED, _BLIND, n_draws)
     outcomes = _outcomes(batch, Leaf.MEM_PAGE_DEMOTE)
-    note = f"BLOCK met the guest's ATTR.RD on the 2M entry; DEMOTE failed with {outcomes}."
+    note = f"BLOCK met an armed VP.ENTER on the tree lock; DEMOTE failed with {outcomes}."
     return Sample(_died_of(batch, Leaf.MEM_PAGE_DEMOTE), note)
 
 
 def _demote_status(n_draws: int) -> Sample:
     """Look whether the status of that DEMOTE is the reported one."""
-    batch = run(_DEMOTE, _BLIND, n_draws)
+    batch = run(_SWALLOWED, _BLIND, n_draws)
     dead = _died_of(batch, Leaf.MEM_PAGE_DEMOTE) == 1
     outcomes = batch.run["kill_outcome"][dead]
     code = encode(Status.TLB_TRACKING_NOT_DONE, _RCX)

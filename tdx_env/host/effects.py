@@ -13,13 +13,12 @@ from tdx_env.state.world import World
 
 
 @inner
-def _filter(world: World, actor: int) -> int:
-    """Return the first page on the zero-step list that would still fault, or NONE."""
+def first_faulting(world: World, actor: int) -> int:
+    """Return the place on the zero-step list of the first page that would still fault, or NONE."""
     me = world.actors["row"][actor]
     for place in range(me["zs_listed"]):
-        entry = me["gpas"][place]
-        if still_faults(world.entries["row"][walk_end(world, entry)]["state"]):
-            return entry
+        if still_faults(world.entries["row"][walk_end(world, me["gpas"][place])]["state"]):
+            return place
     return NONE
 
 
@@ -32,10 +31,10 @@ def check(world: World, actor: int) -> int:
     if leaf == Leaf.MEM_TRACK:
         return check_track(run["td_epoch"], run["refcount"][0], run["refcount"][1])
     if leaf == Leaf.VP_ENTER:
-        faulting = _filter(world, actor)
-        if faulting == NONE:
+        place = first_faulting(world, actor)
+        if place == NONE:
             return Outcome.SUCCESS
-        me["fault_entry"] = faulting
+        me["fault_entry"] = me["gpas"][place]
         return Outcome.EPT_VIOLATION
     if not (is_sept_call(leaf) or Leaf.EXPORT_BLOCKW <= leaf <= Leaf.EXPORT_UNBLOCKW):
         return Outcome.SUCCESS

@@ -5,7 +5,7 @@ import numpy as np
 from tdx_env.guest.interrupts import next_interrupt, pass_interrupts
 from tdx_env.guest.walk import level_of
 from tdx_env.host.call_kinds import is_list_call
-from tdx_env.host.effects import check, commit
+from tdx_env.host.effects import check, commit, first_faulting
 from tdx_env.host.lock_words import acquire, note_busy, release
 from tdx_env.host.seamcall_lock import lock_mode, lock_of, request_lock
 from tdx_env.host.tasks import entry_at
@@ -143,12 +143,25 @@ def _body(world: World, actor: int) -> int:
 def _delay_before(world: World, actor: int, kind: int) -> int:
     """Return the cycles before a step of the actor's call."""
     me = world.actors["row"][actor]
-    # MODEL: ARMED_WALK takes the same time for one listed GPA as for 32.
-    if kind == Delay.NONE or (kind == Delay.ARMED_WALK and me["zs_listed"] == 0):
+    if kind == Delay.NONE:
         return 0
     if kind == Delay.BODY:
         return _body(world, actor)
-    return world.run["delays"][me["leaf"]][kind]
+    cycles = world.run["delays"][me["leaf"]][kind]
+    if kind == Delay.ARMED_WALK:
+        return _n_walked(world, actor) * cycles
+    return cycles
+
+
+@inner
+def _n_walked(world: World, actor: int) -> int:
+    """Return how many listed GPAs VP.ENTER walks: up to the first that faults, or all."""
+    listed = world.actors["row"][actor]["zs_listed"]
+    if listed == 0:
+        return 0
+    # MODEL: the list is judged when its walks begin for their number, at their end for the outcome.
+    place = first_faulting(world, actor)
+    return listed if place == NONE else place + 1
 
 
 @inner

@@ -153,13 +153,19 @@ def test_callers_loops_of_the_series_have_no_limit(by_number, number):
     for leaf in (REMOVE, TRACK, ADD, WBINVD):
         assert by_number[number].discipline.limit(leaf) == UNLIMITED
     assert answers(by_number[number], TRACK, EPOCH) == FOR_EVER
-    assert answers(by_number[number], ADD, TDR_BY_RDX) == FOR_EVER
+
+
+@pytest.mark.parametrize("number", ["P1", "P2", "P2b", "P3", "P6", "P9", "P13"])
+def test_page_add_of_the_series_meets_a_held_tdr_with_a_bug(by_number, number):
+    """v19, tdx_mem_page_add: the loop compares with TDX_ERROR_SEPT_BUSY; any other is an error."""
+    assert answers(by_number[number], ADD, TDR_BY_RDX) == ["KILL"]
 
 
 def test_p2_has_no_loop_for_block_and_aug(by_number):
     assert answers(by_number["P2"], AUG) == ["REENTER"]
     assert answers(by_number["P2"], BLOCK) == ["SWALLOW"]
-    assert answers(by_number["P2"], REMOVE, ENTRY) == FOR_EVER
+    assert answers(by_number["P2"], REMOVE) == FOR_EVER
+    assert answers(by_number["P2"], REMOVE, ENTRY) == ["KILL"]
 
 
 def test_p2b_gates_track_before_its_first_try(by_number):

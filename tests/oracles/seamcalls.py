@@ -132,7 +132,7 @@ def delay(w: OracleWorld, a: Actor, kind: Delay) -> int:
     cycles = w.delays[a.call.leaf][kind]
     is_large = a.call.entry is not None and a.call.entry.level == 1
     if kind == Delay.ARMED_WALK:
-        return cycles if a.zs_list else 0
+        return cycles * n_walked(w, a)
     if kind != Delay.BODY:
         return cycles
     if a.call.leaf == Leaf.VP_ENTER and a.call.must_flush:
@@ -144,6 +144,14 @@ def delay(w: OracleWorld, a: Actor, kind: Delay) -> int:
         others -= cycles
         return PAGES_PER_2M * (cycles + others) - others
     return cycles
+
+
+def n_walked(w: OracleWorld, a: Actor) -> int:
+    """Count the walks of the zero-step list: up to the first page that faults."""
+    for place, entry in enumerate(a.zs_list):
+        if exits.still_faults(w, entry):
+            return place + 1
+    return len(a.zs_list)
 
 
 def on_seamcall(w: OracleWorld, a: Actor) -> None:
