@@ -3,7 +3,9 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+import numpy as np
 
 from tdx_env.errors import ConfigError
 from tdx_env.host.discipline import Discipline
@@ -41,6 +43,11 @@ class Plan:
         """SHA-256 of the configuration."""
         content = json.dumps(self.config.model_dump(mode="json"), sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
+
+    def restricted_to(self, suite: Suite) -> "Plan":
+        """Return the plan with some of its training scenarios, and validation on the same."""
+        kept = [place for place, name in enumerate(self.training.names) if name in suite.names]
+        return replace(self, training=suite, validation=self.validation.only(np.array(kept)))
 
 
 def _validation_name(name: str) -> str:

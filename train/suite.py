@@ -39,6 +39,14 @@ class Suite:
         """Return the scenarios as the kernel reads them: dtype SETUP, shape (n_scenarios,)."""
         return np.concatenate([scenario.setup() for scenario in self.scenarios])
 
+    def only(self, places: NDArray[np.int64]) -> "Suite":
+        """Return some of the scenarios, by their places; the shares are scaled up to sum 1."""
+        scenarios = tuple(self.scenarios[place] for place in places)
+        shares = self.shares[places]
+        return replace(
+            self, scenarios=scenarios, scales=self.scales[places], shares=shares / shares.sum()
+        )
+
     def tuned(self, scales: NDArray[np.float64], shares: NDArray[np.float64]) -> "Suite":
         """Return the same scenarios with other scales and shares."""
         return replace(self, scales=scales, shares=shares / shares.sum())

@@ -49,7 +49,7 @@ def _by_name(suite: Suite, values: NDArray[np.float64]) -> dict[str, float]:
     return dict(zip(suite.names, values.tolist(), strict=True))
 
 
-def resolved(plan: Plan, suite: Suite, judge: Judge) -> dict[str, Any]:
+def resolved(plan: Plan, judge: Judge) -> dict[str, Any]:
     """Return all that a run depends on, for ``config.json``."""
     last_validation = VALIDATION_FIRST + plan.config.evaluation_episodes - 1
     return {
@@ -61,8 +61,8 @@ def resolved(plan: Plan, suite: Suite, judge: Judge) -> dict[str, Any]:
         "reference": REFERENCE,
         "reference_costs": _by_name(plan.validation, judge.reference_costs),
         "scenario_digests": {"train": plan.training.digests, "validation": plan.validation.digests},
-        "reward_scales": _by_name(suite, suite.scales),
-        "episode_shares": _by_name(suite, suite.shares),
+        "reward_scales": _by_name(plan.training, plan.training.scales),
+        "episode_shares": _by_name(plan.training, plan.training.shares),
         "seeds": {
             "run": plan.config.seed,
             "train_episodes_below": TRAIN_LIMIT,
@@ -97,17 +97,21 @@ def train(
     if not _is_compiled():
         console.print("compiling the simulator, this once: about half a minute ...")
     with console.status("measuring the scenarios ..."):
+        suite = calibrated(
+            plan.training, plan.discipline, config.seed, _CALIBRATION_EPISODES, config.n_threads
+        )
+        left_out = sorted(set(plan.training.names) - set(suite.names))
+        plan = plan.restricted_to(suite.with_floor(config.reward_floor))
         judge = Judge(
             plan.validation,
             reference or agents.load(REFERENCE),
             config.evaluation_episodes,
             config.n_threads,
         )
-        suite = calibrated(
-            plan.training, plan.discipline, config.seed, _CALIBRATION_EPISODES, config.n_threads
-        )
-    suite = suite.with_floor(config.reward_floor)
-    folder.save_config(resolved(plan, suite, judge))
+    if left_out:
+        console.print(f"left out, lost whatever is answered: {', '.join(left_out)}")
+    suite = plan.training
+    folder.save_config(resolved(plan, judge) | {"left_out": left_out})
     env = SeamcallVecEnv(suite, plan.discipline, config.n_envs, config.seed, config.n_threads)
     selection = Selection(plan, judge, folder)
     with ProgressLog(folder.log_path, suite.names, plan.validation.names) as log:
