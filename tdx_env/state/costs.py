@@ -73,7 +73,7 @@ COST_USES: dict[Cost, str] = {
     Cost.TO_ENTRY: "S-EPT calls, walk from there to the entry lock; for each entry of a list",
     Cost.TO_EPOCH: "TRACK and VP.ENTER, from OP_STATE to the epoch lock",
     Cost.EPOCH_HOLD: "TRACK and VP.ENTER, critical section under the epoch lock",
-    Cost.ARMED_WALK: "VP.ENTER of an armed vCPU, for each listed GPA: its walk under the exclusive tree lock",
+    Cost.ARMED_WALK: "VP.ENTER of an armed vCPU, the walk of one listed GPA, exclusive tree lock",
     Cost.SEPT_ADD: "MEM.SEPT.ADD, a successful call",
     Cost.PAGE_AUG: "MEM.PAGE.AUG of a 4K page, a successful call",
     Cost.PAGE_AUG_2M: "MEM.PAGE.AUG of a 2M page, a successful call",
