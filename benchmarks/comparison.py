@@ -4,23 +4,22 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.rounds import Effort, in_rounds
+from benchmarks.rounds import Effort, Median, in_rounds, median_of
 from benchmarks.tables import in_seconds, table
 
 _ROOT = Path(__file__).resolve().parents[1]
 _JOBS = (1, 2)
-_SMALL = ("s03-zero-step/test,s14-split-storm/test", "P1,P18,random", 50)
-_WHOLE = ("test", "all", 10)
+_SMALL = ("s03-zero-step/test,s14-split-storm/test", "P1,P18,random", 50, 50)
+_FULL = ("test", "all", 1000, 50)
 _TEXT = """
 ## Comparing policies
 
 `tdx-eval compare` as a user starts it, from the command to the finished report. *Small*: 3 policies
-on 2 scenarios, 50 seeds. *Whole*: all policies on all test scenarios, {n_seeds} seeds (a published
-comparison has more: time grows with their number). Decisions are those of all episodes.
+on 2 scenarios, 50 seeds. *Full*: all policies on all test scenarios, {n_seeds:,} seeds, {n_large}
+where an episode has more than 10,000 events; done once. Decisions are those of all episodes.
 
 """
 
@@ -29,15 +28,17 @@ class Case:
     """One setting of a comparison.
 
     Args:
-        setting: Scenarios, policies and seeds, as the command line takes them.
+        setting: Scenarios, policies, seeds and those of large scenarios, as the command line takes
+            them.
         n_jobs: Processes.
     """
 
-    def __init__(self, setting: tuple[str, str, int], n_jobs: int) -> None:
-        scenarios, policies, n_seeds = setting
+    def __init__(self, setting: tuple[str, str, int, int], n_jobs: int) -> None:
+        scenarios, policies, n_seeds, n_large = setting
         self._command = [sys.executable, "-m", "eval.cli", "compare"]
         self._command += ["--scenarios", scenarios, "--policies", policies]
-        self._command += ["--seeds", str(n_seeds), "--jobs", str(n_jobs)]
+        self._command += ["--seeds", str(n_seeds), "--seeds-large", str(n_large)]
+        self._command += ["--jobs", str(n_jobs)]
         self.n_decisions = self.n_events = 0
 
     def seconds(self, number: int) -> float:
@@ -62,33 +63,30 @@ class Case:
 
 def measure(effort: Effort) -> list[dict[str, Any]]:
     """Return a row for each setting and number of processes."""
-    settings = {"small": _SMALL, "whole": _WHOLE}
-    if effort.is_quick:
-        settings = {"small": (*_SMALL[:2], 2)}
-    cases = {
-        (name, n_jobs): Case(setting, n_jobs)
-        for name, setting in settings.items()
-        for n_jobs in _JOBS
+    small = (*_SMALL[:2], 2, 2) if effort.is_quick else _SMALL
+    cases = {n_jobs: Case(small, n_jobs) for n_jobs in _JOBS}
+    times = in_rounds({str(n_jobs): case.seconds for n_jobs, case in cases.items()}, effort)
+    rows = [_row("small", n_jobs, times[str(n_jobs)], case) for n_jobs, case in cases.items()]
+    if not effort.is_quick:
+        case = Case(_FULL, _JOBS[-1])
+        rows.append(_row("full", _JOBS[-1], median_of([case.seconds(1)]), case))
+    return rows
+
+
+def _row(setting: str, n_jobs: int, seconds: Median, case: Case) -> dict[str, Any]:
+    """Return what was measured of a setting."""
+    return {
+        "setting": setting,
+        "n_jobs": n_jobs,
+        "seconds": seconds._asdict(),
+        "n_decisions": case.n_decisions,
+        "n_events": case.n_events,
     }
-    ways: dict[str, Callable[[int], float]] = {
-        f"{name}, {n_jobs}": case.seconds for (name, n_jobs), case in cases.items()
-    }
-    times = in_rounds(ways, effort)
-    return [
-        {
-            "setting": name,
-            "n_jobs": n_jobs,
-            "seconds": times[f"{name}, {n_jobs}"]._asdict(),
-            "n_decisions": case.n_decisions,
-            "n_events": case.n_events,
-        }
-        for (name, n_jobs), case in cases.items()
-    ]
 
 
 def text(rows: list[dict[str, Any]]) -> str:
     """Return what the page says about it."""
-    return _TEXT.format(n_seeds=_WHOLE[-1]) + table(
+    return _TEXT.format(n_seeds=_FULL[-2], n_large=_FULL[-1]) + table(
         ("setting", "processes", "s", "decisions/s", "events/s", "decisions"),
         [
             (
