@@ -68,10 +68,10 @@ def show(summary: Summary, console: Console) -> None:
         title = f"Mean cost of an episode [µs]; P18: {summary.reference}; best: {summary.best}"
         title += f"; {_CONTENDER}: {contender}" if contender else ""
         if summary.contested:
-            console.print(_table(summary, summary.contested, title, contender))
+            console.print(_table(summary, summary.contested, title, contender), "")
         if summary.controls:
             title_of_controls = "Controls, where hardly anything is decided [µs]"
-            console.print(_table(summary, summary.controls, title_of_controls, contender))
+            console.print(_table(summary, summary.controls, title_of_controls, contender), "")
     found = losses(summary)
     if found:
         console.print("Where contenders lose:")
