@@ -12,7 +12,8 @@ from eval.cli_costs import costs
 from eval.cli_losses import losses
 from eval.cli_reality import reality
 from eval.seeds import CHUNK, MAX_SEEDS
-from tdx_env.errors import TdxEnvError
+from tdx_env import command
+from tdx_env.errors import PolicyError, ScenarioError, TdxEnvError
 
 if TYPE_CHECKING:
     from eval.parts import Parts
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from eval.reality.row import Table
     from eval.run import Job
 
-_MISTAKE, _INTERRUPTED = 2, 130
 _MAX_JOBS = 1024
 _MAX_CHUNK = 1 << 14
 
@@ -81,15 +81,21 @@ def _finished_text(jobs: dict[str, list["Job"]], parts: "Parts") -> str:
     return f"{len(finished):,} of {len(every):,} chunks ({n_episodes:,} episodes)"
 
 
-def _keep(jobs: dict[str, list["Job"]], parts: "Parts", out: Path) -> None:
-    """Keep what is finished of a run that ends early and say so, or leave nothing."""
+def _keep(jobs: dict[str, list["Job"]], parts: "Parts", out: Path, is_mistake: bool) -> None:
+    """Keep what is finished of a run that ends early and say so, or leave nothing.
+
+    Args:
+        is_mistake: Whether the run can't go on as it is: with the mistake mended it is another
+            plan, which takes over what both have in common.
+    """
     if not parts.finished:
         parts.remove()
         print("tdx-eval: stopped before any chunk was finished", file=sys.stderr)
         return
+    mended = "with the mistake mended and --overwrite, " if is_mistake else ""
     print(
         f"tdx-eval: stopped; {_finished_text(jobs, parts)} are kept in {out}: "
-        "the same command goes on from there",
+        f"{mended}the same command goes on from there",
         file=sys.stderr,
     )
 
@@ -152,10 +158,10 @@ def _compare(plan: "Plan", way: Way, table: "Table | None") -> None:
                 summary = finish(plan, jobs, parts, way.out, table)
         except (KeyboardInterrupt, TdxEnvError) as error:
             with interrupts_delayed():
-                _keep(jobs, parts, way.out)
+                _keep(jobs, parts, way.out, isinstance(error, PolicyError | ScenarioError))
             if isinstance(error, TdxEnvError):
                 raise
-            raise SystemExit(_INTERRUPTED) from None
+            raise SystemExit(command.INTERRUPTED) from None
     show(summary, console)
     print(f"report: {way.out / REPORT}")
 
@@ -199,7 +205,9 @@ def compare(
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="Override: costs.bare=2300; repeatable")
     ] = None,
-    costs: Annotated[Path | None, typer.Option(help="TOML file of measured costs")] = None,
+    costs: Annotated[
+        Path | None, typer.Option(help="TOML file of measured costs: bare = 2300")
+    ] = None,
     reality: Annotated[
         Path | None, typer.Option(help="reality.json for a section of the report")
     ] = None,
@@ -234,14 +242,7 @@ app.command("losses")(losses)
 
 def main() -> None:
     """Run the command; a mistake of the user's is one line and exit code 2."""
-    try:
-        app()
-    except TdxEnvError as error:
-        print(f"tdx-eval: {error}", file=sys.stderr)
-        raise SystemExit(_MISTAKE) from None
-    except KeyboardInterrupt:
-        print("tdx-eval: stopped before anything was done", file=sys.stderr)
-        raise SystemExit(_INTERRUPTED) from None
+    command.run(app, "tdx-eval", "stopped before anything was done")
 
 
 if __name__ == "__main__":

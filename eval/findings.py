@@ -1,6 +1,6 @@
 """What a comparison says in sentences, each made from its numbers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from eval.statistics import Estimate
@@ -53,16 +53,17 @@ def _opponents(scenario: ScenarioResult, contender: str) -> Iterator[tuple[Diffe
         yield contest.to_hindsight, True
 
 
-def reasons(difference: Difference) -> list[tuple[str, float]]:
-    """Return the parts of the cost that a policy spends most more on [cycles]."""
-    ranked = sorted(difference.parts.items(), key=lambda item: -item[1])
+def reasons(parts: Mapping[str, float]) -> list[tuple[str, float]]:
+    """Return the parts of a difference of costs that are largest [cycles]."""
+    ranked = sorted(parts.items(), key=lambda item: -item[1])
     least = _MINOR * sum(cycles for _, cycles in ranked if cycles > 0)
     return [(part, cycles) for part, cycles in ranked[:_REASONS] if cycles > least]
 
 
-def _why(scenario: ScenarioResult, difference: Difference) -> str:
+def why(scenario: ScenarioResult, difference: Difference) -> str:
     """Say which parts of the cost grew most, and which one fell, if that made up for much."""
-    grown = [f"{part_name(part)} (+{duration(scenario.us(c))})" for part, c in reasons(difference)]
+    more = reasons(difference.parts)
+    grown = [f"{part_name(part)} (+{duration(scenario.us(c))})" for part, c in more]
     text = f"What grew most: {listing(grown)}"
     part, cycles = min(difference.parts.items(), key=lambda item: item[1])
     if -cycles > _NOTABLE * sum(c for c in difference.parts.values() if c > 0):
@@ -79,7 +80,7 @@ def loss_text(loss: Loss) -> str:
     return (
         f"costs {duration(one.us(difference.cycles.value))} an episode more{relative} than "
         f"{difference.other}{hindsight} (95 % interval {interval(difference.cycles, 1, scale)} µs)."
-        f" {_why(one, difference)}"
+        f" {why(one, difference)}"
     )
 
 
@@ -88,6 +89,8 @@ def _tally(differences: list[Estimate]) -> str:
     found = [verdict(one) for one in differences]
     words = {"better": "significantly cheaper", "even": "even", "worse": "significantly dearer"}
     counts = [(found.count(kind), text) for kind, text in words.items() if kind in found]
+    if len(found) == 1:
+        return f"{counts[0][1]} in the one scenario with contention"
     if len(counts) == 1:
         return f"{counts[0][1]} in all {len(found)} scenarios with contention"
     each = [f"{text} in {n}" for n, text in counts]
@@ -102,7 +105,13 @@ def _cycles(differences: list[Difference]) -> list[Estimate]:
 def _range(differences: list[Difference]) -> str:
     """Say from where to where the relative differences go."""
     values = [one.relative.value for one in differences if one.relative]
-    return f" ({percent(min(values))} to {percent(max(values))})" if values else ""
+    return f" ({_span(values)})" if values else ""
+
+
+def _span(shares: list[float]) -> str:
+    """Say from where to where some relative differences go, or what they all are."""
+    low, high = percent(min(shares)), percent(max(shares))
+    return low if low == high else f"{low} to {high}"
 
 
 def _best_text(summary: Summary) -> str:
@@ -126,9 +135,9 @@ def _contender_text(summary: Summary, name: str) -> str:
     to_reference = [one.results[name].to_reference for one in summary.contested]
     mark = summary.policies[name].mark
     return (
-        f"{name} ({mark}) is, against {summary.best} on the same seeds, {_tally(_cycles(to_best))}"
-        f"{_range(to_best)}; against {summary.reference} it is {_tally(_cycles(to_reference))}"
-        f"{_range(to_reference)}."
+        f"{name} (its discipline: {mark}) is, against {summary.best} on the same seeds, "
+        f"{_tally(_cycles(to_best))}{_range(to_best)}; against {summary.reference} it is "
+        f"{_tally(_cycles(to_reference))}{_range(to_reference)}."
     )
 
 
@@ -148,10 +157,11 @@ def _reach_text(summary: Summary) -> str:
     if not found:
         return ""
     least, most = min(found, key=lambda it: it[0]), max(found, key=lambda it: it[0])
+    low, high = percent_of(least[0]), percent_of(most[0])
+    span = f"{low} ({least[1].short_name}) to {high} ({most[1].short_name})"
     return (
         "What is decided at a busy reply, all else equal (default discipline), changes the cost by "
-        f"{percent_of(least[0])} ({least[1].short_name}) to {percent_of(most[0])} "
-        f"({most[1].short_name}) of that of the dearest rule."
+        f"{high if low == high else span} of that of the dearest rule."
     )
 
 
@@ -162,12 +172,10 @@ def _rule_text(summary: Summary) -> str:
     values = [ratio.value for ratio in ratios if ratio]
     if not values:
         return ""
-    low, high = percent(min(values)), percent(max(values))
-    span = low if low == high else f"{low} to {high}"
     return (
         f"The discipline's own share: {REFERENCE_RULE}, the decisions of {summary.reference} under "
-        f"the default discipline, costs {span} relative to it; what other rules under that "
-        "discipline gain or lose beyond this comes from their decisions."
+        f"the default discipline, costs {_span(values)} relative to it; what other rules under "
+        "that discipline gain or lose beyond this comes from their decisions."
     )
 
 
@@ -207,12 +215,14 @@ def _why_text(summary: Summary) -> str:
     result = one.results[summary.reference]
     more = {part: -c for part, c in one.results[summary.best].to_reference.parts.items()}
     part = max(more, key=more.__getitem__)
-    conflict = f" ({conflict_text(result.conflicts[0], one)})" if result.conflicts else ""
+    conflict = ""
+    if result.conflicts:
+        told = conflict_text(result.conflicts[0], one)
+        conflict = f" There, most cycles of callers went to one conflict ({told})."
     return (
         f"The widest gap between {summary.reference} and {summary.best} is in {one.short_name}: "
         f"{duration(-one.us(one.results[summary.best].to_reference.cycles.value))} an episode, "
-        f"mostly {part_name(part)} ({duration(one.us(more[part]))}). There, most cycles of callers "
-        f"went to one conflict{conflict}."
+        f"mostly {part_name(part)} ({duration(one.us(more[part]))}).{conflict}"
     )
 
 

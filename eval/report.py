@@ -7,7 +7,7 @@ from types import ModuleType
 import jinja2
 import numpy as np
 
-from eval import findings, wording
+from eval import findings, wins, wording
 from eval.plot import costs_svg
 from eval.reality import wording as reality_wording
 from eval.reality.row import Kind, Table
@@ -123,7 +123,12 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    modules: dict[str, ModuleType] = {"w": wording, "f": findings, "r": reality_wording}
+    modules: dict[str, ModuleType] = {
+        "w": wording,
+        "f": findings,
+        "r": reality_wording,
+        "wins": wins,
+    }
     templates.globals.update(modules)
     templates.globals.update({function.__name__: function for function in _CALLED})
     templates.globals |= {"n_reasons": _SHOWN_REASONS, "kinds": list(Kind)}

@@ -6,10 +6,12 @@ from rich.table import Table
 
 from eval.findings import loss_text, losses, sentences
 from eval.summary import Difference, ScenarioResult, Summary
-from eval.wording import NOTHING, number, percent, percent_interval, verdict
+from eval.wording import NOTHING, duration, number, percent, percent_interval, verdict
 
 _LARGE_US = 1000  # costs from here on are shown without decimals
+_HUGE_US = 1_000_000  # and from here on in seconds
 _NUMBER_WIDTH = 7  # columns of a terminal
+_CONTENDER = "new"  # heads a column, where a name can be too long
 _COLOURS = {"better": "green", "worse": "red", "even": "default"}
 
 
@@ -29,20 +31,18 @@ def _with_interval(difference: Difference) -> str:
 
 
 def _cost(scenario: ScenarioResult, name: str) -> str:
-    """Return a policy's mean cost, red if it lost an episode [µs]."""
+    """Return a policy's mean cost, red if it lost an episode: in µs, or in seconds with a unit."""
     result = scenario.results[name]
     us = scenario.us(result.cost.value)
-    text = number(us, 0 if us >= _LARGE_US else 1)
+    text = duration(us) if us >= _HUGE_US else number(us, 0 if us >= _LARGE_US else 1)
     return f"[red]{text}[/]" if result.n_lost else text
 
 
 def _table(summary: Summary, scenarios: list[ScenarioResult], title: str, contender: str) -> Table:
     """Return the main table of some scenarios, with a contender or (empty name) without."""
-    table = Table(
-        title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True
-    )
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, show_edge=False, padding=0)
     table.add_column("scenario", no_wrap=True)
-    heads = ["P18", "best", "to P18"] + ([contender, "to P18", "to best"] if contender else [])
+    heads = ["P18", "best", "to P18"] + ([_CONTENDER, "to P18", "to best"] if contender else [])
     for head in heads[:-1]:
         table.add_column(head, justify="right", no_wrap=True, min_width=_NUMBER_WIDTH)
     table.add_column(heads[-1], justify="right")
@@ -64,13 +64,14 @@ def show(summary: Summary, console: Console) -> None:
     for text in sentences(summary):
         console.print(text, highlight=False, markup=False)
     console.print()
-    title = f"Mean cost of an episode [µs]; P18: {summary.reference}; best: {summary.best}"
     for contender in summary.contenders or [""]:
+        title = f"Mean cost of an episode [µs]; P18: {summary.reference}; best: {summary.best}"
+        title += f"; {_CONTENDER}: {contender}" if contender else ""
         if summary.contested:
-            console.print(_table(summary, summary.contested, title, contender))
+            console.print(_table(summary, summary.contested, title, contender), "")
         if summary.controls:
             title_of_controls = "Controls, where hardly anything is decided [µs]"
-            console.print(_table(summary, summary.controls, title_of_controls, contender))
+            console.print(_table(summary, summary.controls, title_of_controls, contender), "")
     found = losses(summary)
     if found:
         console.print("Where contenders lose:")

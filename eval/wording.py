@@ -8,6 +8,7 @@ NOTHING = "\N{EN DASH}"
 PERCENT = "\N{NO-BREAK SPACE}%"
 _LARGE = 10  # a relative difference beyond it reads better as a factor
 _NEARLY_ALL = -0.99  # a saving beyond it needs one digit more
+_MOST = -0.9999  # the largest saving shown that isn't all
 _MS, _S = 1e3, 1e6  # [µs]
 
 _HOLDERS = {
@@ -56,9 +57,14 @@ def signed(value: float, digits: int = 1) -> str:
 
 
 def percent(share: float) -> str:
-    """Return a relative difference with its sign: in percent, or as a factor if it is large."""
+    """Return a relative difference with its sign: in percent, or as a factor if it is large.
+
+    A saving is never rounded up to all of it.
+    """
     if share > _LARGE:
         return f"×{number(share + 1)}"
+    if share > -1:
+        share = max(share, _MOST)
     return f"{signed(100 * share, 2 if share < _NEARLY_ALL else 1)}{PERCENT}"
 
 

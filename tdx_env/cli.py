@@ -1,26 +1,25 @@
 """The command `tdx-env`: scenarios, single episodes, status codes, conflicts."""
 
 import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated
 
 import typer
 
-from tdx_env.errors import TdxEnvError
+from tdx_env import command
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
-_MISTAKE = 2
-_INTERRUPTED = 130  # what a shell reports for a command ended by Ctrl-C
 _MAX_SEED = (1 << 63) - 1
-_UsageError: Any = typer.BadParameter.__mro__[1]  # typer exports only what derives from it
 
+Scenario = Annotated[str, typer.Argument(help="A name of `list`, or a TOML file")]
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", help="Override: costs.bare=2300, host.n_vcpus=4..8")
 ]
-CostsFile = Annotated[Path | None, typer.Option("--costs", help="TOML file of measured costs")]
+CostsFile = Annotated[
+    Path | None, typer.Option("--costs", help="TOML file of measured costs: bare = 2300")
+]
 
 
 @app.command("list")
@@ -34,7 +33,7 @@ def list_scenarios(
 
 
 @app.command("show")
-def show(name: str, set_: Overrides = None, costs: CostsFile = None) -> None:
+def show(name: Scenario, set_: Overrides = None, costs: CostsFile = None) -> None:
     """Show every parameter of a scenario, with unit, range and source."""
     from tdx_env.cli_scenarios import show_command
     from tdx_env.scenarios import overrides_from
@@ -44,7 +43,7 @@ def show(name: str, set_: Overrides = None, costs: CostsFile = None) -> None:
 
 @app.command("simulate")
 def simulate(
-    name: Annotated[str, typer.Argument(help="Scenario: a name of `list`, or a TOML file")],
+    name: Scenario,
     policy: Annotated[str, typer.Option(help="Name, FILE.py:FUNCTION or folder")] = "P18",
     seed: Annotated[int, typer.Option(min=0, max=_MAX_SEED, help="Seed of the episode")] = 0,
     conflicts: Annotated[int, typer.Option(min=0, help="Conflicts to show")] = 20,
@@ -86,24 +85,9 @@ def conflicts(
     conflicts_command(a, b, as_json, module)
 
 
-def _leave(message: str, code: int) -> NoReturn:
-    """Say why there is no result, in one line if there is one mistake, and end the process."""
-    if message:
-        print(f"tdx-env: {message}", file=sys.stderr)
-    raise SystemExit(code)
-
-
 def main() -> None:
     """Run the command; a mistake of the user's is one line and exit code 2."""
-    try:
-        code = app(standalone_mode=False)
-    except TdxEnvError as error:
-        _leave(str(error), _MISTAKE)
-    except _UsageError as error:
-        _leave(" ".join(error.format_message().split()), _MISTAKE)
-    except typer.Abort:
-        _leave("interrupted", _INTERRUPTED)
-    raise SystemExit(code)
+    command.run(app, "tdx-env")
 
 
 if __name__ == "__main__":

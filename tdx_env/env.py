@@ -12,7 +12,7 @@ from tdx_env.engine.batch import Batch, Number
 from tdx_env.engine.metrics import episode_metrics
 from tdx_env.engine.render import state_text
 from tdx_env.engine.seeds import later_seeds, scenario_rows
-from tdx_env.errors import ActionError, NotResetError, ScenarioError
+from tdx_env.errors import ActionError, NotResetError, RenderModeError, ScenarioError
 from tdx_env.host.discipline import DEFAULT, Discipline
 from tdx_env.scenarios import Scenario, expand, load
 from tdx_env.spaces import action_space, observation_size, observation_space, observe
@@ -188,7 +188,7 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         render_mode: str | None = None,
     ) -> None:
         if render_mode not in (None, *self.metadata["render_modes"]):
-            raise ScenarioError(f"render_mode = {render_mode!r}, must be None or 'ansi'")
+            raise RenderModeError(f"render_mode = {render_mode!r}, must be None or 'ansi'")
         self.render_mode = render_mode
         self.observation_space: Any = observation_space()
         self.action_space = action_space()

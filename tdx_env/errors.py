@@ -17,6 +17,14 @@ class PolicyError(TdxEnvError, ValueError):
     """A policy that is unknown, can't be loaded, or answered with something not allowed."""
 
 
+class RenderModeError(TdxEnvError, TypeError):
+    """A render mode that the environment doesn't have.
+
+    A TypeError, since stable-baselines3's `make_vec_env` asks each environment for "rgb_array" and
+    takes that error as the answer.
+    """
+
+
 class ActionError(TdxEnvError, ValueError):
     """An action outside the action space."""
 

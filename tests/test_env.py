@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import tdx_env
 from tdx_env.env import SeamcallRetryEnv
-from tdx_env.errors import ActionError, NotResetError, ScenarioError
+from tdx_env.errors import ActionError, NotResetError, RenderModeError, ScenarioError
 from tdx_env.scenarios import load, names
 from tdx_env.spaces import START, action_table, feature_table, observation_names
 from tdx_env.state.actors import Path as CallPath
@@ -438,8 +438,18 @@ def test_seed_outside_its_range_is_refused(seed, env):
 
 
 def test_unknown_render_mode_is_refused():
-    with pytest.raises(ScenarioError, match="render_mode"):
+    with pytest.raises(RenderModeError, match="render_mode"):
         SeamcallRetryEnv(SMALL, render_mode="human")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*render_mode='rgb_array':UserWarning")
+def test_make_vec_env_of_stable_baselines3_makes_ours():
+    """It asks for pictures first."""
+    from stable_baselines3.common.env_util import make_vec_env
+
+    envs = make_vec_env(ID, n_envs=2, seed=1, env_kwargs={"scenario": SMALL})
+    assert envs.reset().shape == (2, len(observation_names()))
 
 
 def test_discipline_that_is_none_is_refused():

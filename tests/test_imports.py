@@ -35,7 +35,8 @@ ALLOWED = {
     "tdx_env.vector": ENV | {"tdx_env.env"},
     "tdx_env.simulate": ENV,
     "tdx_env.cli": {f"tdx_env.{name}" for name in ("cli_module", "cli_scenarios", "simulate")}
-    | {"tdx_env.engine", "tdx_env.scenarios", "tdx_env.errors"},
+    | {"tdx_env.engine", "tdx_env.scenarios", "tdx_env.command"},
+    "tdx_env.command": {"tdx_env.errors"},
     "tdx_env.cli_module": MODULE,
     "tdx_env.cli_scenarios": MODULE | {"tdx_env.scenarios"},
     "agents": {"tdx_env"},

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tdx_env.scenarios import overrides_from
+
 README = Path(__file__).resolve().parents[1] / "README.md"
 
 
@@ -40,6 +42,30 @@ def test_own_policy_is_compared(tmp_path: Path) -> None:
     )
     assert run.returncode == 0, run.stderr
     assert "my_policy" in (tmp_path / "mine" / "report.html").read_text()
+
+
+@pytest.mark.slow
+def test_own_agent_is_compared(tmp_path: Path) -> None:
+    """The third block trains an agent that `tdx-eval compare` takes."""
+    file = tmp_path / "my_agent.py"
+    file.write_text(blocks()[2])
+    subprocess.run([sys.executable, str(file)], cwd=tmp_path, check=True)
+    arguments = ["--scenarios", "s08-accept-2m/test", "--policies", "P18", "--seeds", "2"]
+    subprocess.run(
+        [sys.executable, "-m", "eval.cli", "compare", *arguments]
+        + ["--agent", "out/my-agent", "--jobs", "1", "--out", "out/my-report"],
+        cwd=tmp_path,
+        check=True,
+    )
+    assert "my-ppo" in (tmp_path / "out" / "my-report" / "report.html").read_text()
+
+
+def test_costs_of_the_readme_are_understood(tmp_path: Path) -> None:
+    """The lines of a costs file are lines that `--costs` takes."""
+    lines = re.findall(r"^    (\w+ = (?:\d|\{).*)$", README.read_text(), re.MULTILINE)
+    file = tmp_path / "costs.toml"
+    file.write_text("\n".join(lines))
+    assert set(overrides_from([], file)) == {"costs.bare", "costs.accept_2m"}
 
 
 def test_commands_of_the_readme_exist() -> None:

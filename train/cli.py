@@ -6,10 +6,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from tdx_env import command
 from tdx_env.errors import TdxEnvError
-
-_MISTAKE = 2
-_INTERRUPTED = 130  # what a shell reports for a command ended by Ctrl-C
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -46,7 +44,7 @@ def run(
         highlight=False,
         soft_wrap=True,
     )
-    return _INTERRUPTED if result.was_interrupted else 0
+    return command.INTERRUPTED if result.was_interrupted else 0
 
 
 @app.command()
@@ -76,14 +74,18 @@ def tdx_train(
     try:
         code = run(config, out, options or [], costs, overwrite, seed)
     except TdxEnvError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(_MISTAKE) from None
+        typer.echo(f"tdx-train: {error}", err=True)
+        raise typer.Exit(command.MISTAKE) from None
     except KeyboardInterrupt:
-        typer.echo("interrupted before there was an agent to keep", err=True)
-        raise typer.Exit(_INTERRUPTED) from None
+        typer.echo("tdx-train: interrupted before there was an agent to keep", err=True)
+        raise typer.Exit(command.INTERRUPTED) from None
     raise typer.Exit(code)
 
 
 def main() -> None:
-    """Run the command line."""
-    app()
+    """Run the command; a mistake of the user's is one line and exit code 2."""
+    command.run(app, "tdx-train")
+
+
+if __name__ == "__main__":
+    main()

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sb3_contrib import MaskablePPO
+from stable_baselines3 import PPO
 from stable_baselines3.common.logger import Logger
 from torch.distributions import Distribution
 
@@ -43,13 +44,13 @@ def build_model(config: TrainConfig, env: SeamcallVecEnv) -> MaskablePPO:
     return model
 
 
-def dense_layers(model: MaskablePPO) -> list[torch.nn.Linear]:
+def dense_layers(model: PPO | MaskablePPO) -> list[torch.nn.Linear]:
     """Return the policy's dense layers, from the observation to the actions."""
     layers = [*model.policy.mlp_extractor.policy_net, model.policy.action_net]
     return [layer for layer in layers if isinstance(layer, torch.nn.Linear)]
 
 
-def policy_weights(model: MaskablePPO) -> dict[str, NDArray[np.float32]]:
+def policy_weights(model: PPO | MaskablePPO) -> dict[str, NDArray[np.float32]]:
     """Return the policy's weights as bundles name them: ``layers.N.weight``, ``layers.N.bias``."""
     weights = {}
     for number, layer in enumerate(dense_layers(model)):

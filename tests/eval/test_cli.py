@@ -73,6 +73,7 @@ def test_policy_that_answers_nonsense_is_refused(tmp_path: Path, user_file: Path
     result = compare(out, *SMALL, *wrong, "--seeds", "4")
     assert result.returncode == 2, result.stderr
     assert "mine.py:forbidden" in result.stderr
+    assert "with the mistake mended and --overwrite" in result.stderr
     assert "Traceback" not in result.stderr
     assert [path.name for path in out.iterdir()] == [".unfinished"]
 

@@ -1,16 +1,13 @@
 """Sentences: where a contender loses, and why."""
 
+from dataclasses import replace
+
 from eval.findings import loss_text, losses, reasons, sentences
 from eval.statistics import Estimate
-from eval.summary import Conflict, Difference
+from eval.summary import Conflict
 from eval.wording import conflict_text, duration, percent, signed, verdict
 
 CERTAIN, UNSURE = Estimate(5.0, 1.0, 9.0), Estimate(5.0, -1.0, 9.0)
-
-
-def difference(cycles: Estimate, parts: dict[str, float]) -> Difference:
-    """Return a difference with given parts."""
-    return Difference("other", cycles, None, CERTAIN, 1, None, cycles, parts)
 
 
 def test_every_significant_loss_is_listed(compared):
@@ -28,12 +25,12 @@ def test_every_significant_loss_is_listed(compared):
 def test_loss_names_the_part_that_grew_most(compared):
     loss = losses(compared.summary)[0]
     part = max(loss.difference.parts, key=loss.difference.parts.__getitem__)
-    assert reasons(loss.difference)[0][0] == part
+    assert reasons(loss.difference.parts)[0][0] == part
     assert loss.difference.other in loss_text(loss)
 
 
 def test_small_parts_are_no_reasons():
-    found = reasons(difference(CERTAIN, {"gated": 4.9, "unwind": 0.1, "decision": -3.0}))
+    found = reasons({"gated": 4.9, "unwind": 0.1, "decision": -3.0})
     assert found == [("gated", 4.9)]
 
 
@@ -49,6 +46,27 @@ def test_sentences_name_best_reference_and_contender(compared):
         assert name in text
 
 
+def test_one_scenario_is_not_told_as_all_of_them(compared):
+    one = compared.summary.contested[0]
+    text = " ".join(sentences(replace(compared.summary, scenarios=[one])))
+    assert "in the one scenario with contention" in text
+    assert "all 1" not in text
+
+
+def test_gap_without_a_conflict_names_none(compared):
+    summary = compared.summary
+    scenarios = [
+        replace(
+            one,
+            results={name: replace(result, conflicts=[]) for name, result in one.results.items()},
+        )
+        for one in summary.scenarios
+    ]
+    text = " ".join(sentences(replace(summary, scenarios=scenarios)))
+    assert "The widest gap" in text
+    assert "conflict" not in text
+
+
 def test_conflict_reads_as_kernel_developers_say_it(compared):
     one = next(s for s in compared.summary.scenarios if s.clock_khz == 2_500_000)
     conflict = Conflict("MEM_RANGE_BLOCK", "VP_ENTER", "TREE", 812.0, 3_000_000.0)
@@ -60,5 +78,7 @@ def test_numbers_keep_their_sign_and_unit():
     assert signed(-1234.56) == "\N{MINUS SIGN}1,234.6"
     assert signed(-0.04) == "0.0"
     assert percent(-0.99994) == "\N{MINUS SIGN}99.99\N{NO-BREAK SPACE}%"
+    assert percent(-0.999999) == "\N{MINUS SIGN}99.99\N{NO-BREAK SPACE}%"
+    assert percent(-1) == "\N{MINUS SIGN}100.00\N{NO-BREAK SPACE}%"
     assert percent(216) == "×217.0"
     assert [duration(us) for us in (12.34, 1200, 2.5e6)] == ["12.3 µs", "1.2 ms", "2.5 s"]

@@ -1,13 +1,17 @@
 """The report: complete, well-formed, with nothing outside of it."""
 
 import io
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
+from markupsafe import escape
 from rich.console import Console
 
 from eval.report import html
 from eval.terminal import show
+from eval.wins import win_text, wins
+from eval.wording import percent
 
 _VOID = {"meta", "img", "br"}
 
@@ -75,3 +79,37 @@ def test_terminal_names_every_scenario_at_80_columns(compared):
     for one in compared.summary.scenarios:
         assert one.short_name in printed
     assert all(len(line) <= 80 for line in printed.splitlines())
+
+
+def test_terminal_cuts_no_number_at_80_columns(compared):
+    """Costs of seconds, and a contender's column at the right edge."""
+    slow = [replace(one, clock_khz=1) for one in compared.summary.scenarios]
+    console = Console(file=io.StringIO(), width=80)
+    show(replace(compared.summary, scenarios=slow), console)
+    printed = console.file.getvalue()
+    assert "…" not in printed
+    for one in compared.summary.contested:
+        relative = one.contests["mine:kick"].to_best.relative
+        row = next(line for line in printed.splitlines() if line.startswith(one.short_name))
+        assert row.rstrip().endswith(percent(relative.value))
+
+
+def test_every_contested_scenario_has_a_winner_and_a_reason(compared, text: str):
+    won = [one.name for some in wins(compared.summary).values() for one in some]
+    assert sorted(won) == sorted(one.name for one in compared.summary.contested)
+    for one in compared.summary.contested:
+        assert "What fell most" in win_text(compared.summary, one)
+        assert escape(win_text(compared.summary, one)) in text
+
+
+def test_win_of_the_reference_says_what_the_best_pays(compared):
+    """As in S4's livelock, where the policy that is best elsewhere hangs."""
+    summary = compared.summary
+    one = summary.contested[0]
+    dearer = one.results["random"].to_reference
+    assert dearer.cycles.is_positive
+    results = one.results | {summary.best: replace(one.results[summary.best], to_reference=dearer)}
+    changed = replace(one, hindsight=summary.reference, results=results)
+    told = win_text(replace(summary, scenarios=[changed]), changed)
+    assert f"Nothing is cheaper than {summary.reference}; {summary.best} is dearer" in told
+    assert "What grew most" in told
