@@ -22,7 +22,8 @@ ENGINE = SEEN | {"tdx_env.engine"}
 ENV = ENGINE | {"tdx_env.scenarios"}
 ALLOWED = {
     "tdx_env": set(),
-    "tdx_env.jit": set(),
+    "tdx_env.jit": {"tdx_env.linking"},
+    "tdx_env.linking": set(),
     "tdx_env.errors": set(),
     "tdx_env.state": BASE,
     "tdx_env.module": STATE,

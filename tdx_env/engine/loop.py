@@ -45,6 +45,7 @@ from tdx_env.state.agenda import first_due, first_due_by_blocks, refresh_block
 from tdx_env.state.booking import book, charge_cell, end_stretch
 from tdx_env.state.calls import NONE, Leaf
 from tdx_env.state.discipline import ASK
+from tdx_env.state.features import N_FEATURES
 from tdx_env.state.world import End, World
 
 Decide = Callable[[NDArray[np.int64]], int]
@@ -261,7 +262,8 @@ def advance(world: World, features: NDArray[np.int64], policy: Decide) -> int:
     is_plain = run["n_blocks"] == 0
     while run["end"] == End.RUNNING:
         if run["decision_actor"] != NONE:
-            features[:] = run["features"]
+            for feature in range(N_FEATURES):
+                features[feature] = run["features"][feature]
             action = policy(features)
             if action == ASK:
                 return run["end"]

@@ -6,13 +6,12 @@ table of them, one row a world, which they turn into records themselves, and tha
 """
 
 import functools
-from collections.abc import Callable
 from typing import Any
 
 import numba
 import numpy as np
-from numba.core import cgutils
-from numba.extending import intrinsic
+from numba.core import cgutils, types
+from numba.extending import intrinsic, models, register_model
 from numpy.typing import NDArray
 
 from tdx_env.jit import DECISION_SIGNATURE, IS_COMPILED
@@ -20,6 +19,7 @@ from tdx_env.state.discipline import DISCIPLINE
 from tdx_env.state.setup import SETUP
 from tdx_env.state.world import ACTORS, DECISIONS, ENTRIES, PROGRAM, RUN, TRACE, World
 
+_DTYPES = (RUN, ACTORS, ENTRIES, SETUP, DISCIPLINE, PROGRAM, TRACE, DECISIONS)  # as in `World`
 _ALIGNMENT = 64  # a cache line
 
 
@@ -45,43 +45,45 @@ def addresses_of(records: NDArray[np.void]) -> NDArray[np.int64]:
     return records.ctypes.data + np.arange(len(records)) * records.strides[0]
 
 
-def _record_at(dtype: np.dtype[np.void]) -> Callable[[int], np.void]:
-    """Return a compiled function from an address to the record that stands there."""
-    record = numba.from_dtype(dtype)
+class _WorldType(types.NamedTuple):
+    """What a `World` is to the compiler; of its own only for its short name.
 
-    def at(typing_context: Any, address: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            return builder.inttoptr(arguments[0], context.get_value_type(record))
+    The names of a function's argument types are part of its name in compiled code, and that of a
+    named tuple has all fields of all its records: 16 kB, in each place that names the function.
+    """
 
-        return record(numba.types.int64), generate
+    @property
+    def mangling_args(self) -> tuple[str, tuple[()]]:
+        """Return what the type is called in compiled code."""
+        return World.__name__, ()
 
-    reach: Any = intrinsic(at)
-    return reach
+
+register_model(_WorldType)(models.TupleModel)
 
 
-_run_at = _record_at(RUN)
-_actors_at = _record_at(ACTORS)
-_entries_at = _record_at(ENTRIES)
-_setup_at = _record_at(SETUP)
-_discipline_at = _record_at(DISCIPLINE)
-_program_at = _record_at(PROGRAM)
-_trace_at = _record_at(TRACE)
-_decisions_at = _record_at(DECISIONS)
+def _world_of(typing_context: Any, addresses: Any) -> Any:
+    """Type and generate what turns the addresses of a world's records into the world."""
+    world = _WorldType([numba.from_dtype(dtype) for dtype in _DTYPES], World)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        records = [
+            builder.inttoptr(address, context.get_value_type(record))
+            for address, record in zip(
+                cgutils.unpack_tuple(builder, arguments[0]), world.types, strict=True
+            )
+        ]
+        return context.make_tuple(builder, world, records)
+
+    return world(addresses), generate
+
+
+_world_at: Any = intrinsic(_world_of)
 
 
 def _by_address(worlds: NDArray[np.int64], index: int) -> World:
     """Return a world from the table of addresses, shape (n_worlds, 8)."""
     row = worlds[index]
-    return World(
-        _run_at(row[0]),
-        _actors_at(row[1]),
-        _entries_at(row[2]),
-        _setup_at(row[3]),
-        _discipline_at(row[4]),
-        _program_at(row[5]),
-        _trace_at(row[6]),
-        _decisions_at(row[7]),
-    )
+    return _world_at((row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7]))
 
 
 def _by_index(worlds: list[World], index: int) -> World:
