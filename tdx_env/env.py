@@ -12,6 +12,7 @@ from tdx_env.engine.batch import Batch, Number
 from tdx_env.engine.metrics import episode_metrics
 from tdx_env.engine.render import state_text
 from tdx_env.engine.seeds import later_seeds, scenario_rows
+from tdx_env.engine.warm import warm_up
 from tdx_env.errors import ActionError, NotResetError, RenderModeError, ScenarioError
 from tdx_env.host.discipline import DEFAULT, Discipline
 from tdx_env.scenarios import Scenario, expand, load
@@ -116,6 +117,7 @@ class _Episode:
     """
 
     def __init__(self, scenarios: Sequence[Scenario], discipline: NDArray[np.void]) -> None:
+        warm_up()
         self.batch = Batch(setups_of(scenarios), discipline)
         self.mask = self.batch.masks[0]
         self.features = self.batch.features[0]

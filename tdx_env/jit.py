@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import numba
 
-from tdx_env.linking import PartCompiler
+from tdx_env.linking import IS_TRIED, PartCompiler
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 DECISION_SIGNATURE = numba.types.int64(numba.types.Array(numba.types.int64, 1, "C"))
@@ -98,10 +98,9 @@ def inner(function: _Function) -> _Function:
     """
     if not IS_COMPILED:
         return function
+    options: dict[str, Any] = {"pipeline_class": PartCompiler} if IS_TRIED else {}
     njit: Any = numba.njit
-    return njit(
-        nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, pipeline_class=PartCompiler
-    )(function)
+    return njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, **options)(function)
 
 
 def kernel(function: _Function) -> _Function:

@@ -8,8 +8,13 @@ compiled here is linked into its callers; the outermost function is optimised wi
 
 from typing import Any
 
+import numba
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
+
+IS_TRIED = numba.__version__.startswith("0.68.")
+"""Whether parts were tried with this numba: they rest on what is private to it. Otherwise each
+function is compiled as usual, which takes twice as long and gives the same results."""
 
 # Parts of up to so many functions are optimised before they are linked. The event loop then has
 # 0.985 of the speed that it has if all parts are (0.975 if none is), and compiles in 12 s less.

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tdx_env.engine.batch import SKIP, Batch, Number
 from tdx_env.engine.metrics import episode_metrics
 from tdx_env.engine.seeds import later_seeds, scenario_rows
+from tdx_env.engine.warm import warm_up
 from tdx_env.env import (
     ScenarioSpec,
     checked_seed,
@@ -105,6 +106,7 @@ class SeamcallRetryVectorEnv(
         self._scale_of = np.array([one.limits.reward_scale for one in scenarios], np.float64)
         threads = n_threads or min(os.cpu_count() or 1, -(-num_envs // _WORLDS_A_THREAD))
         record = discipline_record(discipline)
+        warm_up()
         self._batch = Batch(setups_of(scenarios), record, num_envs, n_threads=threads)
         self._buffers = np.empty((2, num_envs, _SIZE), np.float32)
         self._turn = 0

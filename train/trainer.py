@@ -11,7 +11,7 @@ from rich.console import Console
 
 import agents
 from agents.protocol import Policy
-from tdx_env.jit import cache_folder
+from tdx_env.engine.warm import warm_up
 from train.calibration import calibrated
 from train.callback import Overseer, Selection
 from train.log import ProgressLog
@@ -73,12 +73,6 @@ def resolved(plan: Plan, judge: Judge) -> dict[str, Any]:
     }
 
 
-def _is_compiled() -> bool:
-    """Say whether compiled code of exactly these sources is there."""
-    folder = cache_folder()
-    return folder is not None and any(folder.rglob("*.nbc"))
-
-
 def train(
     plan: Plan, folder: RunFolder, console: Console, reference: Policy | None = None
 ) -> Result:
@@ -94,8 +88,7 @@ def train(
         KeyboardInterrupt: Ctrl-C before there was an agent to keep.
     """
     config = plan.config
-    if not _is_compiled():
-        console.print("compiling the simulator, this once: about half a minute ...")
+    warm_up()
     with console.status("measuring the scenarios ..."):
         suite = calibrated(
             plan.training, plan.discipline, config.seed, _CALIBRATION_EPISODES, config.n_threads
