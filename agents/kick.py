@@ -90,6 +90,8 @@ def sean_2() -> Row:
     """P6: two tries; between them kick all vCPUs and wait. No gate; busy again is KVM_BUG_ON.
 
     It speaks of SEAMCALLs on an S-EPT entry; TRACK, VP.ENTER and the build are those of its time.
+    The limit rests on host priority, which the tree lock doesn't have. That a fault ends in
+    KVM_BUG_ON too is a guess: a kick from a fault was never coded; P10 is what he said before.
 
     Source:
         Sean Christopherson, 10 Sep 2024 (ZuBQYvY6Ib4ZYBgx).
@@ -151,7 +153,8 @@ def flagged_kick() -> Row:
     """P11: a busy VP.ENTER flags its vCPU; the next fault kicks with the SPTE frozen, then AUG.
 
     A fault that is busy without the flag, or after its kick, resumes the guest, as he had asked
-    the day before; the zap path is P6's, without a gate. VP.ENTER enters again.
+    the day before; the zap path is P6's, without a gate. VP.ENTER enters again. He thought himself
+    that it may not be needed.
 
     Source:
         Sean Christopherson, 10 Sep 2024 (ZuBQYvY6Ib4ZYBgx, ZuBsTlbrlD6NHyv1) and 9 Sep 2024
@@ -166,9 +169,9 @@ def flagged_kick() -> Row:
 def gate_first() -> Row:
     """P13: a zap kicks and gates before BLOCK and keeps the gate until the page is removed.
 
-    Faults resume the guest. He asserts that nothing can be busy then; a host thread can be the
-    holder, or the page only be blocked for a while, so one more gated try stands before KVM_BUG_ON.
-    VP.ENTER and the build are those of its time.
+    Faults resume the guest. The mail asserts that nothing can be busy then; a host thread can be
+    the holder, or the page only be blocked for a while, so one more gated try stands before
+    KVM_BUG_ON. VP.ENTER and the build are those of its time.
 
     Source:
         Yan Zhao, 13 Sep 2024 (ZuP5eNXFCljzRgWo), the main variant.

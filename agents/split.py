@@ -34,7 +34,7 @@ def split_locked() -> Row:
     At the boot of a Linux TD that took the lock 17,626 times instead of 11: measured.
 
     Source:
-        Yan Zhao, before her change of 2 Jul 2025.
+        Yan Zhao, before the change of 2 Jul 2025.
     """
     row = split_as_zap()
     return replace(
@@ -51,9 +51,9 @@ def split_locked() -> Row:
 def mirrored_tree_lock() -> Row:
     """P22: a rwlock of TDX mirrors the tree lock, so that faults split under mmu_lock for read.
 
-    Busy is met as in P21. She would end a busy fault with -EBUSY, and kick only for the UNBLOCK
-    that takes the split back. A second lock keeps TRACK and its kick apart from each other: else
-    the second TRACK of two splits at a time finds vCPUs in the epoch before the last.
+    Busy is met as in P21. The proposal ends a busy fault with -EBUSY, and kicks only for the
+    UNBLOCK that takes the split back. A second lock keeps TRACK and its kick apart from each other:
+    else the second TRACK of two splits at a time finds vCPUs in the epoch before the last.
 
     Source:
         Yan Zhao, 22 May 2025, on RFC v1 of huge pages for TDX; objection: Rick Edgecombe.
