@@ -230,7 +230,8 @@ EXPECTED = (
     Expectation(
         "Zero tolerance loses TDs everywhere.",
         ("p26-zero-tolerance",), (), _SOME,
-        "S. Christopherson, 9 Sep 2024: impossible with locks that guests hold", "", "",
+        "S. Christopherson's rule of 9 Sep 2024; R. Edgecombe, same day: guests hold locks too",
+        "", "",
         "The expectation is wrong for scenarios in which nothing is busy: faults of one region or "
         "of many (S1, S2) share every lock of the module, and S21 and S22 are controls.",
     ),
