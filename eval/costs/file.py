@@ -8,10 +8,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
 from eval.costs.study import Study
-from tdx_env.errors import ResultError
+from eval.read_back import read_back
 
 JSON, PAGE = "costs.json", "costs.md"
 _PACKAGES = ("tdx-env", "numpy", "numba")
@@ -50,17 +48,4 @@ def read(path: Path) -> Study:
     Raises:
         ResultError: It can't be read, or isn't a study that `as_json` wrote.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ResultError(f"{path}: can't be read: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise ResultError(f"{path}: is no text file") from error
-    try:
-        return TypeAdapter(Study).validate_json(text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise ResultError(
-            f"{path}: {where}: {first['msg']}; must be a {JSON} of tdx-eval costs"
-        ) from error
+    return read_back(path, Study, f"a {JSON} of tdx-eval costs")

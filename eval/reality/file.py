@@ -6,10 +6,8 @@ from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
-
+from eval.read_back import read_back
 from eval.reality.row import Table
-from tdx_env.errors import ResultError
 
 JSON, PAGE = "reality.json", "reality.html"
 _PACKAGES = ("tdx-env", "numpy", "numba")
@@ -31,17 +29,4 @@ def read(path: Path) -> Table:
     Raises:
         ResultError: It can't be read, or isn't a table that `as_json` wrote.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ResultError(f"{path}: can't be read: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise ResultError(f"{path}: is no text file") from error
-    try:
-        return TypeAdapter(Table).validate_json(text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise ResultError(
-            f"{path}: {where}: {first['msg']}; must be a {JSON} of tdx-eval reality"
-        ) from error
+    return read_back(path, Table, f"a {JSON} of tdx-eval reality")
