@@ -21,11 +21,12 @@ _CALLERS = each(INSTALL, "reenter") | {
     "MEM_RANGE_BLOCK": "swallow",
     "MEM_RANGE_UNBLOCK": "reenter",
 }
-"""What callers made of -EAGAIN: BLOCK's was ignored (bug B1: canonical/tdx issues 100, 213).
+"""What callers made of -EAGAIN. BLOCK's: a zap KVM_BUG_ON, a split ignored it (bug B1).
 
-The reports are of splits in kernel 6.8-intel; that zaps ignored it too is a guess.
+Source:
+    v19, 26 Feb 2024, tdp_mmu.c: handle_removed_private_spte; of the split: canonical/tdx issues
+    100 and 213, kernel 6.8-intel.
 """
-# MODEL: v19's zap made KVM_BUG_ON of BLOCK's -EAGAIN at once.
 
 
 def always_retry(features: Features) -> int:
@@ -49,10 +50,9 @@ def blind(retries: int = 16) -> Row:
 
     Any other operand goes to the caller at once, who made KVM_BUG_ON of it. When the tries were
     used up, callers of AUG and SEPT.ADD returned -EAGAIN and re-entered the guest; BLOCK's failure
-    was ignored, so that REMOVE of a page that is not blocked ends in KVM_BUG_ON (bug B1, reported
-    of a split: in a zap v19 made KVM_BUG_ON of it at once); PAGE.REMOVE was repeated without limit.
-    UNBLOCK's -EAGAIN comes back, DEMOTE's ends the TD: guesses. Other paths: the series of its
-    time.
+    ended in KVM_BUG_ON in a zap, and was ignored in a split, so that DEMOTE of a page that is not
+    blocked ends in it (bug B1); PAGE.REMOVE was repeated without limit. UNBLOCK's -EAGAIN comes
+    back, DEMOTE's ends the TD: guesses. Other paths: the series of its time.
 
     Args:
         retries: Repeats after the first try. Nobody knows where 16 came from.

@@ -55,21 +55,13 @@ def _outcomes(batch: Batch, leaf: Leaf) -> str:
 
 
 def _swallowed(n_draws: int) -> Sample:
-    """Look for TDs that die since BLOCK's busy reply was ignored, in a removal."""
+    """Look for TDs that die since BLOCK's busy reply was ignored, in a split."""
     batch = run(_SWALLOWED, _BLIND, n_draws)
     note = (
         "P2 gives a busy BLOCK up at once; it met the armed VP.ENTER of a vCPU on the tree lock, "
-        f"its caller went on, and REMOVE failed with {_outcomes(batch, Leaf.MEM_PAGE_REMOVE)}. A "
-        "BLOCK that meets an ACCEPT on the entry ends in KVM_BUG_ON at once there."
+        f"the split went on, and DEMOTE failed with {_outcomes(batch, Leaf.MEM_PAGE_DEMOTE)}. In a "
+        "zap its callers made KVM_BUG_ON of the busy BLOCK itself."
     )
-    return Sample(_died_of(batch, Leaf.MEM_PAGE_REMOVE), note)
-
-
-def _swallowed_split(n_draws: int) -> Sample:
-    """Look for TDs that die since BLOCK's busy reply was ignored, in a split."""
-    batch = run(_SWALLOWED, _BLIND, n_draws)
-    outcomes = _outcomes(batch, Leaf.MEM_PAGE_DEMOTE)
-    note = f"BLOCK met an armed VP.ENTER on the tree lock; DEMOTE failed with {outcomes}."
     return Sample(_died_of(batch, Leaf.MEM_PAGE_DEMOTE), note)
 
 
@@ -150,16 +142,10 @@ def _none(row_id: str, observed: str, source: str, reason: str) -> Row:
 ROWS = (
     Row(
         "B1", Kind.BUG,
-        "BLOCK's busy reply is swallowed by its caller, and REMOVE of a page that is not blocked "
-        "fails: KVM_BUG_ON.",
-        "no report: B1-demote's ignored -EAGAIN in a zap, where v19 made KVM_BUG_ON of it", "",
-        Sometimes(), _swallowed,
-    ),
-    Row(
-        "B1-demote", Kind.BUG,
-        "The same before DEMOTE: a TD fails to boot now and then.",
+        "BLOCK's busy reply is swallowed by a split, and DEMOTE of a page that is not blocked "
+        "fails: a TD fails to boot now and then.",
         "canonical/tdx issues 100 and 213, May to September 2024, kernel 6.8-intel", "",
-        Sometimes(), _swallowed_split,
+        Sometimes(), _swallowed,
     ),
     Row(
         "B1-status", Kind.BUG,

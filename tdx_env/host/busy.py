@@ -293,12 +293,12 @@ def _exhaust(world: World, actor: int, what: int) -> None:
     """The call was busy as often as the discipline allows, or on a lock it doesn't wait for."""
     me = world.actors["row"][actor]
     is_fault = me["path"] == Path.FAULT
-    if what == Exhaustion.KILL:
+    if what == Exhaustion.KILL or (what == Exhaustion.SWALLOW and not me["is_splitting"]):
         kill(world, actor, me["leaf"], Outcome.OPERAND_BUSY)
     elif what == Exhaustion.GATED_KICK:
         _kick(world, actor, 1)
     elif what == Exhaustion.SWALLOW:
-        # The caller ignores that the call failed: canonical/tdx issues 100 and 213 (bug B1).
+        # The split ignores that its call failed: canonical/tdx issues 100 and 213 (bug B1).
         succeed(world, actor)
     elif not is_fault:
         _yield(world, actor)

@@ -75,7 +75,8 @@ class Discipline(BaseModel):
     on_exhaustion: Annotated[dict[str, _Exhaustion], _per_leaf("gated_kick")] = Field(
         default={DEFAULT_KEY: "gated_kick"},
         description="what then happens: KVM_BUG_ON, unwind and re-enter the guest or retry the "
-        "fault locally, an error to user space, kick and gate for ever, or nothing (bug B1)",
+        "fault locally, an error to user space, kick and gate for ever, or nothing (bug B1: in a "
+        "split; elsewhere KVM_BUG_ON)",
     )
     tree_only: Annotated[dict[str, bool], _per_leaf(False)] = Field(
         default={DEFAULT_KEY: False},

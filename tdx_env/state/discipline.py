@@ -75,7 +75,7 @@ class Exhaustion(IntEnum):
     LOCAL_RETRY = 2  # unwind, then retry the fault inside KVM
     USER_ERROR = 3  # -EAGAIN or -EBUSY to user space, which calls again
     GATED_KICK = 4  # kick and gate, then again, for ever
-    SWALLOW = 5  # the caller ignores the error and goes on (bug B1)
+    SWALLOW = 5  # a split ignores the error and goes on (bug B1); elsewhere KVM_BUG_ON
 
 
 class OnFrozen(IntEnum):

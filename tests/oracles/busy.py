@@ -191,7 +191,9 @@ def exhausted(w: OracleWorld, a: Actor, what: Exhaustion) -> None:
     w.meet(what)
     is_fault = a.path == Path.FAULT
     match what:
-        case Exhaustion.KILL:
+        case Exhaustion.SWALLOW if a.is_splitting:
+            seamcalls.succeeded(w, a)
+        case Exhaustion.KILL | Exhaustion.SWALLOW:
             w.kill(a, a.call.leaf, Outcome.OPERAND_BUSY)
         case Exhaustion.REENTER | Exhaustion.LOCAL_RETRY as kind if is_fault:
             faults.give_up(w, a, kind == Exhaustion.LOCAL_RETRY)
@@ -201,8 +203,6 @@ def exhausted(w: OracleWorld, a: Actor, what: Exhaustion) -> None:
             yield_now(w, a)
         case Exhaustion.GATED_KICK:
             kick_now(w, a, is_forced=True)
-        case Exhaustion.SWALLOW:
-            seamcalls.succeeded(w, a)
 
 
 HANDLERS = {State.DECIDED: on_decided}
