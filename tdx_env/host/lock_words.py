@@ -1,5 +1,7 @@
 """The module's lock words as a SEAMCALL takes them and lets them go, and who was found on them."""
 
+import numpy as np
+
 from tdx_env.jit import inner
 from tdx_env.module.locks import (
     LockResult,
@@ -18,6 +20,8 @@ from tdx_env.state.calls import NONE, Leaf, Lock, Mode, Op
 from tdx_env.state.world import CELL_LOCKS, N_HOLDERS, Word, World
 
 _N_CELL_LOCKS = len(CELL_LOCKS)
+_COLUMNS = np.full(len(Lock), NONE)  # of each lock in the busy matrix
+_COLUMNS[list(CELL_LOCKS)] = range(_N_CELL_LOCKS)
 _NO_WORD = -1
 _EXCLUSIVE = 1  # bit of every lock word
 
@@ -160,12 +164,9 @@ def note_busy(world: World, actor: int, lock: int) -> None:
         word = _word_of(lock)
         _find_holder(world, word, lock)
         holder_leaf = run["holder_leaf"][word]
-    column = 0
-    while CELL_LOCKS[column] != lock:
-        column += 1
     if holder_leaf == NONE:
         holder_leaf = N_HOLDERS - 1
     run["n_busy"] += 1
-    me["cell"] = (me["leaf"] * N_HOLDERS + holder_leaf) * _N_CELL_LOCKS + column
+    me["cell"] = (me["leaf"] * N_HOLDERS + holder_leaf) * _N_CELL_LOCKS + _COLUMNS[lock]
     me["busy_since"] = me["issued"]
     run["cells"][me["cell"]][0] += 1
