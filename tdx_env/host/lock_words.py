@@ -121,7 +121,14 @@ def _mode_of(world: World, leaf: int, lock: int) -> int:
 
 @inner
 def release(world: World, actor: int, leaf: int, lock: int) -> None:
-    """Release a lock of a call, if the actor holds it."""
+    """Release a lock of a call, if the actor holds it; the mode is that of the call's table."""
+    if world.actors["row"][actor]["held"] & (1 << lock):
+        release_in_mode(world, actor, lock, _mode_of(world, leaf, lock))
+
+
+@inner
+def release_in_mode(world: World, actor: int, lock: int, mode: int) -> None:
+    """Release a lock that was taken in a mode, if the actor holds it."""
     run = world.run
     me = world.actors["row"][actor]
     if not me["held"] & (1 << lock):
@@ -134,7 +141,7 @@ def release(world: World, actor: int, leaf: int, lock: int) -> None:
         return
     word = _word_of(lock)
     value = run["words"][word]
-    run["words"][word] = _release_word(word, value, _mode_of(world, leaf, lock))
+    run["words"][word] = _release_word(word, value, mode)
 
 
 @inner
