@@ -16,13 +16,15 @@ from typing import Any, TypeVar
 
 import numba
 
-from tdx_env.linking import IS_TRIED, PartCompiler
+from tdx_env.linking import PART, WHOLE
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 DECISION_SIGNATURE = numba.types.int64(numba.types.Array(numba.types.int64, 1, "C"))
 _config: Any = numba.config  # made from the environment, so its names are in no stub
 IS_COMPILED = not _config.DISABLE_JIT
 _PACKAGE = Path(__file__).resolve().parent
+# A division by zero would have to be reported through each caller; kernels raise nothing.
+_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 _SOURCES = (_PACKAGE, _PACKAGE.parent / "agents")
 
 
@@ -74,7 +76,13 @@ def compiled(function: _Function, *signature: Any, **options: Any) -> _Function:
         if folder is not None:
             _config.CACHE_DIR = str(folder)
         njit: Any = numba.njit
-        decorate = njit(*signature, nogil=True, cache=folder is not None, **options)
+        decorate = njit(
+            *signature,
+            cache=folder is not None,
+            pipeline_class=WHOLE,
+            **_OPTIONS,
+            **options,
+        )
         return decorate(function)
     finally:
         _config.CACHE_DIR = before
@@ -90,17 +98,32 @@ def decision(function: _Function) -> _Function:
     return compiled(function, DECISION_SIGNATURE)
 
 
+def _part(function: _Function, is_pasted: bool) -> _Function:
+    """Compile a function into its callers; without an answer numba pastes if the caller is."""
+    if not IS_COMPILED:
+        return function
+    njit: Any = numba.njit
+    return njit(
+        no_cpython_wrapper=True,
+        no_cfunc_wrapper=True,
+        pipeline_class=PART,
+        forceinline=is_pasted,
+        **_OPTIONS,
+    )(function)
+
+
 def inner(function: _Function) -> _Function:
     """Compile a function of the simulator that only other compiled functions call.
 
     It has no entry from Python and no machine code of its own, and is not cached: its code is part
     of what calls it (see `linking`).
     """
-    if not IS_COMPILED:
-        return function
-    options: dict[str, Any] = {"pipeline_class": PartCompiler} if IS_TRIED else {}
-    njit: Any = numba.njit
-    return njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, **options)(function)
+    return _part(function, is_pasted=False)
+
+
+def pasted(function: _Function) -> _Function:
+    """Compile an inner function that is always inlined, for what every event goes through."""
+    return _part(function, is_pasted=True)
 
 
 def kernel(function: _Function) -> _Function:

@@ -38,7 +38,7 @@ from tdx_env.host.seamcalls import go_through_steps, issue
 from tdx_env.host.slots import zap_slot
 from tdx_env.host.tasks import is_vcpu, pass_trigger
 from tdx_env.host.zap import begin_chunk, block_page, end_page, request_for_zap
-from tdx_env.jit import inner
+from tdx_env.jit import inner, pasted
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import NEVER, Exit, Kick, Path, Purpose, State, Task
 from tdx_env.state.agenda import first_due, first_due_by_blocks, refresh_block
@@ -204,7 +204,7 @@ def _handle_host(world: World, actor: int, state: int) -> None:
         flush_on_old_cpu(world, actor)
 
 
-@inner
+@pasted
 def handle(world: World, actor: int) -> None:
     """Move the actor that is due one state on."""
     state = world.actors["row"][actor]["state"]

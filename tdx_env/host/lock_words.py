@@ -1,5 +1,7 @@
 """The module's lock words as a SEAMCALL takes them and lets them go, and who was found on them."""
 
+import numpy as np
+
 from tdx_env.jit import inner
 from tdx_env.module.locks import (
     LockResult,
@@ -18,6 +20,8 @@ from tdx_env.state.calls import NONE, Leaf, Lock, Mode, Op
 from tdx_env.state.world import CELL_LOCKS, N_HOLDERS, Word, World
 
 _N_CELL_LOCKS = len(CELL_LOCKS)
+_COLUMNS = np.full(len(Lock), NONE)  # of each lock in the busy matrix
+_COLUMNS[list(CELL_LOCKS)] = range(_N_CELL_LOCKS)
 _NO_WORD = -1
 _EXCLUSIVE = 1  # bit of every lock word
 
@@ -117,7 +121,14 @@ def _mode_of(world: World, leaf: int, lock: int) -> int:
 
 @inner
 def release(world: World, actor: int, leaf: int, lock: int) -> None:
-    """Release a lock of a call, if the actor holds it."""
+    """Release a lock of a call, if the actor holds it; the mode is that of the call's table."""
+    if world.actors["row"][actor]["held"] & (1 << lock):
+        release_in_mode(world, actor, lock, _mode_of(world, leaf, lock))
+
+
+@inner
+def release_in_mode(world: World, actor: int, lock: int, mode: int) -> None:
+    """Release a lock that was taken in a mode, if the actor holds it."""
     run = world.run
     me = world.actors["row"][actor]
     if not me["held"] & (1 << lock):
@@ -130,7 +141,7 @@ def release(world: World, actor: int, leaf: int, lock: int) -> None:
         return
     word = _word_of(lock)
     value = run["words"][word]
-    run["words"][word] = _release_word(word, value, _mode_of(world, leaf, lock))
+    run["words"][word] = _release_word(word, value, mode)
 
 
 @inner
@@ -160,12 +171,9 @@ def note_busy(world: World, actor: int, lock: int) -> None:
         word = _word_of(lock)
         _find_holder(world, word, lock)
         holder_leaf = run["holder_leaf"][word]
-    column = 0
-    while CELL_LOCKS[column] != lock:
-        column += 1
     if holder_leaf == NONE:
         holder_leaf = N_HOLDERS - 1
     run["n_busy"] += 1
-    me["cell"] = (me["leaf"] * N_HOLDERS + holder_leaf) * _N_CELL_LOCKS + column
+    me["cell"] = (me["leaf"] * N_HOLDERS + holder_leaf) * _N_CELL_LOCKS + _COLUMNS[lock]
     me["busy_since"] = me["issued"]
     run["cells"][me["cell"]][0] += 1

@@ -6,7 +6,7 @@ from tdx_env.guest.interrupts import next_interrupt, pass_interrupts
 from tdx_env.guest.walk import level_of
 from tdx_env.host.call_kinds import is_list_call
 from tdx_env.host.effects import check, commit, first_faulting
-from tdx_env.host.lock_words import acquire, note_busy, release
+from tdx_env.host.lock_words import acquire, note_busy, release, release_in_mode
 from tdx_env.host.seamcall_lock import lock_mode, lock_of, request_lock
 from tdx_env.host.tasks import entry_at
 from tdx_env.jit import inner
@@ -225,7 +225,7 @@ def _do_step(world: World, actor: int, row: np.void) -> bool:
             run["n_armed"] += 1
     elif row["op"] == Op.RELEASE:
         if not (row["lock"] == Lock.TDR and me["leaf"] == Leaf.VP_ENTER):
-            release(world, actor, me["leaf"], row["lock"])
+            release_in_mode(world, actor, row["lock"], row["mode"])
     elif row["op"] == Op.CHECK:
         outcome = check(world, actor)
         if outcome != Outcome.SUCCESS:
