@@ -28,7 +28,7 @@ def _exhaustions(leaf: Leaf, is_wild: bool) -> list[Exhaustion]:
     kinds += [Exhaustion.KILL]
     kinds += [Exhaustion.USER_ERROR] * (4 if leaf in FAULT_LEAVES or leaf in BUILD_LEAVES else 1)
     if leaf != Leaf.VP_ENTER:
-        kinds += [Exhaustion.SWALLOW] * (12 if is_wild else 1)
+        kinds += [Exhaustion.SWALLOW] * (12 if is_wild else 3)
     return kinds
 
 

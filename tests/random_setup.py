@@ -208,7 +208,7 @@ class _Builder:
         row["program"] = self._program()
         max_chunk = 4 if row["program"] == Program.CONVERT else 1
         room = self._room(row, self._area(NONE, row["program"]), max_chunk, False)
-        self._place(row, 6, room, 1, 0, 16)
+        self._place(row, max(6, int(self.setup["n_vcpus_high"])), room, 1, 0, 16)
         if row["items_high"] == 1 and row["stride"] <= 1 and rng.random() < 0.5:
             row["step"] = 0  # the group's size, for one item each
         if row["step"] == 0:

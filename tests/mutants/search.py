@@ -7,7 +7,7 @@ import sys
 
 from tests.oracles.comparison import compare
 
-N_WORLDS = 400
+N_WORLDS = 1000  # as many as the suite compares
 
 
 def main() -> int:
