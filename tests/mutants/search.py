@@ -7,12 +7,13 @@ import sys
 
 from tests.oracles.comparison import compare
 
-N_WORLDS = 1000  # as many as the suite compares
+N_WORLDS = 400
+RARE = (778, 807)  # later worlds, which meet what few do: faults behind a mapping just being split
 
 
 def main() -> int:
     """Return 1 at the first world in which kernel and oracle differ, or the kernel fails."""
-    for seed in range(N_WORLDS):
+    for seed in (*RARE, *range(N_WORLDS)):
         try:
             found = compare(seed)
         except Exception as error:  # noqa: BLE001 - a mistake may raise anything; it is caught then
