@@ -3,6 +3,7 @@
 The single and the vector environment, evaluation and tests all go through a `Batch`.
 """
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,6 +30,7 @@ _RUNNING = int(End.RUNNING)
 _BY_SCENARIO = ("setup", "program")  # records of which there is one for each scenario
 _SCENARIO_COLUMNS = [World._fields.index(name) for name in _BY_SCENARIO]
 _CHUNKS_A_THREAD = 4  # so that a thread whose worlds are quick helps with the others
+_WORTH_SHARING = 300e-6  # [s] what is shorter is run by the caller: to wake a thread takes as long
 
 __all__ = ["SKIP", "Batch", "Number", "compile_loop"]
 
@@ -92,6 +94,7 @@ class Batch:
     ) -> None:
         self.n_worlds = n_worlds
         self._n_threads = max(1, min(n_threads, n_worlds))
+        self._is_short = False  # whether the last run was
         n_actors = _n_actors(setups)
         self._capacities = np.array([n_actors, n_events_traced, n_decisions_traced])
         rows = ACTORS.fields["row"][1]  # type: ignore[index]
@@ -212,7 +215,13 @@ class Batch:
         arguments = (decide, given, *self._shown, out)
         if self._n_threads == 1:
             return self._run_range(self._worlds, 0, self.n_worlds, *arguments)
-        return self._run_in_threads(arguments)
+        start = time.perf_counter()
+        if self._is_short:
+            n_ended = self._run_range(self._worlds, 0, self.n_worlds, *arguments)
+        else:
+            n_ended = self._run_in_threads(arguments)
+        self._is_short = time.perf_counter() - start < _WORTH_SHARING
+        return n_ended
 
     def _run_in_threads(self, arguments: tuple[Any, ...]) -> int:
         """Run all worlds; each thread takes a few, then the next few."""
