@@ -80,8 +80,7 @@ def compiled(function: _Function, *signature: Any, **options: Any) -> _Function:
             *signature,
             cache=folder is not None,
             pipeline_class=WHOLE,
-            **_OPTIONS,
-            **options,
+            **(_OPTIONS | options),
         )
         return decorate(function)
     finally:
@@ -92,10 +91,11 @@ def decision(function: _Function) -> _Function:
     """Compile a decision function: integer features in, an `Action` (or ASK) out.
 
     All decision functions have one signature, so that the kernel that calls them compiles once.
+    A user's may divide by zero, and has to hear of it.
     """
     if not IS_COMPILED:
         return function
-    return compiled(function, DECISION_SIGNATURE)
+    return compiled(function, DECISION_SIGNATURE, error_model="python")
 
 
 def _part(function: _Function, is_pasted: bool) -> _Function:
