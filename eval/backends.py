@@ -12,10 +12,13 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from importlib import import_module
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from eval.interrupts import interrupts_ignored
 from tdx_env.errors import BackendError
+
+if TYPE_CHECKING:
+    from joblib import Parallel
 
 DEFAULT = "loky"
 SEQUENTIAL = "sequential"
@@ -94,13 +97,25 @@ def _returns_each(name: str) -> bool:
         return bool(get_active_backend()[0].supports_return_generator)
 
 
+def _parallel(name: str, n_jobs: int, return_as: str) -> "Parallel":
+    """Return what runs jobs with a backend.
+
+    By `parallel_config`: joblib 1.6 passes a nesting level on to dask's jobs, which fail by it, if
+    the backend is named to `Parallel` itself.
+    """
+    from joblib import Parallel, parallel_config
+
+    with parallel_config(backend=name):
+        return Parallel(n_jobs=n_jobs, return_as=return_as, batch_size=1)
+
+
 def _as_they_come(
     function: Callable[..., Result], items: Sequence[object], name: str, n_jobs: int
 ) -> Generator[Result]:
     """Yield results as they are there."""
-    from joblib import Parallel, delayed
+    from joblib import delayed
 
-    parallel = Parallel(n_jobs=n_jobs, backend=name, return_as="generator_unordered", batch_size=1)
+    parallel = _parallel(name, n_jobs, "generator_unordered")
     with interrupts_ignored():  # the first jobs go out here, and the processes start
         results = parallel(delayed(function)(item) for item in items)
     try:
@@ -116,9 +131,9 @@ def _in_groups(
     function: Callable[..., Result], items: Sequence[object], name: str, n_jobs: int
 ) -> Generator[Result]:
     """Yield results group by group, for backends that return a list."""
-    from joblib import Parallel, delayed
+    from joblib import delayed
 
-    parallel = Parallel(n_jobs=n_jobs, backend=name, batch_size=1)
+    parallel = _parallel(name, n_jobs, "list")
     with ExitStack() as stack:
         with interrupts_ignored():  # the processes start
             stack.enter_context(parallel)
