@@ -99,9 +99,7 @@ def unlimited_loop() -> Row:
         Isaku Yamahata, series v19 (26 Feb 2024), the loops in tdx_sept_drop_private_spte,
         tdx_mem_page_add and tdx_track; the wrapper left out by this project.
     """
-    discipline = SERIES_OF_2024.with_(
-        max_issues=each(WRAPPED, 1), on_exhaustion=_CALLERS, tree_only=each(_LOOPS, True)
-    )
+    discipline = blind(0).discipline
     title = "REMOVE, TRACK, PAGE.ADD, WBINVD again for ever; BLOCK and AUG give up at once"
     source = "variant: callers of Isaku Yamahata's series v19, Feb 2024, without its wrapper"
     return Row("p2-unlimited-loop", "P2", title, source, always_retry, discipline)

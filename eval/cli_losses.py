@@ -37,7 +37,7 @@ def _table(pairs: "list[Pair]", seeds: range, events: int) -> "Table":
     """Put what was found together."""
     from eval.losses.expected import check_all
     from eval.losses.table import Table, stories_of
-    from eval.reality.file import versions
+    from eval.versions import versions
 
     return Table(
         tuple(pairs), stories_of(pairs), check_all(pairs), seeds.start, len(seeds), events,

@@ -19,9 +19,9 @@ def _run(rows: "tuple[Row, ...]", n_draws: int) -> "Table":
     from rich.console import Console
     from rich.progress import track
 
-    from eval.reality.file import versions
     from eval.reality.row import Table
     from eval.reality.table import check, running_order
+    from eval.versions import versions
 
     console = Console(stderr=True)
     steps = track(running_order(rows), "rows", console=console, transient=True)

@@ -1,8 +1,6 @@
 """The manifest: what is needed to run a comparison again, and to see whether it was the same."""
 
-import platform
 from collections.abc import Mapping
-from importlib.metadata import version
 from typing import Any
 
 from agents.protocol import Policy
@@ -10,9 +8,10 @@ from eval.identity import code_digest, policy_entry
 from eval.plan import LARGE_EVENTS, Plan
 from eval.seeds import FIRST_SEED
 from eval.statistics import N_RESAMPLES
+from eval.versions import SIMULATOR, versions
 from tdx_env.scenarios import digest, load
 
-_PACKAGES = ("tdx-env", "numpy", "numba", "pandas", "pyarrow")
+_PACKAGES = (*SIMULATOR, "pandas", "pyarrow")
 
 
 def _seeds(plan: Plan, split: str) -> dict[str, Any]:
@@ -30,8 +29,7 @@ def manifest(plan: Plan, policies: Mapping[str, Policy]) -> dict[str, Any]:
     """
     specs = (*plan.policies, *plan.contenders)
     return {
-        "versions": {"python": platform.python_version()}
-        | {name: version(name) for name in _PACKAGES},
+        "versions": versions(_PACKAGES),
         "code": code_digest(),
         "seeds": {split: _seeds(plan, split) for split in ("test", "validation")},
         "large": {"events": LARGE_EVENTS, "scenarios": list(plan.large)},

@@ -1,10 +1,8 @@
 """The study as a file: written by `tdx-eval costs`, read back for the page."""
 
 import json
-import platform
 from collections.abc import Iterable
 from dataclasses import asdict
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +10,6 @@ from eval.costs.study import Study
 from eval.read_back import read_back
 
 JSON, PAGE = "costs.json", "costs.md"
-_PACKAGES = ("tdx-env", "numpy", "numba")
-
-
-def versions() -> dict[str, str]:
-    """Return what a study is made with."""
-    return {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES}
 
 
 def _listed(rows: Iterable[str], indent: str) -> str:

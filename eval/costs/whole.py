@@ -4,13 +4,13 @@ import time
 from collections.abc import Callable, Sequence
 
 from eval.costs import ranges
-from eval.costs.file import versions
 from eval.costs.rank import TIE_SHARE
 from eval.costs.runs import policies
 from eval.costs.sensitivity import MAX_EVENTS, N_SETS, study_scenario
 from eval.costs.study import ScenarioResult, Study
 from eval.interrupts import interrupts_ignored
 from eval.seeds import FIRST_SEED
+from eval.versions import versions
 from tdx_env.errors import ScenarioError
 from tdx_env.scenarios import load
 

@@ -1,21 +1,13 @@
 """The table as a file: written for others to read, read back for the report of a comparison."""
 
 import json
-import platform
 from dataclasses import asdict
-from importlib.metadata import version
 from pathlib import Path
 
 from eval.read_back import read_back
 from eval.reality.row import Table
 
 JSON, PAGE = "reality.json", "reality.html"
-_PACKAGES = ("tdx-env", "numpy", "numba")
-
-
-def versions() -> dict[str, str]:
-    """Return what the table was made with."""
-    return {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES}
 
 
 def as_json(table: Table) -> str:
