@@ -35,7 +35,7 @@ class Case:
 
     def __init__(self, setting: tuple[str, str, int, int], n_jobs: int) -> None:
         scenarios, policies, n_seeds, n_large = setting
-        self._command = [sys.executable, "-m", "eval.cli", "compare"]
+        self._command = [sys.executable, "-m", "tdx_eval.cli", "compare"]
         self._command += ["--scenarios", scenarios, "--policies", policies]
         self._command += ["--seeds", str(n_seeds), "--seeds-large", str(n_large)]
         self._command += ["--jobs", str(n_jobs)]

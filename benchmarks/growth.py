@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import agents
+import tdx_agents
 from benchmarks.common import always_retry
 from benchmarks.rounds import Effort, in_rounds
 from benchmarks.single import SCENARIOS
@@ -99,7 +99,7 @@ def _of_episodes(cases: dict[int, Episodes], effort: Effort) -> list[dict[str, A
 
 def _by_vcpus(sizes: Sequence[int], effort: Effort) -> list[dict[str, Any]]:
     """Return a row for each number of vCPUs."""
-    decide = agents.load("random").decide
+    decide = tdx_agents.load("random").decide
     cases = {}
     for n_vcpus in sizes:
         scenario = load("s06-conversion/test", {"host.n_vcpus": n_vcpus})

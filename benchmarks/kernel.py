@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-import agents
+import tdx_agents
 from benchmarks.common import episode, load_common
 from benchmarks.models import HeapModel, Parts, parts_of
 from benchmarks.rounds import Effort, in_rounds
@@ -98,7 +98,7 @@ class _Case:
     """Episodes of one scenario under the random policy, decided inside the loop."""
 
     def __init__(self, scenario: str, overrides: dict[str, object]) -> None:
-        policy = agents.load("random")
+        policy = tdx_agents.load("random")
         self._decide = policy.decide
         setup = load(scenario, overrides).setup()
         self._batch = Batch(setup, policy.discipline.record(), _N_EPISODES)

@@ -13,13 +13,14 @@ from benchmarks.rounds import Effort, in_rounds
 from benchmarks.tables import in_seconds, table
 
 _ROOT = Path(__file__).resolve().parents[1]
+_PATH = os.pathsep.join(str(_ROOT / part) for part in (".", "agents", "train", "eval"))
 _FIRST_STEP = (
     "import gymnasium, tdx_env; "
     "env = gymnasium.make('tdx_env/SeamcallRetry-v0', scenario='s22-clean/test'); "
     "env.reset(seed=0); env.step(0)"
 )
 _BASE = "import numpy, gymnasium"
-_IMPORTS = ("tdx_env", "tdx_env.env", "agents", "train.vec_env", "eval.cli")
+_IMPORTS = ("tdx_env", "tdx_env.env", "tdx_agents", "tdx_train.vec_env", "tdx_eval.cli")
 _MEMORY = """
 import os, sys
 import numpy as np
@@ -59,7 +60,7 @@ class _Fresh:
     def __init__(self, folder: str, has_own_caches: bool) -> None:
         dropped = ("PYTHONDONTWRITEBYTECODE",)
         self._settings = {k: v for k, v in os.environ.items() if k not in dropped}
-        self._settings |= {"PYTHONPYCACHEPREFIX": f"{folder}/pyc", "PYTHONPATH": str(_ROOT)}
+        self._settings |= {"PYTHONPYCACHEPREFIX": f"{folder}/pyc", "PYTHONPATH": _PATH}
         self._folder = folder
         self._has_own_caches = has_own_caches
         self._base = 0.0

@@ -14,10 +14,10 @@ from benchmarks.tables import spread, table
 from tdx_env.host.discipline import DEFAULT
 from tdx_env.scenarios import expand
 from tdx_env.state.discipline import N_ACTIONS
-from train.config import TrainConfig
-from train.model import build_model
-from train.suite import load_all, suite_of
-from train.vec_env import SeamcallVecEnv
+from tdx_train.config import TrainConfig
+from tdx_train.model import build_model
+from tdx_train.suite import load_all, suite_of
+from tdx_train.vec_env import SeamcallVecEnv
 
 _NOTHING = "nothing"
 _N_RECORDED = 64  # steps that are returned again and again

@@ -7,6 +7,7 @@ source of the calling package, numba's version and the bounds-check setting.
 
 import functools
 import hashlib
+import importlib.util
 import os
 import tempfile
 import warnings
@@ -25,14 +26,20 @@ IS_COMPILED = not _config.DISABLE_JIT
 _PACKAGE = Path(__file__).resolve().parent
 # A division by zero would have to be reported through each caller; kernels raise nothing.
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
-_SOURCES = (_PACKAGE, _PACKAGE.parent / "agents")
+
+
+def _sources() -> list[Path]:
+    """Return the packages whose sources compiled code depends on: ours, and the policies'."""
+    found = importlib.util.find_spec("tdx_agents")
+    policies = found.submodule_search_locations if found is not None else None
+    return [_PACKAGE, *map(Path, policies or ())]
 
 
 def _digest() -> str:
     """Return a short digest of everything that compiled code depends on."""
     digest = hashlib.sha256()
     digest.update(f"{numba.__version__} {_config.BOUNDSCHECK}".encode())
-    for folder in _SOURCES:
+    for folder in _sources():
         for source in sorted(folder.rglob("*.py")):
             digest.update(source.relative_to(folder.parent).as_posix().encode())
             digest.update(source.read_bytes())

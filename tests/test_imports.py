@@ -9,7 +9,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("tdx_env", "agents", "train", "eval")
+PACKAGES = {
+    "tdx_env": ROOT / "tdx_env",
+    "tdx_agents": ROOT / "agents" / "tdx_agents",
+    "tdx_train": ROOT / "train" / "tdx_train",
+    "tdx_eval": ROOT / "eval" / "tdx_eval",
+}
 
 # A part may import itself and what stands in its row.
 BASE = {"tdx_env.jit", "tdx_env.errors"}
@@ -40,18 +45,18 @@ ALLOWED = {
     "tdx_env.command": {"tdx_env.errors"},
     "tdx_env.cli_module": MODULE,
     "tdx_env.cli_scenarios": MODULE | {"tdx_env.scenarios"},
-    "agents": {"tdx_env"},
-    "train": {"tdx_env", "agents"},
-    "eval": {"tdx_env", "agents"},
+    "tdx_agents": {"tdx_env"},
+    "tdx_train": {"tdx_env", "tdx_agents"},
+    "tdx_eval": {"tdx_env", "tdx_agents"},
 }
 LEARNING = {"torch", "stable_baselines3", "sb3_contrib"}
 
 
 def modules() -> Iterator[tuple[str, ast.Module]]:
     """Yield name and syntax tree of every module of the project."""
-    for package in PACKAGES:
-        for path in sorted((ROOT / package).rglob("*.py")):
-            name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    for folder in PACKAGES.values():
+        for path in sorted(folder.rglob("*.py")):
+            name = ".".join(path.relative_to(folder.parent).with_suffix("").parts)
             yield name.removesuffix(".__init__"), ast.parse(path.read_text())
 
 
@@ -62,9 +67,8 @@ def imported(tree: ast.Module) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "relative imports hide where they point"
-            is_package = (ROOT / node.module.replace(".", "/")).is_dir()
-            own = node.module.split(".")[0] in PACKAGES
-            if own and is_package:
+            package, *inner = node.module.split(".")
+            if package in PACKAGES and PACKAGES[package].joinpath(*inner).is_dir():
                 yield from (f"{node.module}.{alias.name}" for alias in node.names)
             else:
                 yield node.module
@@ -98,9 +102,9 @@ def at_import(tree: ast.Module) -> ast.Module:
 def test_simulator_and_policies_name_no_learning_library(name, tree):
     """The simulator never does; policies may load a network when they are asked to."""
     package = name.split(".")[0]
-    if package == "agents":
+    if package == "tdx_agents":
         tree = at_import(tree)
-    if package in ("tdx_env", "agents"):
+    if package in ("tdx_env", "tdx_agents"):
         assert not {one.split(".")[0] for one in imported(tree)} & LEARNING
 
 
@@ -121,13 +125,13 @@ def test_import_of_the_package_needs_no_compiler():
 
 @pytest.mark.slow
 def test_environment_needs_no_learning_library():
-    loaded = loaded_after("import tdx_env.env, tdx_env.vector, tdx_env.simulate, agents")
+    loaded = loaded_after("import tdx_env.env, tdx_env.vector, tdx_env.simulate, tdx_agents")
     assert "numba" in loaded
     assert not loaded & (LEARNING | {"pandas", "matplotlib", "sklearn"})
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["tdx_env.cli", "train.cli", "eval.cli"])
+@pytest.mark.parametrize("name", ["tdx_env.cli", "tdx_train.cli", "tdx_eval.cli"])
 def test_command_lines_import_late(name):
     """Help and mistakes come at once: what is slow to import waits until it is needed."""
     loaded = loaded_after(f"import {name}")
@@ -137,7 +141,7 @@ def test_command_lines_import_late(name):
 @pytest.mark.slow
 def test_importing_everything_compiles_nothing(tmp_path):
     """Every module but the command lines of other packages, and the catalogue of policies."""
-    names = [name for name, _ in MODULES if name.split(".")[0] in ("tdx_env", "agents")]
+    names = [name for name, _ in MODULES if name.split(".")[0] in ("tdx_env", "tdx_agents")]
     code = (
         "import importlib, os\n"
         f"os.environ['TDX_ENV_CACHE_DIR'] = {str(tmp_path)!r}\n"

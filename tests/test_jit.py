@@ -21,7 +21,8 @@ def sources(tmp_path, monkeypatch):
     for name in ("simulator", "policies"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "one.py").write_text("A = 1\n")
-    monkeypatch.setattr(jit, "_SOURCES", (tmp_path / "simulator", tmp_path / "policies"))
+    folders = [tmp_path / "simulator", tmp_path / "policies"]
+    monkeypatch.setattr(jit, "_sources", lambda: folders)
     return tmp_path
 
 
@@ -70,8 +71,8 @@ def test_digest_changes_with_bounds_checks(sources, monkeypatch):
 
 
 def test_project_sources_are_those_with_kernels_and_policies():
-    folders = [folder.relative_to(ROOT).as_posix() for folder in jit._SOURCES]
-    assert folders == ["tdx_env", "agents"]
+    folders = [folder.relative_to(ROOT).as_posix() for folder in jit._sources()]
+    assert folders == ["tdx_env", "agents/tdx_agents"]
 
 
 def test_compiling_leaves_numbas_own_setting_alone():

@@ -34,7 +34,7 @@ def test_own_policy_is_compared(tmp_path: Path) -> None:
     file.write_text(blocks()[1])
     arguments = ["--scenarios", "s08-accept-2m/test", "--policies", "P18", "--seeds", "2"]
     run = subprocess.run(
-        [sys.executable, "-m", "eval.cli", "compare", *arguments]
+        [sys.executable, "-m", "tdx_eval.cli", "compare", *arguments]
         + ["--policy", f"{file}:decide", "--jobs", "1", "--out", str(tmp_path / "mine")],
         capture_output=True,
         text=True,
@@ -52,7 +52,7 @@ def test_own_agent_is_compared(tmp_path: Path) -> None:
     subprocess.run([sys.executable, str(file)], cwd=tmp_path, check=True)
     arguments = ["--scenarios", "s08-accept-2m/test", "--policies", "P18", "--seeds", "2"]
     subprocess.run(
-        [sys.executable, "-m", "eval.cli", "compare", *arguments]
+        [sys.executable, "-m", "tdx_eval.cli", "compare", *arguments]
         + ["--agent", "out/my-agent", "--jobs", "1", "--out", "out/my-report"],
         cwd=tmp_path,
         check=True,
@@ -75,7 +75,7 @@ def test_commands_of_the_readme_exist() -> None:
         command: subprocess.run(
             [sys.executable, "-m", module, "--help"], capture_output=True, text=True, check=True
         ).stdout
-        for command, module in (("tdx-env", "tdx_env.cli"), ("tdx-eval", "eval.cli"))
+        for command, module in (("tdx-env", "tdx_env.cli"), ("tdx-eval", "tdx_eval.cli"))
     }
     assert named
     for command, verb in named:

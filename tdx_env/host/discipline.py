@@ -62,7 +62,7 @@ class Discipline(BaseModel):
     split before it takes mmu_lock for write.
 
     Source:
-        docs/model.md, sections 4 to 6, 8 and 10; the rows that differ are in `agents.catalogue`.
+        docs/model.md, sections 4 to 6, 8 and 10; the rows that differ: `tdx_agents.catalogue`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from agents.catalogue import catalogue
-from agents.protocol import Policy
+from tdx_agents.catalogue import catalogue
+from tdx_agents.protocol import Policy
 from tdx_env.module import Operand
 from tdx_env.state.actors import Path
 from tdx_env.state.calls import LAST_SEAMCALL, Leaf

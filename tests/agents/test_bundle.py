@@ -11,10 +11,10 @@ import pytest
 from pydantic import ValidationError
 from safetensors.numpy import save
 
-from agents import Manifest, Training, load, load_bundle, save_bundle
-from agents.bundle import MANIFEST_NAME, WEIGHTS_NAME, load_manifest
-from agents.network import Network, weight_shapes
-from agents.protocol import Kind
+from tdx_agents import Manifest, Training, load, load_bundle, save_bundle
+from tdx_agents.bundle import MANIFEST_NAME, WEIGHTS_NAME, load_manifest
+from tdx_agents.network import Network, weight_shapes
+from tdx_agents.protocol import Kind
 from tdx_env.errors import BundleError, OutputError
 from tdx_env.host.discipline import DEFAULT
 from tdx_env.spaces import observation_names, observation_size
@@ -97,8 +97,8 @@ def test_saving_again_replaces_and_leaves_other_files(bundle):
 
 def test_loading_needs_no_torch(bundle):
     code = (
-        "import sys; sys.modules['torch'] = None; import agents; "
-        f"agents.load({str(bundle)!r}); assert sys.modules['torch'] is None"
+        "import sys; sys.modules['torch'] = None; import tdx_agents; "
+        f"tdx_agents.load({str(bundle)!r}); assert sys.modules['torch'] is None"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 

@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from agents import names, policies_table
-from agents.adaptive import break_even
-from agents.catalogue import catalogue, find, rows
-from agents.fault_loop import fault_loop, walk_again
-from agents.kick import paolo_5
-from agents.merged import install_16, kick_zap_else_yield
-from agents.protocol import Kind, mask_of
-from agents.retry import blind, doubling_cap
-from agents.split import bounded_resume
-from agents.structure import batched_merged, batched_retry
+from tdx_agents import names, policies_table
+from tdx_agents.adaptive import break_even
+from tdx_agents.catalogue import catalogue, find, rows
+from tdx_agents.fault_loop import fault_loop, walk_again
+from tdx_agents.kick import paolo_5
+from tdx_agents.merged import install_16, kick_zap_else_yield
+from tdx_agents.protocol import Kind, mask_of
+from tdx_agents.retry import blind, doubling_cap
+from tdx_agents.split import bounded_resume
+from tdx_agents.structure import batched_merged, batched_retry
 from tdx_env.host.discipline import DEFAULT, HOST_LEAVES
 from tdx_env.state.actors import Path
 from tdx_env.state.calls import Leaf

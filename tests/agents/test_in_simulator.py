@@ -4,7 +4,7 @@ import numba
 import numpy as np
 import pytest
 
-from agents import catalogue, names
+from tdx_agents import catalogue, names
 from tdx_env.engine.batch import Batch
 from tdx_env.scenarios import load
 from tdx_env.state.world import End

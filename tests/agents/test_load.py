@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from agents import load
-from agents.protocol import Kind, Policy
+from tdx_agents import load
+from tdx_agents.protocol import Kind, Policy
 from tdx_env.errors import BundleError, PolicyError
 from tdx_env.host.discipline import DEFAULT
 from tdx_env.spaces import observation_size

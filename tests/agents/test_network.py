@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.network import Network, weight_shapes
+from tdx_agents.network import Network, weight_shapes
 from tdx_env.spaces import observation_size
 
 N_ACTIONS = 3

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents import load as load_policy
+from tdx_agents import load as load_policy
 from tdx_env.engine.batch import SKIP, Batch
 from tdx_env.engine.metrics import episode_metrics
 from tdx_env.host.discipline import DEFAULT

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents import load as load_policy
+from tdx_agents import load as load_policy
 from tdx_env.engine.batch import Batch
 from tdx_env.engine.metrics import busy_cells, episode_metrics, percentile, upper_edge
 from tdx_env.host.discipline import DEFAULT

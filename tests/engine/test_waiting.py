@@ -7,7 +7,7 @@ from typing import Any
 import numba
 import pytest
 
-from agents import load as load_policy
+from tdx_agents import load as load_policy
 from tdx_env.engine.batch import Batch
 from tdx_env.engine.causes import Cause
 from tdx_env.engine.waiting import Wait, together, waiting_actors, waits

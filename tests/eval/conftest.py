@@ -7,12 +7,12 @@ import numba
 import pandas as pd
 import pytest
 
-from eval.compare import summarise
-from eval.comparison import jobs_of_plan, tables
-from eval.plan import Plan
-from eval.run import run_job
-from eval.seeds import CHUNK
-from eval.summary import Summary
+from tdx_eval.compare import summarise
+from tdx_eval.comparison import jobs_of_plan, tables
+from tdx_eval.plan import Plan
+from tdx_eval.run import run_job
+from tdx_eval.seeds import CHUNK
+from tdx_eval.summary import Summary
 
 USER_FILE = '''
 """Policies of a user's own."""

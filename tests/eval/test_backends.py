@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from eval import backends
 from tdx_env.errors import BackendError
+from tdx_eval import backends
 
 CLUSTERS = {"dask": "distributed", "ray": "ray"}
 FAKE = """

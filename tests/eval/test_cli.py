@@ -18,7 +18,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(numba.config.DISABLE_JIT, reason="takes minutes with the compiler off"),
 ]
-COMMAND = [sys.executable, "-W", "error", "-c", "from eval.cli import main; main()"]
+COMMAND = [sys.executable, "-W", "error", "-c", "from tdx_eval.cli import main; main()"]
 SMALL = ["--scenarios", "s09-accept-4k/test", "--policies", "P18,always-retry"]
 _LIMIT = 300  # [s], if the simulator has to be compiled
 

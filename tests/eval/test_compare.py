@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from eval.compare import Field, against, fold, validation_scores
-from eval.plan import REFERENCE, Plan, hand_written, validation_of
-from eval.yardsticks import load
 from tdx_env.errors import PolicyError
+from tdx_eval.compare import Field, against, fold, validation_scores
+from tdx_eval.plan import REFERENCE, Plan, hand_written, validation_of
+from tdx_eval.yardsticks import load
 
 
 def frame(policy: str, costs: list[float], scenario: str = "s/validation") -> pd.DataFrame:
@@ -74,7 +74,7 @@ def test_difference_of_finished_episodes_leaves_out_killed_pairs(compared):
 
 
 def test_seeds_that_differ_are_no_pairs(compared):
-    from eval.compare import runs_of
+    from tdx_eval.compare import runs_of
 
     with pytest.raises(AssertionError, match="not paired"):
         runs_of(compared.episodes.iloc[1:], compared.episodes["scenario"].iloc[0])
@@ -95,7 +95,7 @@ def test_reach_is_over_rules_of_the_default_discipline(compared):
 
 
 def test_a_policy_against_itself_differs_by_nothing(compared):
-    from eval.compare import runs_of
+    from tdx_eval.compare import runs_of
 
     runs = runs_of(compared.episodes, "s09-accept-4k/test")
     found = against(runs, REFERENCE, REFERENCE, 1)

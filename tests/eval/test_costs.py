@@ -12,19 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kendalltau
 
-import agents
-from eval.costs import ranges
-from eval.costs.check import check
-from eval.costs.file import JSON, PAGE, as_json, read
-from eval.costs.page import page
-from eval.costs.rank import tau
-from eval.costs.runs import FIELDS, digest, ends, pinned, play_all, policies
-from eval.costs.sensitivity import group, study_scenario
-from eval.costs.study import Effect, ScenarioResult, Study, verdicts
-from eval.costs.whole import contested
+import tdx_agents
 from tdx_env.errors import ResultError, ScenarioError
 from tdx_env.scenarios import load
 from tdx_env.state.costs import COST_USES, Cost
+from tdx_eval.costs import ranges
+from tdx_eval.costs.check import check
+from tdx_eval.costs.file import JSON, PAGE, as_json, read
+from tdx_eval.costs.page import page
+from tdx_eval.costs.rank import tau
+from tdx_eval.costs.runs import FIELDS, digest, ends, pinned, play_all, policies
+from tdx_eval.costs.sensitivity import group, study_scenario
+from tdx_eval.costs.study import Effect, ScenarioResult, Study, verdicts
+from tdx_eval.costs.whole import contested
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 COMPILED = pytest.mark.skipif(
@@ -194,7 +194,7 @@ def test_policies_differ_and_none_is_random():
 
 def test_policies_that_did_the_same_count_once():
     """Under the name of one that KVM could merge today."""
-    some = [agents.load(name) for name in ("retry-batch-16", "P1", "P18")]
+    some = [tdx_agents.load(name) for name in ("retry-batch-16", "P1", "P18")]
     outcomes = np.array([[1, 2], [1, 2], [1, 3]])
     found = [(place, one.policy.name, one.twins) for place, one in group(some, outcomes)]
     assert found == [(1, "p1-blind-16", ["retry-batch-16"]), (2, "p18-merged-6.16", [])]
@@ -249,7 +249,7 @@ def test_scenario_is_studied_alike_again():
 
 @COMPILED
 def test_scenario_that_is_too_large_says_how_large(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("eval.costs.sensitivity.MAX_EVENTS", 100)
+    monkeypatch.setattr("tdx_eval.costs.sensitivity.MAX_EVENTS", 100)
     n_events = study_scenario(SMALL, policies()[:1], 8)
     assert isinstance(n_events, int) and n_events > 25
 
@@ -263,7 +263,7 @@ def test_outcome_begins_with_the_events():
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     """Run ``tdx-eval costs`` to its end."""
-    command = [sys.executable, "-W", "error", "-m", "eval.cli", "costs", *map(str, arguments)]
+    command = [sys.executable, "-W", "error", "-m", "tdx_eval.cli", "costs", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 

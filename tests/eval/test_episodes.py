@@ -5,7 +5,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from eval.episodes import (
+from tdx_env.engine.batch import Batch
+from tdx_env.engine.metrics import busy_cells, episode_metrics
+from tdx_eval.episodes import (
     CATEGORY,
     CELL,
     CELL_KEY,
@@ -14,10 +16,8 @@ from eval.episodes import (
     episodes_of,
     episodes_table,
 )
-from eval.run import run_batch
-from eval.yardsticks import load
-from tdx_env.engine.batch import Batch
-from tdx_env.engine.metrics import busy_cells, episode_metrics
+from tdx_eval.run import run_batch
+from tdx_eval.yardsticks import load
 
 SEEDS = range(1 << 32, (1 << 32) + 5)
 PLAYED = [  # finished, killed, hung; with and without busy replies

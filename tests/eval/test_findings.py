@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from eval.findings import loss_text, losses, reasons, sentences
-from eval.statistics import Estimate
-from eval.summary import Conflict
-from eval.wording import conflict_text, duration, percent, signed, verdict
+from tdx_eval.findings import loss_text, losses, reasons, sentences
+from tdx_eval.statistics import Estimate
+from tdx_eval.summary import Conflict
+from tdx_eval.wording import conflict_text, duration, percent, signed, verdict
 
 CERTAIN, UNSURE = Estimate(5.0, 1.0, 9.0), Estimate(5.0, -1.0, 9.0)
 

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from agents.bundle import Manifest, Training, save_bundle
-from agents.network import weight_shapes
-from eval.identity import policy_digest
-from eval.yardsticks import load
+from tdx_agents.bundle import Manifest, Training, save_bundle
+from tdx_agents.network import weight_shapes
 from tdx_env.host.discipline import DEFAULT
+from tdx_eval.identity import policy_digest
+from tdx_eval.yardsticks import load
 
 TRAINING = Training(config_digest="0" * 64, seeds=(1,), scenario_digests={})
 

@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from eval.interrupts import interrupts_delayed, interrupts_ignored
+from tdx_eval.interrupts import interrupts_delayed, interrupts_ignored
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

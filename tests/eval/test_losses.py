@@ -7,28 +7,28 @@ import numba
 import numpy as np
 import pytest
 
-from eval.losses.chain import Chain, chain_of_kill, hang_chain, title
-from eval.losses.expected import EXPECTED, Expectation, check
-from eval.losses.file import as_json
-from eval.losses.page import markdown
-from eval.losses.replay import Case, Replay
-from eval.losses.run import FEWEST, Lost, Pair, run_pair, run_pairs
-from eval.losses.table import Table, stories_of, trace_of
-from eval.losses.trace import MOST_LINES
-from eval.losses.wording import losers
-from eval.seeds import seeds_of
-from eval.yardsticks import load as load_policy
 from tdx_env.engine.batch import Batch
 from tdx_env.engine.waiting import waits
 from tdx_env.scenarios import load
 from tdx_env.state.world import End
+from tdx_eval.losses.chain import Chain, chain_of_kill, hang_chain, title
+from tdx_eval.losses.expected import EXPECTED, Expectation, check
+from tdx_eval.losses.file import as_json
+from tdx_eval.losses.page import markdown
+from tdx_eval.losses.replay import Case, Replay
+from tdx_eval.losses.run import FEWEST, Lost, Pair, run_pair, run_pairs
+from tdx_eval.losses.table import Table, stories_of, trace_of
+from tdx_eval.losses.trace import MOST_LINES
+from tdx_eval.losses.wording import losers
+from tdx_eval.seeds import seeds_of
+from tdx_eval.yardsticks import load as load_policy
 
 pytestmark = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="takes minutes without compiler")
 
 SEED = 1 << 32
 S8, S19 = "s08-accept-2m/test", "s19-build/test"
 LIVELOCK, STORM = "s04-zero-step-livelock/test", "s14-split-storm/test"
-SWALLOWED = str(Path(__file__).resolve().parents[2] / "eval/reality/swallowed.toml")
+SWALLOWED = str(Path(__file__).resolve().parents[2] / "eval/tdx_eval/reality/swallowed.toml")
 SPLIT_SEED = SEED + 2  # BLOCK of a split, not of a zap, is busy first
 SEEDS = seeds_of("test", 6)
 BUG = "KVM_BUG_ON"
@@ -362,7 +362,7 @@ def test_json_has_every_pair_and_story(table):
 
 @pytest.mark.slow
 def test_command_writes_its_results(tmp_path: Path, capsys):
-    from eval.cli_losses import losses
+    from tdx_eval.cli_losses import losses
 
     out = tmp_path / "losses.json"
     losses(scenarios=S8, policies="P6,P18", seeds=3, events=10**9, out=out)

@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from eval.output import PARTS, RESULTS, check, remove_results, write_table
 from tdx_env.errors import OutputError
+from tdx_eval.output import PARTS, RESULTS, check, remove_results, write_table
 
 ROWS = pd.DataFrame({"seed": [1, 2]})
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eval.episodes import CELL, EPISODE
-from eval.output import PARTS
-from eval.parts import Parts, differences, opened
-from eval.run import Chunk
 from tdx_env.errors import OutputError
+from tdx_eval.episodes import CELL, EPISODE
+from tdx_eval.output import PARTS
+from tdx_eval.parts import Parts, differences, opened
+from tdx_eval.run import Chunk
 
 PLAN = {"seeds": 10, "policies": {"a": {"digest": "1"}}}
 KEYS = ["k1", "k2"]
@@ -105,7 +105,7 @@ def test_differences_name_place_and_values():
 
 def test_second_process_is_refused(tmp_path: Path):
     code = (
-        "import sys\nfrom pathlib import Path\nfrom eval.parts import opened\n"
+        "import sys\nfrom pathlib import Path\nfrom tdx_eval.parts import opened\n"
         f"with opened(Path({str(tmp_path)!r}), {PLAN!r}, {KEYS!r}, overwrite=True): pass"
     )
     with opened(tmp_path, PLAN, KEYS, overwrite=False):

@@ -3,8 +3,8 @@
 import numba
 import pytest
 
-from eval.plan import REFERENCE, Plan, large_among
-from eval.seeds import FIRST_SEED
+from tdx_eval.plan import REFERENCE, Plan, large_among
+from tdx_eval.seeds import FIRST_SEED
 
 SMALL, LARGE = "s22-clean/test", "s09-accept-4k/test"
 

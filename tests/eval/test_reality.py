@@ -10,15 +10,15 @@ import numba
 import numpy as np
 import pytest
 
-from eval.reality import criteria
-from eval.reality.file import JSON, PAGE, as_json, read
-from eval.reality.page import html
-from eval.reality.row import Kind, Result, Row, Sample, Table, Verdict
-from eval.reality.table import check, find, rows, running_order
-from eval.reality.wording import simulated
-from eval.reality.worlds import World, per_unit
-from eval.report import html as report
 from tdx_env.errors import ResultError, ScenarioError
+from tdx_eval.reality import criteria
+from tdx_eval.reality.file import JSON, PAGE, as_json, read
+from tdx_eval.reality.page import html
+from tdx_eval.reality.row import Kind, Result, Row, Sample, Table, Verdict
+from tdx_eval.reality.table import check, find, rows, running_order
+from tdx_eval.reality.wording import simulated
+from tdx_eval.reality.worlds import World, per_unit
+from tdx_eval.report import html as report
 
 TEN = np.arange(1.0, 11.0)  # 5 to 95 %: 1.45 to 9.55
 DRAWS = 20
@@ -209,7 +209,7 @@ def test_vcpus_outside_of_the_guest_cost_a_removal_nothing():
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     """Run ``tdx-eval reality`` to its end."""
-    command = [sys.executable, "-W", "error", "-m", "eval.cli", "reality", *map(str, arguments)]
+    command = [sys.executable, "-W", "error", "-m", "tdx_eval.cli", "reality", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 

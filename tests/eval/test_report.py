@@ -8,10 +8,10 @@ import pytest
 from markupsafe import escape
 from rich.console import Console
 
-from eval.report import html
-from eval.terminal import show
-from eval.wins import win_text, wins
-from eval.wording import percent
+from tdx_eval.report import html
+from tdx_eval.terminal import show
+from tdx_eval.wins import win_text, wins
+from tdx_eval.wording import percent
 
 _VOID = {"meta", "img", "br"}
 

@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from agents.protocol import Kind, Policy
-from agents.row import Row
-from eval.compare import parts_of
-from eval.comparison import tables
-from eval.run import Job, jobs_of, run_batch, run_job
-from eval.seeds import FIRST_SEED, MAX_SEEDS, seeds_of
+from tdx_agents.protocol import Kind, Policy
+from tdx_agents.row import Row
 from tdx_env.errors import BackendError, PolicyError, ScenarioError
 from tdx_env.host.discipline import DEFAULT
+from tdx_eval.compare import parts_of
+from tdx_eval.comparison import tables
+from tdx_eval.run import Job, jobs_of, run_batch, run_job
+from tdx_eval.seeds import FIRST_SEED, MAX_SEEDS, seeds_of
 
 needs_compiler = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="takes minutes without")
 SCENARIO = "s09-accept-4k/test"

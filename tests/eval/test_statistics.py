@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import trim_mean
 
-from eval.statistics import (
+from tdx_eval.statistics import (
     N_RESAMPLES,
     interquartile_mean,
     mean,

@@ -32,7 +32,11 @@ def mutated(mutant: Mutant, folder: Path) -> Path:
 def test_mutant_is_caught(mutant: Mutant, tmp_path: Path) -> None:
     """The lock tables or the comparison with the oracle fail with the mistake in place."""
     folder = mutated(mutant, tmp_path)
-    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTHONPATH": str(folder)}
+    environment = {
+        **os.environ,
+        "NUMBA_DISABLE_JIT": "1",
+        "PYTHONPATH": f"{folder}{os.pathsep}{folder / 'agents'}",
+    }
     check = _TABLES if mutant.file.startswith("module/") else _SEARCH
     run = subprocess.run(
         [sys.executable, "-W", "ignore", *check],

@@ -3,10 +3,10 @@
 import pytest
 
 from tdx_env.host.discipline import DEFAULT
-from train.config import TrainConfig
-from train.plan import Plan, plan_of
-from train.suite import Suite, load_all, suite_of
-from train.vec_env import SeamcallVecEnv
+from tdx_train.config import TrainConfig
+from tdx_train.plan import Plan, plan_of
+from tdx_train.suite import Suite, load_all, suite_of
+from tdx_train.vec_env import SeamcallVecEnv
 
 NAMES = ("s03-zero-step/train", "s08-accept-2m/train")
 TINY = TrainConfig(

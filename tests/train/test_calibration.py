@@ -5,8 +5,8 @@ import pytest
 
 from tdx_env.errors import ConfigError
 from tdx_env.host.discipline import DEFAULT
-from train.calibration import calibrated
-from train.suite import Suite, load_all, suite_of
+from tdx_train.calibration import calibrated
+from tdx_train.suite import Suite, load_all, suite_of
 
 HOPELESS = "s14-split-storm/train"
 SHORT = {"limits.time_cap_us": 1_200_000, "limits.stall_us": 30_000}

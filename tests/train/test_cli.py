@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from agents import load_bundle
-from train.cli import app
+from tdx_agents import load_bundle
+from tdx_train.cli import app
 
-COMMAND = [sys.executable, "-W", "error", "-c", "from train.cli import main; main()"]
+COMMAND = [sys.executable, "-W", "error", "-c", "from tdx_train.cli import main; main()"]
 TINY = """
 scenarios = "s08-accept-2m"
 total_steps = {total_steps}
@@ -61,7 +61,7 @@ def test_existing_output_is_refused_before_anything_is_done(tmp_path: Path, tiny
 @pytest.mark.slow
 def test_mistakes_are_found_without_torch():
     code = (
-        "import sys; from train.cli import run; from pathlib import Path\n"
+        "import sys; from tdx_train.cli import run; from pathlib import Path\n"
         "try: run('none', Path('x'), [], None, False, None)\n"
         "except ValueError: pass\n"
         "assert 'torch' not in sys.modules"

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from tdx_env.errors import ConfigError
-from train.config import TrainConfig, config_names, load_config
-from train.plan import plan_of
+from tdx_train.config import TrainConfig, config_names, load_config
+from tdx_train.plan import plan_of
 
 MISTAKES = [
     ("n_env = 4", "n_env: unknown key, must be one of: scenarios, with_controls"),

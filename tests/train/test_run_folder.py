@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tdx_env.errors import OutputError
-from train.run_folder import RunFolder, _ctrl_c_waits
+from tdx_train.run_folder import RunFolder, _ctrl_c_waits
 
 
 def test_new_folder_is_made_with_its_parents(tmp_path: Path):

@@ -9,18 +9,18 @@ import pytest
 import torch
 from rich.console import Console
 
-from agents import load_bundle
+from tdx_agents import load_bundle
 from tdx_env.host.discipline import DEFAULT
 from tdx_env.spaces import observation_size
-from train.config import TrainConfig
-from train.model import build_model, policy_weights
-from train.plan import Plan
-from train.run_folder import RunFolder
-from train.seeds import validation_seeds
-from train.suite import Suite
-from train.trainer import Result, train
-from train.validation import mean_costs
-from train.vec_env import SeamcallVecEnv
+from tdx_train.config import TrainConfig
+from tdx_train.model import build_model, policy_weights
+from tdx_train.plan import Plan
+from tdx_train.run_folder import RunFolder
+from tdx_train.seeds import validation_seeds
+from tdx_train.suite import Suite
+from tdx_train.trainer import Result, train
+from tdx_train.validation import mean_costs
+from tdx_train.vec_env import SeamcallVecEnv
 
 FILES = ["bundle.json", "config.json", "progress.csv", "weights.safetensors"]
 
@@ -92,7 +92,7 @@ def test_same_seed_gives_the_same_agent(
 
 def test_bundle_acts_like_the_learner(suite: Suite, tiny_plan: Plan, tmp_path: Path):
     model = build_model(tiny_plan.config, SeamcallVecEnv(suite, DEFAULT, 32, seed=0))
-    from train.callback import manifest_of
+    from tdx_train.callback import manifest_of
 
     RunFolder(tmp_path, overwrite=True).save_agent(policy_weights(model), manifest_of(tiny_plan))
     policy = load_bundle(tmp_path)

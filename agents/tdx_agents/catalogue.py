@@ -1,0 +1,92 @@
+"""The catalogue: every hand-written policy, by name and number."""
+
+import functools
+
+from tdx_agents import adaptive, fault_loop, kick, merged, retry, split, structure
+from tdx_agents.protocol import Policy
+from tdx_agents.row import Row
+
+_ROWS: tuple[Row, ...] = (
+    retry.blind(),
+    retry.blind_any(),
+    retry.unlimited_loop(),
+    retry.gated_track(),
+    retry.seamcall_lock(),
+    retry.doubling_cap(),
+    retry.optimistic_lock(),
+    kick.sean_2(),
+    kick.paolo_5(),
+    kick.paolo_5_once(),
+    retry.rely_on_host_priority(),
+    fault_loop.fault_loop(),
+    kick.zero_step_kick(),
+    kick.flagged_kick(),
+    retry.write_barrier(),
+    kick.gate_first(),
+    kick.retry_then_gate(),
+    fault_loop.frozen_loop(),
+    fault_loop.walk_again(),
+    merged.install_16(),
+    merged.merged_6_16(),
+    structure.gate_page(),
+    structure.batched_merged(16),
+    structure.batched_merged(512),
+    merged.merged_6_18(),
+    merged.merged_6_19(),
+    split.split_as_zap(),
+    split.split_locked(),
+    split.mirrored_tree_lock(),
+    split.unbounded_restart(),
+    split.interrupts_off(),
+    split.bounded_resume(),
+    structure.no_private_faults(),
+    retry.zero_tolerance(),
+    structure.batched_retry(16),
+    structure.batched_retry(512),
+    adaptive.break_even(),
+    adaptive.operand(),
+    adaptive.uniform_random(),
+)
+
+
+def rows() -> tuple[Row, ...]:
+    """Return the rows of the catalogue, in order, nothing compiled."""
+    return _ROWS
+
+
+def names() -> list[str]:
+    """Return the names of the catalogue's policies, in order."""
+    return [row.name for row in _ROWS]
+
+
+@functools.cache
+def _compiled(row: Row) -> Policy:
+    """Return the policy of a row, compiled once a process."""
+    return row.compile()
+
+
+def find(name: str) -> Policy | None:
+    """Return the policy of a name or number, in capital or small letters, or None."""
+    wanted = name.lower()
+    known = (row for row in _ROWS if wanted in (row.name.lower(), row.number.lower()))
+    row = next(known, None) if wanted else None
+    return None if row is None else _compiled(row)
+
+
+def catalogue() -> tuple[Policy, ...]:
+    """Return all policies of the catalogue, in order."""
+    return tuple(_compiled(row) for row in _ROWS)
+
+
+def policies_table() -> str:
+    """Return the catalogue as text, one line for each policy."""
+    cells = [("number", "name", "KVM", "what it does")]
+    for row in _ROWS:
+        title = f"{row.title} (behaves as {row.behaves_as})" if row.behaves_as else row.title
+        mark = "needs a change" if row.discipline.needs_kvm_change else "today"
+        cells.append((row.number or "-", row.name, mark, title))
+    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
+    return "\n".join(
+        "  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in cells
+    )

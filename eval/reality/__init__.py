@@ -1,5 +1,0 @@
-"""The reality table: what was observed of TDX and KVM, beside what the simulator gives.
-
-`eval.reality.table` has all rows in order, `eval.reality.run` puts them to the simulator; the other
-modules hold the rows, one kind each, and the scenario files the small worlds that they need.
-"""

@@ -1,9 +1,0 @@
-"""The table as a page of its own."""
-
-from eval.reality.row import Table
-from eval.report import environment
-
-
-def html(table: Table) -> str:
-    """Return the table as one self-contained page."""
-    return environment().get_template("reality.html").render(reality=table)

@@ -1,0 +1,156 @@
+"""Rows about conversions from private to shared on a TD with 248 vCPUs, and their stops."""
+
+import functools
+
+import numpy as np
+
+from tdx_env.host.discipline import DEFAULT
+from tdx_env.scenarios.values import Range
+from tdx_env.state.accounting import Category
+from tdx_env.state.discipline import ASK
+from tdx_env.state.features import Feature
+from tdx_eval.reality.criteria import MostlyAtLeast, Reaches, Within
+from tdx_eval.reality.row import Kind, Row, Sample
+from tdx_eval.reality.worlds import (
+    MERGED,
+    Floats,
+    Host,
+    World,
+    booked,
+    finished,
+    microseconds,
+    n_zaps,
+    per_unit,
+    ranges_sum,
+    run,
+)
+
+_DSTACK = "dstack, kernel patches 0009 and 0010 and PR 1220, September 2026; kernel 7.0"
+_CHUNK = "groups.converter.chunk"
+_PAGES = (4, 12)
+N_TARGETS = 247
+# What the removal of one page is made of when nobody is in the guest.
+PAGE_STEPS = (
+    "zap_software", "range_block", "track", "kick_fixed", "page_remove", "wbinvd", "clear",
+)  # fmt: skip
+
+SPINNING = World("conversion.toml").with_(groups__others__tick_us=Range(low=1_000, high=4_000))
+HALTED = World("conversion.toml").with_(groups__others__program="idle")
+# HZ=1000; the guest's tick and its way back to HLT take what s07-conversion-idle-ticks has.
+TICKING = HALTED.with_(
+    groups__others__tick_us=1_000, groups__others__think_cycles=Range(low=5_000, high=50_000)
+)
+
+
+def _ask_always(features: np.ndarray) -> int:
+    """Leave the first busy reply to whoever looks."""
+    return ASK
+
+
+FIRST_BUSY = Host(_ask_always, DEFAULT)
+
+
+@functools.cache
+def page_times(world: World, n_draws: int) -> Floats:
+    """Return the time of one page in each draw [µs]."""
+    return per_unit(world, MERGED, _CHUNK, _PAGES, n_draws)
+
+
+def _spinning(n_draws: int) -> Sample:
+    """Measure a page with 247 vCPUs spinning in the guest."""
+    values = page_times(SPINNING, n_draws)
+    stop = np.median(_stops(n_draws)) / np.median(values)
+    return Sample(values, f"TRACK's kick of all vCPUs is {stop:.0%} of it.")
+
+
+def _halted(n_draws: int) -> Sample:
+    """Measure a page with all other vCPUs in HLT."""
+    low, high = ranges_sum(HALTED, PAGE_STEPS)
+    note = (
+        f"Nobody is in the guest: a page is KVM's zap path, four SEAMCALLs, an empty kick and the "
+        f"clearing, whose ranges add up to {low:.1f} to {high:.1f} µs. What takes the rest is not "
+        "in the model: user space's part of a chunk, the shared attribute and guest_memfd's "
+        "punched page, or SEAMCALLs that are slower on that machine."
+    )
+    return Sample(page_times(HALTED, n_draws), note)
+
+
+def _ticking(n_draws: int) -> Sample:
+    """Measure a page while idle vCPUs tick."""
+    batch = run(World(TICKING.name, (*TICKING.overrides, (_CHUNK, _PAGES[1]))), MERGED, n_draws)
+    hit = batch.run["n_ipis"].sum() / n_zaps(batch).sum()
+    note = (
+        f"A tick keeps a vCPU in the guest for some 10 µs of each millisecond, so a stop "
+        f"sends {hit:.1f} IPIs on average, not {N_TARGETS}. More than 700 µs a page can't come "
+        f"from stopping vCPUs that are in the guest: at 0.95 µs each that is more than all of "
+        "them three times over. Timers, wake-ups and run queues of the host are free in the model."
+    )
+    return Sample(page_times(TICKING, n_draws), note)
+
+
+@functools.cache
+def _stops(n_draws: int) -> Floats:
+    """Return the converter's time in one of TRACK's kicks, in each draw [µs]."""
+    world = World(SPINNING.name, (*SPINNING.overrides, (_CHUNK, _PAGES[1])))
+    batch = finished(run(world, MERGED, n_draws))
+    return microseconds(world, booked(batch, Category.TRACK_KICK, 0) / n_zaps(batch))
+
+
+def _stop(n_draws: int) -> Sample:
+    """Measure one stop of all vCPUs."""
+    return Sample(_stops(n_draws), "Sending the IPIs one after the other is nearly all of it.")
+
+
+def _stop_each(n_draws: int) -> Sample:
+    """Measure a stop for each vCPU in the guest."""
+    return Sample(_stops(n_draws) / N_TARGETS, "That it is linear in the vCPUs is a guess.")
+
+
+def _in_tries(n_draws: int) -> Sample:
+    """Measure a stop in busy tries of TRACK on the same machine."""
+    world = World("s06-conversion-248/test")
+    batch = run(world, FIRST_BUSY, n_draws)
+    asked = np.flatnonzero(batch.waiting)
+    tries = microseconds(world, batch.features[asked, Feature.TRY_CYCLES])
+    # Costs depend on the seed alone: draw i has the same ones in both worlds.
+    note = (
+        f"A busy TRACK or VP.ENTER comes back after {np.median(tries):.2f} µs (median); the stop "
+        "is the one above, with the same costs."
+    )
+    return Sample(_stops(n_draws)[asked] / tries, note)
+
+
+ROWS = (
+    Row(
+        "conversion-spinning", Kind.MEASURED,
+        "Converting 1 GiB of a 248-vCPU TD takes 68 s with 247 vCPUs spinning in the TD.",
+        _DSTACK, "µs a page", Within(259), _spinning, rests_on="kick_target",
+    ),
+    Row(
+        "conversion-halted", Kind.MEASURED,
+        "The same takes 6 s with all other vCPUs in HLT.",
+        _DSTACK, "µs a page", Within(23), _halted,
+    ),
+    Row(
+        "conversion-ticking", Kind.MEASURED,
+        "The same takes more than 200 s when idle vCPUs tick at HZ=1000.",
+        _DSTACK, "µs a page", Reaches(763), _ticking,
+    ),
+    Row(
+        "stop", Kind.MEASURED,
+        "Stopping some 247 vCPUs in the guest costs 259 - 23 µs a page.",
+        "derived from " + _DSTACK, "µs", Within(236), _stop, rests_on="kick_target",
+    ),
+    Row(
+        "stop-each", Kind.MEASURED,
+        "That is 0.95 µs for each vCPU.",
+        "derived from " + _DSTACK, "µs a vCPU", Within(0.95, 0.01), _stop_each,
+        rests_on="kick_target",
+    ),
+    Row(
+        "stop-in-tries", Kind.STATED,
+        "On a large TD a kick of all vCPUs costs as much as a hundred busy tries or more.",
+        "derived from " + _DSTACK + "; S. Christopherson, 10 September 2024 (2,000 cycles a try)",
+        "tries", MostlyAtLeast(100), _in_tries,
+    ),
+)  # fmt: skip

@@ -1,0 +1,24 @@
+"""The table as a file: written for others to read, read back for the report of a comparison."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from tdx_eval.read_back import read_back
+from tdx_eval.reality.row import Table
+
+JSON, PAGE = "reality.json", "reality.html"
+
+
+def as_json(table: Table) -> str:
+    """Return the table as JSON, with its counts."""
+    return json.dumps(asdict(table) | {"counts": table.counts}, indent=1, ensure_ascii=False) + "\n"
+
+
+def read(path: Path) -> Table:
+    """Read a table back.
+
+    Raises:
+        ResultError: It can't be read, or isn't a table that `as_json` wrote.
+    """
+    return read_back(path, Table, f"a {JSON} of tdx-eval reality")

@@ -1,0 +1,167 @@
+"""Running the worlds that rows look at, over all cost bands, and reading what came of them."""
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tdx_agents.protocol import Decide
+from tdx_env.engine.batch import Batch
+from tdx_env.errors import ScenarioError
+from tdx_env.host.discipline import Discipline
+from tdx_env.jit import decision
+from tdx_env.scenarios import Scenario, load
+from tdx_env.state.accounting import Category
+from tdx_env.state.calls import Leaf
+from tdx_env.state.setup import N_BANDS
+from tdx_env.state.world import CELL_LOCKS, N_CALLS, N_HOLDERS, End, Operation
+from tdx_eval.yardsticks import load as load_policy
+
+Floats = NDArray[np.float64]
+MERGED = "p18-merged-6.16"  # what ran where the numbers of 2025 and 2026 were measured
+_FOLDER = Path(__file__).resolve().parent
+_KHZ_TO_MHZ = 1_000
+
+
+@dataclass(frozen=True)
+class World:
+    """A scenario with overrides, over all bands of the costs.
+
+    Attributes:
+        name: A file beside this module, or a scenario of the package.
+        overrides: Dotted keys and values.
+    """
+
+    name: str
+    overrides: tuple[tuple[str, object], ...] = ()
+
+    def with_(self, **changes: object) -> "World":
+        """Return it with more overrides; a double underscore stands for a dot."""
+        more = tuple((key.replace("__", "."), value) for key, value in changes.items())
+        return World(self.name, self.overrides + more)
+
+    def load(self) -> Scenario:
+        """Return the resolved scenario."""
+        path: str | Path = self.name
+        if self.name.endswith(".toml"):
+            path = _FOLDER / self.name
+        return load(path, {"cost_bands": list(range(N_BANDS)), **dict(self.overrides)})
+
+
+@dataclass(frozen=True, eq=False)
+class Host:
+    """A decision rule of this table's own, and a discipline."""
+
+    rule: Decide
+    discipline: Discipline
+
+
+@functools.lru_cache(maxsize=12)
+def run(world: World, host: str | Host, n_draws: int, n_traced: int = 0) -> Batch:
+    """Run an episode for each draw, seeds from 0, until it ends or a rule of ours asks.
+
+    Args:
+        world: What is played.
+        host: A policy's name, or a rule of ours.
+        n_draws: Episodes; each draws all costs anew.
+        n_traced: Events kept of each episode.
+    """
+    if isinstance(host, Host):
+        decide, discipline = decision(host.rule), host.discipline
+    else:
+        policy = load_policy(host)
+        assert policy.decide is not None
+        decide, discipline = policy.decide, policy.discipline
+    batch = Batch(world.load().setup(), discipline.record(), n_draws, n_events_traced=n_traced)
+    batch.reset(np.arange(n_draws))
+    batch.advance(decide)
+    return batch
+
+
+def clock_khz(world: World) -> int:
+    """Return the clock of a world [kHz]."""
+    return world.load().clock_khz
+
+
+def microseconds(world: World, cycles: NDArray[np.integer] | Floats | int) -> Floats:
+    """Return cycles as microseconds."""
+    return np.asarray(cycles) * (_KHZ_TO_MHZ / clock_khz(world))
+
+
+def finished(batch: Batch) -> Batch:
+    """Return a batch all of whose episodes did their work.
+
+    Raises:
+        ScenarioError: One did not: the world doesn't show what it was made for.
+    """
+    if not np.all(batch.run["end"] == End.FINISHED):
+        raise ScenarioError("a world of the reality table did not finish its work")
+    return batch
+
+
+def booked(batch: Batch, category: Category, actor: int | None = None) -> NDArray[np.int64]:
+    """Return what each world booked to a category, of one actor or of all [cycles]."""
+    found = []
+    for index in range(batch.n_worlds):
+        rows = batch.world(index).actors["row"][: batch.run[index]["n_actors"]]
+        cycles = rows["booked"][:, category]
+        found.append(int(cycles.sum() if actor is None else cycles[actor]))
+    return np.array(found)
+
+
+def shares(batch: Batch, actor: int) -> dict[str, float]:
+    """Return where an actor's time went, all worlds together, without idling; largest first."""
+    totals = {c.name: int(booked(batch, c, actor).sum()) for c in Category if c != Category.IDLE}
+    whole = max(1, sum(totals.values()))
+    ranked = sorted(totals.items(), key=lambda item: -item[1])
+    return {name.lower(): cycles / whole for name, cycles in ranked if cycles}
+
+
+def busy(batch: Batch, leaf: Leaf) -> NDArray[np.int64]:
+    """Return how often a call was busy in each world, shape (n_worlds,)."""
+    return cells(batch)[:, leaf].sum(axis=(1, 2))
+
+
+def cells(batch: Batch) -> NDArray[np.int64]:
+    """Return busy replies by call, holder's call and lock, shape (n_worlds, ...)."""
+    shape = (batch.n_worlds, N_CALLS, N_HOLDERS, len(CELL_LOCKS), 2)
+    counts: NDArray[np.int64] = batch.run["cells"].reshape(shape)[..., 0]
+    return counts
+
+
+def n_zaps(batch: Batch) -> NDArray[np.int64]:
+    """Return the pages removed in each world."""
+    counts: NDArray[np.int64] = batch.run["n_operations"][:, Operation.ZAP]
+    return counts
+
+
+def per_unit(world: World, host: str | Host, key: str, ends: tuple[int, int], n: int) -> Floats:
+    """Return what one more unit of work takes in each draw [µs].
+
+    The difference between an episode with more units and one with fewer: what both have alike
+    (start, exits, the last entry) cancels.
+
+    Args:
+        world: What is played.
+        host: As for `run`.
+        key: Dotted key of the number of units.
+        ends: Fewer and more units.
+        n: Draws.
+    """
+    few, many = ends
+    times = []
+    for units in ends:
+        chosen = World(world.name, (*world.overrides, (key, units)))
+        times.append(finished(run(chosen, host, n)).run["now"])
+    return microseconds(world, times[1] - times[0]) / (many - few)
+
+
+def ranges_sum(world: World, costs: Sequence[str]) -> tuple[float, float]:
+    """Return the sum of the lower ends and of the upper ends of some costs [µs]."""
+    scenario = world.load()
+    low = sum(scenario.costs[name].low for name in costs)
+    high = sum(scenario.costs[name].high for name in costs)
+    return float(microseconds(world, low)), float(microseconds(world, high))

@@ -1,0 +1,144 @@
+"""What happens between updates: log, validation, the best agent kept."""
+
+import time
+from collections import defaultdict
+
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress
+from stable_baselines3.common.callbacks import BaseCallback
+
+from tdx_agents.bundle import Manifest, Training
+from tdx_agents.network import Network
+from tdx_agents.protocol import Kind, Policy
+from tdx_train.log import ProgressLog, cost_column, learner_values, ratio_column
+from tdx_train.model import policy_weights
+from tdx_train.plan import Plan
+from tdx_train.run_folder import RunFolder
+from tdx_train.validation import REFERENCE, Judge, Verdict
+
+
+def manifest_of(plan: Plan) -> Manifest:
+    """Return what describes the agents of a training run."""
+    return Manifest(
+        name=plan.name,
+        hidden=plan.config.hidden,
+        activation=plan.config.activation,
+        discipline=plan.discipline,
+        training=Training(
+            config_digest=plan.config_digest,
+            seeds=(plan.config.seed,),
+            scenario_digests=plan.training.digests,
+        ),
+    )
+
+
+class Selection:
+    """Validates agents and keeps the best one in the run's folder."""
+
+    def __init__(self, plan: Plan, judge: Judge, folder: RunFolder) -> None:
+        self._plan = plan
+        self._judge = judge
+        self._folder = folder
+        self._manifest = manifest_of(plan)
+        self.best_score = np.inf
+        self.best_steps = 0
+
+    def consider(self, weights: dict[str, np.ndarray], n_steps: int) -> Verdict:
+        """Validate an agent as it would ship; save it if it is the best so far."""
+        network = Network(weights, self._plan.config.activation)
+        policy = Policy(
+            self._plan.name,
+            "",
+            "",
+            "training",
+            Kind.BATCHED,
+            self._plan.discipline,
+            act=network.act,
+        )
+        verdict = self._judge.verdict(policy)
+        if verdict.score < self.best_score:
+            self._folder.save_agent(weights, self._manifest)
+            self.best_score = verdict.score
+            self.best_steps = n_steps
+        return verdict
+
+
+class Overseer(BaseCallback):
+    """Logs each update, validates from time to time, and moves the progress bar.
+
+    Args:
+        plan: The training run.
+        selection: Keeps the best agent.
+        log: Gets a row for each update.
+        console: Where progress is shown.
+    """
+
+    def __init__(
+        self, plan: Plan, selection: Selection, log: ProgressLog, console: Console
+    ) -> None:
+        super().__init__()
+        self._plan = plan
+        self._selection = selection
+        self._log = log
+        self._progress = Progress(console=console, transient=True)
+        self._task = self._progress.add_task("training", total=plan.config.total_steps)
+        self._began = time.monotonic()
+        self._next_validation = 0
+        self._costs: dict[str, list[int]] = defaultdict(list)
+
+    def _on_training_start(self) -> None:
+        """Show the progress bar."""
+        self._progress.start()
+
+    def _on_step(self) -> bool:
+        """Note the costs of the episodes that ended."""
+        for index in np.flatnonzero(self.locals["dones"]):
+            info = self.locals["infos"][index]
+            self._costs[info["scenario"]].append(info["episode_metrics"]["total_cost"])
+        return True
+
+    def _on_rollout_start(self) -> None:
+        """Log the update that is over; validate what it led to, if it is time."""
+        self._write_row(is_last=False)
+
+    def _on_training_end(self) -> None:
+        """Validate what training ended with."""
+        self._write_row(is_last=True)
+        self.close()
+
+    def close(self) -> None:
+        """Take the progress bar away."""
+        self._progress.stop()
+
+    def _write_row(self, is_last: bool) -> None:
+        """Add a row to the log, with a validation if it is time for one."""
+        row: dict[str, object] = {
+            "steps": self.num_timesteps,
+            "episodes": sum(len(costs) for costs in self._costs.values()),
+        }
+        for name, costs in self._costs.items():
+            row[cost_column(name)] = float(np.mean(costs))
+        self._costs.clear()
+        row |= learner_values(self.logger.name_to_value)
+        if is_last or self.num_timesteps >= self._next_validation:
+            self._next_validation = self.num_timesteps + self._plan.config.evaluation_interval
+            row |= self._validate()
+        row["seconds"] = round(time.monotonic() - self._began, 2)
+        self._log.write(row)
+        self._progress.update(self._task, completed=self.num_timesteps)
+
+    def _validate(self) -> dict[str, object]:
+        """Validate the agent as it is now; return the columns of the log."""
+        verdict = self._selection.consider(policy_weights(self.model), self.num_timesteps)  # type: ignore[arg-type]
+        best = self._selection.best_score
+        mark = " (best)" if self._selection.best_steps == self.num_timesteps else ""
+        self._progress.console.print(
+            f"{self.num_timesteps:>9,} steps: cost relative to {REFERENCE} "
+            f"{verdict.score:.3f}{mark}",
+            highlight=False,
+        )
+        columns: dict[str, object] = {"score": verdict.score, "best_score": best}
+        for name, ratio in zip(self._plan.validation.names, verdict.ratios, strict=True):
+            columns[ratio_column(name)] = float(ratio)
+        return columns

@@ -1,0 +1,91 @@
+"""The command ``tdx-train``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from tdx_env import command
+from tdx_env.errors import TdxEnvError
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+def run(
+    config: str,
+    out: Path,
+    options: list[str],
+    costs: Path | None,
+    overwrite: bool,
+    seed: int | None,
+) -> int:
+    """Train an agent and say how it went; return the exit code."""
+    # torch takes seconds to import: mistakes are found before.
+    from tdx_env.scenarios import overrides_from
+    from tdx_train.config import load_config
+    from tdx_train.plan import plan_of
+    from tdx_train.run_folder import RunFolder
+    from tdx_train.validation import REFERENCE
+
+    console = Console(stderr=True)
+    settings = load_config(config)
+    if seed is not None:
+        settings = settings.model_copy(update={"seed": seed})
+    plan = plan_of(Path(config).stem, settings, overrides_from(options, costs))
+    folder = RunFolder(out, overwrite)
+    from tdx_train.trainer import train
+
+    result = train(plan, folder, console)
+    done = "interrupted" if result.was_interrupted else "done"
+    console.print(
+        f"{done} after {result.n_steps:,} steps; best agent, of step {result.best_steps:,}, in "
+        f"{out}: cost {result.best_score:.3f} of {REFERENCE}'s on the validation split",
+        highlight=False,
+        soft_wrap=True,
+    )
+    return command.INTERRUPTED if result.was_interrupted else 0
+
+
+@app.command()
+def tdx_train(
+    config: Annotated[
+        str, typer.Option(help="A shipped configuration (demo, full) or a TOML file.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the agent and the log.")],
+    options: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Change a scenario parameter: costs.bare=2300"),
+    ] = None,
+    costs: Annotated[
+        Path | None, typer.Option(help="TOML file with costs measured on your machine.")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an earlier run in the folder.")
+    ] = False,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=(1 << 31) - 1, help="Seed of the run, in place of the configuration's."
+        ),
+    ] = None,
+) -> None:
+    """Train an agent with MaskablePPO of stable-baselines3."""
+    try:
+        code = run(config, out, options or [], costs, overwrite, seed)
+    except TdxEnvError as error:
+        typer.echo(f"tdx-train: {error}", err=True)
+        raise typer.Exit(command.MISTAKE) from None
+    except KeyboardInterrupt:
+        typer.echo("tdx-train: interrupted before there was an agent to keep", err=True)
+        raise typer.Exit(command.INTERRUPTED) from None
+    raise typer.Exit(code)
+
+
+def main() -> None:
+    """Run the command; a mistake of the user's is one line and exit code 2."""
+    command.run(app, "tdx-train")
+
+
+if __name__ == "__main__":
+    main()

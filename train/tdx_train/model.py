@@ -1,0 +1,59 @@
+"""The learner: stable-baselines3's MaskablePPO with fast settings, and its weights as arrays."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sb3_contrib import MaskablePPO
+from stable_baselines3 import PPO
+from stable_baselines3.common.logger import Logger
+from torch.distributions import Distribution
+
+from tdx_env.state.discipline import Action
+from tdx_train.config import TrainConfig
+from tdx_train.vec_env import SeamcallVecEnv
+
+_ACTIVATIONS = {"relu": torch.nn.ReLU, "tanh": torch.nn.Tanh}
+_GAMMA = 1.0  # episodes are finite; discounting per decision would pay for many short ones
+
+
+def build_model(config: TrainConfig, env: SeamcallVecEnv) -> MaskablePPO:
+    """Return the untrained learner of a configuration."""
+    torch.set_num_threads(1)  # a second one gains little on so small a network
+    Distribution.set_default_validate_args(False)  # checks of each distribution cost 10 %
+    model = MaskablePPO(
+        "MlpPolicy",
+        env,
+        learning_rate=lambda remaining: config.learning_rate * remaining,
+        n_steps=config.n_steps,
+        batch_size=config.batch_size,
+        n_epochs=config.n_epochs,
+        gamma=_GAMMA,
+        gae_lambda=config.gae_lambda,
+        clip_range=config.clip_range,
+        ent_coef=config.entropy_coefficient,
+        policy_kwargs={
+            "net_arch": list(config.hidden),
+            "activation_fn": _ACTIVATIONS[config.activation],
+        },
+        seed=config.seed,
+        device="cpu",
+    )
+    model.set_logger(Logger(None, []))
+    with torch.no_grad():
+        dense_layers(model)[-1].bias[Action.RETRY] += config.retry_bias
+    return model
+
+
+def dense_layers(model: PPO | MaskablePPO) -> list[torch.nn.Linear]:
+    """Return the policy's dense layers, from the observation to the actions."""
+    layers = [*model.policy.mlp_extractor.policy_net, model.policy.action_net]
+    return [layer for layer in layers if isinstance(layer, torch.nn.Linear)]
+
+
+def policy_weights(model: PPO | MaskablePPO) -> dict[str, NDArray[np.float32]]:
+    """Return the policy's weights as bundles name them: ``layers.N.weight``, ``layers.N.bias``."""
+    weights = {}
+    for number, layer in enumerate(dense_layers(model)):
+        weights[f"layers.{number}.weight"] = layer.weight.detach().numpy().copy()
+        weights[f"layers.{number}.bias"] = layer.bias.detach().numpy().copy()
+    return weights

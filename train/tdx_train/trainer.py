@@ -1,0 +1,126 @@
+"""A training run from start to end."""
+
+import platform
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+import tdx_agents
+from tdx_agents.protocol import Policy
+from tdx_env.engine.warm import warm_up
+from tdx_train.calibration import calibrated
+from tdx_train.callback import Overseer, Selection
+from tdx_train.log import ProgressLog
+from tdx_train.model import build_model
+from tdx_train.plan import Plan
+from tdx_train.run_folder import RunFolder
+from tdx_train.seeds import TRAIN_LIMIT, VALIDATION_FIRST
+from tdx_train.suite import Suite
+from tdx_train.validation import REFERENCE, Judge
+from tdx_train.vec_env import SeamcallVecEnv
+
+_CALIBRATION_EPISODES = 16
+_LIBRARIES = ("tdx-env", "numpy", "numba", "torch", "stable-baselines3", "sb3-contrib")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a training run came to.
+
+    Attributes:
+        best_score: Cost of the best agent relative to the reference, on the validation split.
+        best_steps: Steps of training that it had.
+        n_steps: Steps of training in all.
+        was_interrupted: Whether Ctrl-C ended the run.
+    """
+
+    best_score: float
+    best_steps: int
+    n_steps: int
+    was_interrupted: bool
+
+
+def _by_name(suite: Suite, values: NDArray[np.float64]) -> dict[str, float]:
+    """Return one value of each scenario, by its name."""
+    return dict(zip(suite.names, values.tolist(), strict=True))
+
+
+def resolved(plan: Plan, judge: Judge) -> dict[str, Any]:
+    """Return all that a run depends on, for ``config.json``."""
+    last_validation = VALIDATION_FIRST + plan.config.evaluation_episodes - 1
+    return {
+        "name": plan.name,
+        "config": plan.config.model_dump(mode="json"),
+        "config_digest": plan.config_digest,
+        "discipline": plan.discipline.model_dump(mode="json"),
+        "overrides": dict(plan.overrides),
+        "reference": REFERENCE,
+        "reference_costs": _by_name(plan.validation, judge.reference_costs),
+        "scenario_digests": {"train": plan.training.digests, "validation": plan.validation.digests},
+        "reward_scales": _by_name(plan.training, plan.training.scales),
+        "episode_shares": _by_name(plan.training, plan.training.shares),
+        "seeds": {
+            "run": plan.config.seed,
+            "train_episodes_below": TRAIN_LIMIT,
+            "validation_episodes": [VALIDATION_FIRST, last_validation],
+        },
+        "versions": {name: version(name) for name in _LIBRARIES}
+        | {"python": platform.python_version(), "machine": platform.machine()},
+    }
+
+
+def train(
+    plan: Plan, folder: RunFolder, console: Console, reference: Policy | None = None
+) -> Result:
+    """Train an agent; the best one on the validation split is kept in the folder.
+
+    Args:
+        plan: What to do.
+        folder: Where agent, configuration and log go.
+        console: Where progress is shown.
+        reference: Policy whose validation cost counts as 1; default: what Linux 6.16 does.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C before there was an agent to keep.
+    """
+    config = plan.config
+    warm_up()
+    with console.status("measuring the scenarios ..."):
+        suite = calibrated(
+            plan.training, plan.discipline, config.seed, _CALIBRATION_EPISODES, config.n_threads
+        )
+        left_out = sorted(set(plan.training.names) - set(suite.names))
+        plan = plan.restricted_to(suite.with_floor(config.reward_floor))
+        judge = Judge(
+            plan.validation,
+            reference or tdx_agents.load(REFERENCE),
+            config.evaluation_episodes,
+            config.n_threads,
+        )
+    if left_out:
+        console.print(f"left out, lost whatever is answered: {', '.join(left_out)}")
+    suite = plan.training
+    folder.save_config(resolved(plan, judge) | {"left_out": left_out})
+    env = SeamcallVecEnv(suite, plan.discipline, config.n_envs, config.seed, config.n_threads)
+    selection = Selection(plan, judge, folder)
+    with ProgressLog(folder.log_path, suite.names, plan.validation.names) as log:
+        return _learn(plan, env, Overseer(plan, selection, log, console), selection)
+
+
+def _learn(plan: Plan, env: SeamcallVecEnv, overseer: Overseer, selection: Selection) -> Result:
+    """Run the learner until its steps are done or Ctrl-C."""
+    model = build_model(plan.config, env)
+    was_interrupted = False
+    try:
+        model.learn(plan.config.total_steps, overseer, log_interval=None)  # type: ignore[arg-type]
+    except KeyboardInterrupt:
+        if selection.best_steps == 0 and selection.best_score == float("inf"):
+            raise
+        was_interrupted = True
+    finally:
+        overseer.close()
+    return Result(selection.best_score, selection.best_steps, model.num_timesteps, was_interrupted)
