@@ -3,10 +3,10 @@
 from rich.console import Console
 from rich.table import Table
 
-from tdx_env.module.matrix import Cell, cell, cells_json, matrix_json, matrix_text
-from tdx_env.module.parties import PARTIES, Party, find_party, party_name
+from tdx_env.matrix.cells import Cell, cell, cells_json, matrix_json, matrix_text
+from tdx_env.matrix.parties import PARTIES, Party, find_party, party_name
 from tdx_env.module.seamcalls import DEFAULT_VERSION, module_version
-from tdx_env.module.status import Decoded, decode
+from tdx_env.status.decoder import Decoded, decode
 
 
 def _print(text: str) -> None:

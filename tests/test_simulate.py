@@ -3,9 +3,9 @@
 import pytest
 
 from tdx_agents.catalogue import find
-from tdx_env.module.status import Status, encode
 from tdx_env.scenarios import load
 from tdx_env.simulate import Conflict, simulate
+from tdx_env.status.decoder import Status, encode
 
 
 def conflicts(scenario: str, policy: str) -> list[Conflict]:

@@ -135,7 +135,7 @@ class Delay(IntEnum):
 
 
 class Outcome(IntEnum):
-    """How a call ended, as the simulator's kernel sees it; `module.status` has the real numbers."""
+    """How a call ended, as the simulator's kernel sees it; `tdx_env.status` has the statuses."""
 
     SUCCESS = 0
     OPERAND_BUSY = 1

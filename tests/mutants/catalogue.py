@@ -121,7 +121,7 @@ MUTANTS = [
     ),
     Mutant(
         "a host with interrupts disabled is stopped by INTR",
-        "module/polling.py",
+        "status/polling.py",
         "return other or (intr and interrupts_enabled)",
         "return other or intr",
     ),

@@ -6,9 +6,9 @@ import numpy as np
 
 from tdx_env.engine.batch import Batch
 from tdx_env.engine.metrics import waiting_actors
-from tdx_env.module.status import Status, encode
 from tdx_env.state.calls import Leaf, Lock, Outcome
 from tdx_env.state.world import CELL_LOCKS, End
+from tdx_env.status.decoder import Status, encode
 from tdx_eval.reality.criteria import Always, Sometimes
 from tdx_eval.reality.row import Kind, Row, Sample
 from tdx_eval.reality.worlds import MERGED, Floats, World, cells, run

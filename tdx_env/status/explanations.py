@@ -3,8 +3,8 @@
 Source: TDX module 1.5, the files that return them.
 """
 
-from tdx_env.module.status_codes import Status, StatusClass
 from tdx_env.state.calls import Lock
+from tdx_env.status.codes import Status, StatusClass
 
 LOCK_NAMES: dict[Lock, str] = {
     Lock.TDVPR: "the vCPU (TDVPR)",

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from tdx_env.module.names import short_name
 from tdx_env.module.seamcalls import DEFAULT_VERSION, calls, module_version
-from tdx_env.module.status_codes import Status
 from tdx_env.state.calls import Leaf
+from tdx_env.status.codes import Status
 
 _API = "src/vmm_dispatcher/api_calls/"
 

@@ -8,7 +8,7 @@ import pytest
 from tdx_env import cli
 from tdx_env.cli_module import conflicts_command, decode_command
 from tdx_env.errors import ScenarioError, StatusError
-from tdx_env.module.parties import PARTIES
+from tdx_env.matrix.parties import PARTIES
 from tdx_env.module.seamcalls import DEFAULT_VERSION
 
 Capture = pytest.CaptureFixture[str]

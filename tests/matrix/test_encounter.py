@@ -2,9 +2,9 @@
 
 import pytest
 
-from tdx_env.module.encounter import Side, Words, arrive, do_step, phases
+from tdx_env.matrix.encounter import Side, Words, arrive, do_step, phases
+from tdx_env.matrix.parties import Party, Pseudo
 from tdx_env.module.locks import LockResult
-from tdx_env.module.parties import Party, Pseudo
 from tdx_env.module.seamcalls import calls
 from tdx_env.module.steps import CHECK, NEXT, POLL
 from tdx_env.state.calls import Leaf, Lock, Op

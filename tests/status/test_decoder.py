@@ -6,14 +6,14 @@ from hypothesis import strategies as st
 
 from tdx_env.errors import StatusError
 from tdx_env.module.operands import Operand
-from tdx_env.module.status import (
+from tdx_env.state.calls import Outcome
+from tdx_env.status.codes import GpaListStatus, Status, StatusClass
+from tdx_env.status.decoder import (
     OUTCOME_STATUS,
     decode,
     encode,
     encode_outcome,
 )
-from tdx_env.module.status_codes import GpaListStatus, Status, StatusClass
-from tdx_env.state.calls import Outcome
 
 VALUES = {
     "SUCCESS": 0x00000000_00000000,

@@ -5,12 +5,11 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from tdx_env.errors import ScenarioError, StatusError
-from tdx_env.module.explanations import CLASS_MEANINGS, EXIT_REASONS, LOCK_NAMES, MEANINGS
 from tdx_env.module.names import find_leaf, short_name
 from tdx_env.module.operands import Operand
-from tdx_env.module.polling import POLLING_POINTS
 from tdx_env.module.seamcalls import calls
-from tdx_env.module.status_codes import (
+from tdx_env.state.calls import Leaf, Lock, Op, Outcome
+from tdx_env.status.codes import (
     CLASS_MASK,
     CLASS_SHIFT,
     DETAILS_MASK,
@@ -24,7 +23,8 @@ from tdx_env.module.status_codes import (
     Status,
     StatusClass,
 )
-from tdx_env.state.calls import Leaf, Lock, Op, Outcome
+from tdx_env.status.explanations import CLASS_MEANINGS, EXIT_REASONS, LOCK_NAMES, MEANINGS
+from tdx_env.status.polling import POLLING_POINTS
 
 _MAX_STATUS = (1 << 64) - 1
 _LOG_LINE = re.compile(

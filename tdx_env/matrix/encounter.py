@@ -8,9 +8,9 @@ import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tdx_env.matrix.parties import Party, Pseudo
 from tdx_env.module import locks
 from tdx_env.module.locks import LockResult
-from tdx_env.module.parties import Party, Pseudo
 from tdx_env.module.steps import Call, Step
 from tdx_env.state.calls import NONE, Delay, Lock, Mode, Op
 

@@ -12,16 +12,16 @@ may be about either; what comes of it only about the service TD is noted so.
 
 from dataclasses import dataclass, replace
 
-from tdx_env.module.encounter import Key, Side, Words, acquire, arrive, do_step, has_mark, phases
-from tdx_env.module.explanations import LOCK_NAMES
+from tdx_env.matrix.encounter import Key, Side, Words, acquire, arrive, do_step, has_mark, phases
+from tdx_env.matrix.parties import Party, Pseudo, party_name
 from tdx_env.module.locks import LockResult
-from tdx_env.module.parties import Party, Pseudo, party_name
 from tdx_env.module.seamcalls import DEFAULT_VERSION, calls, module_version
 from tdx_env.module.sept import TRANSITIONS
-from tdx_env.module.status import decode, encode
-from tdx_env.module.status_codes import Status
 from tdx_env.module.steps import Call, Step
 from tdx_env.state.calls import EntryState, Leaf, Lock, Op
+from tdx_env.status.codes import Status
+from tdx_env.status.decoder import decode, encode
+from tdx_env.status.explanations import LOCK_NAMES
 
 _OF_ENTRY = frozenset({Lock.ENTRY, Lock.PAGE})
 _NEVER_SHARED = frozenset({Lock.NEW_PAGE, Lock.MIGSC})

@@ -6,9 +6,9 @@ import itertools
 import pytest
 
 from tdx_env.errors import ScenarioError
-from tdx_env.module.conflicts import Conflict, conflicts, conflicts_on_merged
-from tdx_env.module.matrix import LETTERS
-from tdx_env.module.parties import PARTIES, Party, Pseudo, party_name
+from tdx_env.matrix.cells import LETTERS
+from tdx_env.matrix.conflicts import Conflict, conflicts, conflicts_on_merged
+from tdx_env.matrix.parties import PARTIES, Party, Pseudo, party_name
 from tdx_env.module.seamcalls import MODULE_VERSIONS, calls
 from tdx_env.state.calls import Leaf, Lock, Mode, Op
 

@@ -5,8 +5,8 @@ import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from tdx_env.module.conflicts import Conflict, conflicts, conflicts_on_merged
-from tdx_env.module.parties import PARTIES, Party, party_name
+from tdx_env.matrix.conflicts import Conflict, conflicts, conflicts_on_merged
+from tdx_env.matrix.parties import PARTIES, Party, party_name
 from tdx_env.module.seamcalls import DEFAULT_VERSION
 from tdx_env.state.calls import Lock
 

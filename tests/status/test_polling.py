@@ -3,15 +3,15 @@
 import pytest
 
 from tdx_env.errors import ScenarioError
-from tdx_env.module.polling import (
+from tdx_env.module.seamcalls import MODULE_VERSIONS, calls
+from tdx_env.state.calls import Leaf, Op
+from tdx_env.status.codes import Status
+from tdx_env.status.polling import (
     POLLING_POINTS,
     is_pending_for_guest,
     is_pending_for_host,
     polling_points,
 )
-from tdx_env.module.seamcalls import MODULE_VERSIONS, calls
-from tdx_env.module.status_codes import Status
-from tdx_env.state.calls import Leaf, Op
 
 RESTARTABLE, RESUMABLE = Status.INTERRUPTED_RESTARTABLE, Status.INTERRUPTED_RESUMABLE
 STATUSES = {

@@ -3,7 +3,7 @@
 import pytest
 
 from tdx_env.errors import ScenarioError
-from tdx_env.module.parties import PARTIES, Party, Pseudo, find_party, party_name
+from tdx_env.matrix.parties import PARTIES, Party, Pseudo, find_party, party_name
 from tdx_env.state.calls import Leaf
 
 

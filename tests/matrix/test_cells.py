@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from tdx_env.module.matrix import LETTERS, cell, matrix, matrix_json, matrix_text
-from tdx_env.module.parties import PARTIES, Pseudo, party_name
+from tdx_env.matrix.cells import LETTERS, cell, matrix, matrix_json, matrix_text
+from tdx_env.matrix.parties import PARTIES, Pseudo, party_name
 from tdx_env.module.seamcalls import DEFAULT_VERSION, MODULE_VERSIONS
 from tdx_env.state.calls import Leaf, Lock
 
