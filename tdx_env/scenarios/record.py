@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tdx_env.module.host_priority import timeout_cycles
-from tdx_env.module.seamcalls import MODULE_VERSIONS
+from tdx_env.module.versions import MODULE_VERSIONS
 from tdx_env.scenarios.sizes import area_regions, group_placement, page_shift, task_placement
 from tdx_env.scenarios.values import Range
 from tdx_env.state.actors import Program, Task

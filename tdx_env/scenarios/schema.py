@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
 
-from tdx_env.module.seamcalls import DEFAULT_VERSION, MODULE_VERSIONS
+from tdx_env.module.versions import DEFAULT_VERSION
 from tdx_env.module.zero_step import EPF_THRESHOLD, GPA_LIST_SIZE
 from tdx_env.scenarios import checks, record
 from tdx_env.scenarios.values import (
@@ -22,7 +22,7 @@ from tdx_env.scenarios.values import (
     EACH,
     REST,
     Bands,
-    OneOf,
+    ModuleName,
     Range,
     Span,
     Whole,
@@ -104,7 +104,7 @@ class Host(Table):
 class Module(Table):
     """The TDX module."""
 
-    version: Annotated[str, OneOf(tuple(MODULE_VERSIONS))] = Field(
+    version: Annotated[str, ModuleName()] = Field(
         default=DEFAULT_VERSION, description="table of locks that the calls follow"
     )
     zero_step_threshold: Annotated[int, Whole(0, 1000)] = Field(
@@ -119,7 +119,7 @@ class Module(Table):
     )
     guests_lock_free: StrictBool = Field(
         default=True,
-        description="guest calls lock FREE entries too (version 1.5-no-free-lock never does)",
+        description="guest calls lock FREE entries too (hypothetical-no-free-lock never does)",
     )
 
 

@@ -8,6 +8,8 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from tdx_env.errors import ScenarioError
+from tdx_env.module.versions import MODULE_VERSIONS, nearest_first, version_name
 from tdx_env.state.setup import N_BANDS
 
 REST: Final = "rest"  # a group's count: the vCPUs that no other group has
@@ -194,6 +196,30 @@ class OneOf:
         if isinstance(value, str) and value in self.words:
             return value
         raise refuse(f"one of {', '.join(self.words)}")
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Return pydantic's schema: our own check and nothing else."""
+        return core_schema.no_info_plain_validator_function(self.check)
+
+
+@dataclass(frozen=True)
+class ModuleName:
+    """A version of the TDX module; an older name of one warns and is replaced."""
+
+    def check(self, value: Any) -> str:
+        """Return the version's present name.
+
+        Raises:
+            PydanticCustomError: There is no such version.
+        """
+        try:
+            if isinstance(value, str):
+                return version_name(value)
+        except ScenarioError:
+            pass  # the message for a scenario names key and value by itself
+        raise refuse(f"one of {', '.join(nearest_first(str(value), MODULE_VERSIONS))}")
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler

@@ -97,7 +97,7 @@ MUTANTS = [
     ),
     Mutant(
         "shared count of a failed acquirer undone",
-        "module/locks.py",
+        "module/sharex.py",
         "    if word & SHAREX_EXCLUSIVE:\n        return after, LockResult.BUSY\n    return after",
         "    if word & SHAREX_EXCLUSIVE:\n        return word, LockResult.BUSY\n    return after",
     ),

@@ -109,7 +109,7 @@ def _interrupt_storm(n_draws: int) -> Sample:
     """Look for DEMOTEs that never end under an interrupt storm."""
     batch = run(_SPLIT_STORM, "p23-unbounded-restart", n_draws)
     limited, masked = (run(_SPLIT_STORM, host, n_draws) for host in (_LIMITED, "p23-irqs-off"))
-    fixed = _SPLIT_STORM.with_(module__version="1.5-demote-uninterruptible")
+    fixed = _SPLIT_STORM.with_(module__version="hypothetical-demote-uninterruptible")
     newer = run(fixed, MERGED, n_draws)
     finished = [f"{np.mean(_ended(some, End.FINISHED)):.0%}" for some in (masked, newer)]
     note = (
