@@ -7,7 +7,12 @@ OUT ?= out
 SEEDS ?= 40
 SEEDS_LARGE ?= 8
 
-.PHONY: demo test check bench clean
+# What the suite is run on once more, in other ways of running the same code: the rules of the module, KVM's
+# chains, the environment.
+REPEATED := tests/module tests/state tests/host tests/engine tests/scenarios/test_loader.py tests/test_spaces.py tests/test_jit.py tests/agents/test_network.py
+REPEAT := $(BIN)/python -m pytest -n 2 -m "not slow" --hypothesis-profile=quick
+
+.PHONY: demo test quick lint types plain bounds check bench clean
 .DELETE_ON_ERROR:
 
 $(STAMP): constraints.txt pyproject.toml
@@ -23,11 +28,23 @@ demo: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2
 
-check: $(STAMP)
+quick: $(STAMP) # the tests that take less than a second each, with few examples
+	$(REPEAT)
+
+lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: $(STAMP)
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2
+
+plain: $(STAMP) # the same code, not compiled
+	NUMBA_DISABLE_JIT=1 $(REPEAT) $(REPEATED)
+
+bounds: $(STAMP) # the same code, every index checked
+	NUMBA_BOUNDSCHECK=1 $(REPEAT) $(REPEATED)
+
+check: lint types test plain bounds
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks

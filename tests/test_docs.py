@@ -6,6 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from tdx_env.module.operands import Operand
+from tdx_env.module.seamcalls import calls
+from tdx_env.module.steps import Call
+from tdx_env.state.calls import Leaf, Op
+
 ROOT = Path(__file__).resolve().parents[1]
 TEXTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -55,3 +60,18 @@ def test_a_link_that_leads_nowhere_is_found(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("# One\n[a](no.md) [b](#one) [c](#two) [d](https://a.example/) `docs/no.md`\n")
     assert list(broken(page)) == ["no.md", "#two", "docs/no.md"]
+
+
+def lock_line(call: Call) -> str:
+    """Return a call's row of docs/module.md: its locks in the order in which it tries them."""
+    tried = [
+        f"{step.lock.name} {step.mode.name.lower()[:2]} {Operand(step.operand).name}"
+        for step in call.steps
+        if step.op in (Op.ACQUIRE, Op.ACQUIRE_IF_ARMED)
+    ]
+    return f"| {call.name} | {', '.join(tried) or 'none'} | `{Path(call.source).name}` |"
+
+
+@pytest.mark.parametrize("leaf", list(Leaf), ids=lambda leaf: leaf.name)
+def test_locks_of_each_call_are_those_of_the_page(leaf: Leaf) -> None:
+    assert lock_line(calls()[leaf]) in (ROOT / "docs" / "module.md").read_text()
