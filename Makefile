@@ -7,10 +7,12 @@ OUT ?= out
 SEEDS ?= 40
 SEEDS_LARGE ?= 8
 
-# What the suite is run on once more, in other ways of running the same code: the rules of the module, KVM's
-# chains, the environment.
-REPEATED := tests/module tests/state tests/host tests/engine tests/scenarios/test_loader.py tests/test_spaces.py tests/test_jit.py tests/agents/test_network.py
-REPEAT := $(BIN)/python -m pytest -n 2 -m "not slow" --hypothesis-profile=quick
+# In other ways of running the same code not all of the suite is worth its time: the rules of the module, policies,
+# scenarios, the environment's inside; and random worlds in which the simulator is compared with its slow twin.
+REPEATED := tests/module tests/host tests/agents tests/scenarios tests/engine
+COMPARED := $(foreach chunk,0 1 2 3,'tests/engine/test_oracle.py::test_kernel_agrees_with_the_oracle[$(chunk)]')
+PYTEST := $(BIN)/python -m pytest -n 2
+QUICK := $(PYTEST) -m "not slow" --hypothesis-profile=quick
 
 .PHONY: demo test quick lint types plain bounds check bench clean
 .DELETE_ON_ERROR:
@@ -26,10 +28,10 @@ demo: $(STAMP)
 	$(BIN)/tdx-eval compare --scenarios test --policies all --agent $(OUT)/agent --seeds $(SEEDS) --seeds-large $(SEEDS_LARGE) --out $(OUT)/report --overwrite
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 2
+	$(PYTEST)
 
 quick: $(STAMP) # the tests that take less than a second each, with few examples
-	$(REPEAT)
+	$(QUICK)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -39,10 +41,12 @@ types: $(STAMP)
 	$(BIN)/mypy
 
 plain: $(STAMP) # the same code, not compiled
-	NUMBA_DISABLE_JIT=1 $(REPEAT) $(REPEATED)
+	NUMBA_DISABLE_JIT=1 $(QUICK) $(REPEATED)
+	NUMBA_DISABLE_JIT=1 $(PYTEST) $(COMPARED)
 
 bounds: $(STAMP) # the same code, every index checked
-	NUMBA_BOUNDSCHECK=1 $(REPEAT) $(REPEATED)
+	NUMBA_BOUNDSCHECK=1 $(QUICK) tests/engine tests/agents
+	NUMBA_BOUNDSCHECK=1 $(PYTEST) $(COMPARED)
 
 check: lint types test plain bounds
 
