@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tdx_agents.network import Network, weight_shapes
 from tdx_agents.protocol import Kind, Policy
 from tdx_env.errors import BundleError, OutputError
-from tdx_env.host.discipline import DECISION_CYCLES, DEFAULT, Discipline
+from tdx_env.host.discipline import Discipline
 from tdx_env.spaces import observation_names
 from tdx_env.state.discipline import N_ACTIONS
 
@@ -56,8 +56,8 @@ class Manifest(BaseModel):
         description="columns of the observation it was trained on, in order",
     )
     discipline: Discipline = Field(
-        default=DEFAULT.with_(decision_cycles=DECISION_CYCLES["network"]),
-        description="what the host does round its decisions, decision_cycles included",
+        description="what the host does round its decisions, decision_cycles included (see "
+        "network_cycles)"
     )
     training: Training
     weights_sha256: str = Field(default="", description="digest of the weights; set when saved")

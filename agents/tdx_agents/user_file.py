@@ -123,8 +123,8 @@ def _plain_act(function: Callable[..., Any], place: str) -> Act:
 
 def _sample_decisions(zap_yield: bool) -> NDArray[np.int64]:
     """Return decisions of every path as they occur, shape (n, N_FEATURES)."""
-    retry, kick, yield_ = (1 << action for action in Action)
-    every = retry | kick | yield_
+    retry, kick, yield_ = 1 << Action.RETRY, 1 << Action.KICK, 1 << Action.YIELD
+    every = (1 << N_ACTIONS) - 1
     kinds = (
         (CallPath.FAULT, Leaf.MEM_PAGE_AUG, every),
         (CallPath.ZAP, Leaf.MEM_RANGE_BLOCK, every if zap_yield else retry | kick),

@@ -13,14 +13,17 @@ from safetensors.numpy import save
 
 from tdx_agents import Manifest, Training, load, load_bundle, save_bundle
 from tdx_agents.bundle import MANIFEST_NAME, WEIGHTS_NAME, load_manifest
-from tdx_agents.network import Network, weight_shapes
+from tdx_agents.network import Network, network_cycles, weight_shapes
 from tdx_agents.protocol import Kind
 from tdx_env.errors import BundleError, OutputError
 from tdx_env.host.discipline import DEFAULT
 from tdx_env.spaces import observation_names, observation_size
 
 TRAINING = Training(config_digest="c" * 64, seeds=(1, 2), scenario_digests={"s06": "d" * 64})
-MANIFEST = Manifest(name="ppo-1", hidden=(16, 8), activation="tanh", training=TRAINING)
+CHARGED = DEFAULT.with_(decision_cycles=network_cycles(observation_size(), (16, 8)))
+MANIFEST = Manifest(
+    name="ppo-1", hidden=(16, 8), activation="tanh", discipline=CHARGED, training=TRAINING
+)
 
 
 def weights_of(manifest=MANIFEST):
@@ -71,10 +74,6 @@ def test_policy_has_the_manifest_s_name_and_discipline(tmp_path):
     assert policy.name == "ppo-1"
     assert policy.discipline == discipline
     assert policy.decision_cycles == 777
-
-
-def test_network_takes_3000_cycles_unless_told():
-    assert MANIFEST.discipline == DEFAULT.with_(decision_cycles=3000)
 
 
 def test_manifest_is_read_back_as_written(bundle):
@@ -144,6 +143,7 @@ def test_manifest_that_is_no_text_is_refused(bundle):
         ({"format_version": None}, "format_version = None, must be 1"),
         ({"activation": "gelu"}, "activation: Input should be 'tanh' or 'relu'"),
         ({"hidden": None}, "hidden: Field required"),
+        ({"discipline": None}, "discipline: Field required"),
         ({"hidden": [16, "x"]}, r"hidden\.1: "),
         ({"hidden": [0]}, r"hidden\.0: "),
         ({"hidden": [1 << 40]}, r"hidden\.0: "),
@@ -212,4 +212,4 @@ def test_weights_of_another_type_are_refused(bundle):
 
 def test_manifest_refuses_unknown_fields():
     with pytest.raises(ValidationError):
-        Manifest(name="x", hidden=(), activation="tanh", training=TRAINING, code="")
+        Manifest.model_validate({**MANIFEST.model_dump(), "code": ""})

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from tdx_agents.network import network_cycles
 from tdx_env.errors import ConfigError
+from tdx_env.spaces import observation_size
 from tdx_train.config import TrainConfig, config_names, load_config
 from tdx_train.plan import plan_of
 
@@ -72,6 +74,14 @@ def test_decisions_of_the_network_are_charged():
     config = TrainConfig(discipline={"gate_scope": "page"}, decision_cycles=1234)
     discipline = config.host_discipline()
     assert (discipline.decision_cycles, discipline.gate_scope) == (1234, "page")
+
+
+@pytest.mark.parametrize("name", config_names())
+@pytest.mark.parametrize("hidden", [(16,), (64, 64)])
+def test_charge_of_a_decision_follows_the_network_s_shape(name: str, hidden: tuple[int, ...]):
+    config = load_config(name).model_copy(update={"hidden": hidden})
+    charged = config.host_discipline().decision_cycles
+    assert charged == network_cycles(observation_size(), hidden)
 
 
 def test_overrides_reach_both_splits():

@@ -159,7 +159,7 @@ class SeamcallVecEnv(VecEnv):
         }
 
     def action_masks(self) -> NDArray[np.bool_]:
-        """Return which actions are allowed now, shape (n_envs, 3)."""
+        """Return which actions are allowed now, shape (n_envs, N_ACTIONS)."""
         return self._batch.masks != 0
 
     def close(self) -> None:
