@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from tdx_agents.network import Network, weight_shapes
+from tdx_agents.network import Network, network_cycles, weight_shapes
 from tdx_agents.protocol import Kind, Policy
 from tdx_env.errors import BundleError, OutputError
-from tdx_env.host.discipline import Discipline
+from tdx_env.host.discipline import DEFAULT, Discipline
 from tdx_env.spaces import observation_names
 from tdx_env.state.discipline import N_ACTIONS
 
@@ -40,6 +40,12 @@ class Training(BaseModel):
     scenario_digests: dict[str, str] = Field(description="scenario name to SHA-256 of its content")
 
 
+def _charged_for_its_shape(fields: dict[str, Any]) -> Discipline:
+    """Return the default discipline, its decisions charged by the network's shape."""
+    cycles = network_cycles(len(fields["observation_names"]), fields["hidden"])
+    return DEFAULT.with_(decision_cycles=cycles)
+
+
 class Manifest(BaseModel):
     """What ``bundle.json`` holds."""
 
@@ -56,8 +62,9 @@ class Manifest(BaseModel):
         description="columns of the observation it was trained on, in order",
     )
     discipline: Discipline = Field(
-        description="what the host does round its decisions, decision_cycles included (see "
-        "network_cycles)"
+        default_factory=_charged_for_its_shape,
+        description="what the host does round its decisions, decision_cycles included; left out: "
+        "the default discipline, charged what the network's shape gives",
     )
     training: Training
     weights_sha256: str = Field(default="", description="digest of the weights; set when saved")

@@ -20,10 +20,7 @@ from tdx_env.host.discipline import DEFAULT
 from tdx_env.spaces import observation_names, observation_size
 
 TRAINING = Training(config_digest="c" * 64, seeds=(1, 2), scenario_digests={"s06": "d" * 64})
-CHARGED = DEFAULT.with_(decision_cycles=network_cycles(observation_size(), (16, 8)))
-MANIFEST = Manifest(
-    name="ppo-1", hidden=(16, 8), activation="tanh", discipline=CHARGED, training=TRAINING
-)
+MANIFEST = Manifest(name="ppo-1", hidden=(16, 8), activation="tanh", training=TRAINING)
 
 
 def weights_of(manifest=MANIFEST):
@@ -74,6 +71,13 @@ def test_policy_has_the_manifest_s_name_and_discipline(tmp_path):
     assert policy.name == "ppo-1"
     assert policy.discipline == discipline
     assert policy.decision_cycles == 777
+
+
+@pytest.mark.parametrize("hidden", [(), (16, 8), (64, 64)])
+def test_decision_is_charged_by_the_network_s_shape_unless_told(hidden):
+    manifest = Manifest(name="x", hidden=hidden, activation="tanh", training=TRAINING)
+    cycles = network_cycles(observation_size(), hidden)
+    assert manifest.discipline == DEFAULT.with_(decision_cycles=cycles)
 
 
 def test_manifest_is_read_back_as_written(bundle):
@@ -143,7 +147,7 @@ def test_manifest_that_is_no_text_is_refused(bundle):
         ({"format_version": None}, "format_version = None, must be 1"),
         ({"activation": "gelu"}, "activation: Input should be 'tanh' or 'relu'"),
         ({"hidden": None}, "hidden: Field required"),
-        ({"discipline": None}, "discipline: Field required"),
+        ({"hidden": None, "discipline": None}, "hidden: Field required"),
         ({"hidden": [16, "x"]}, r"hidden\.1: "),
         ({"hidden": [0]}, r"hidden\.0: "),
         ({"hidden": [1 << 40]}, r"hidden\.0: "),
