@@ -15,6 +15,7 @@ from tdx_env.state.calls import Leaf
 from tdx_env.state.discipline import N_ACTIONS, Action
 from tdx_env.state.features import Feature
 
+_MAX_SHOWN = 80  # characters of a value in a message
 Features = NDArray[np.int64]
 Decide = Callable[[Features], int]
 Act = Callable[[NDArray[np.float32], Features, NDArray[np.int8]], NDArray[np.int64]]
@@ -116,10 +117,19 @@ def _are_allowed(answers: NDArray[np.int64], masks: NDArray[np.int8]) -> NDArray
     return is_action & allowed
 
 
+def shown(value: object) -> str:
+    """Return any value as a message can show it: in one line, and not too long."""
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # a user's own class, or an integer of thousands of digits
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
+
+
 def refusal(answer: object, mask: NDArray[np.integer]) -> str:
     """Return in words that an answer is not allowed, and which ones are."""
     allowed = ", ".join(f"{action.name} ({action:d})" for action in Action if mask[action])
-    return f"returned {answer!r}, allowed here: {allowed}"
+    return f"returned {shown(answer)}, allowed here: {allowed}"
 
 
 @kernel

@@ -11,8 +11,9 @@ from stable_baselines3.common.callbacks import BaseCallback
 from tdx_agents.bundle import Manifest, Training
 from tdx_agents.network import Network
 from tdx_agents.protocol import Kind, Policy
+from tdx_env.errors import ConfigError
 from tdx_train.log import ProgressLog, cost_column, learner_values, ratio_column
-from tdx_train.model import policy_weights
+from tdx_train.model import is_finite, policy_weights
 from tdx_train.plan import Plan
 from tdx_train.run_folder import RunFolder
 from tdx_train.validation import REFERENCE, Judge, Verdict
@@ -112,7 +113,17 @@ class Overseer(BaseCallback):
         self._progress.stop()
 
     def _write_row(self, is_last: bool) -> None:
-        """Add a row to the log, with a validation if it is time for one."""
+        """Add a row to the log, with a validation if it is time for one.
+
+        Raises:
+            ConfigError: The last update left a network that can't decide any more.
+        """
+        if not is_finite(self.model):  # type: ignore[arg-type]
+            raise ConfigError(
+                f"learning_rate = {self._plan.config.learning_rate}: the network has weights that "
+                f"are not finite after {self.num_timesteps:,} steps, must be smaller; the best "
+                f"agent, of step {self._selection.best_steps:,}, is kept"
+            )
         row: dict[str, object] = {
             "steps": self.num_timesteps,
             "episodes": sum(len(costs) for costs in self._costs.values()),

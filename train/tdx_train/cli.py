@@ -33,10 +33,10 @@ def run(
     if seed is not None:
         settings = settings.model_copy(update={"seed": seed})
     plan = plan_of(Path(config).stem, settings, overrides_from(options, costs))
-    folder = RunFolder(out, overwrite)
-    from tdx_train.trainer import train
+    with RunFolder(out, overwrite) as folder:
+        from tdx_train.trainer import train
 
-    result = train(plan, folder, console)
+        result = train(plan, folder, console)
     done = "interrupted" if result.was_interrupted else "done"
     console.print(
         f"{done} after {result.n_steps:,} steps; best agent, of step {result.best_steps:,}, in "

@@ -57,3 +57,8 @@ def policy_weights(model: PPO | MaskablePPO) -> dict[str, NDArray[np.float32]]:
         weights[f"layers.{number}.weight"] = layer.weight.detach().numpy().copy()
         weights[f"layers.{number}.bias"] = layer.bias.detach().numpy().copy()
     return weights
+
+
+def is_finite(model: PPO | MaskablePPO) -> bool:
+    """Say whether every parameter of the learner is a number."""
+    return all(bool(torch.isfinite(part).all()) for part in model.policy.parameters())
