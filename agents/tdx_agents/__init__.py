@@ -5,8 +5,8 @@ Importing it compiles nothing and needs no torch.
 
 from tdx_agents.bundle import Manifest, Training, load_bundle, save_bundle
 from tdx_agents.catalogue import catalogue, names, policies_table
-from tdx_agents.load import load
 from tdx_agents.protocol import Kind, Policy
+from tdx_agents.spec import load
 
 __all__ = [
     "Kind",

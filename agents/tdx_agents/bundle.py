@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tdx_agents.network import Network, network_cycles, weight_shapes
+from tdx_agents.place import is_file
 from tdx_agents.protocol import Kind, Policy, shown
 from tdx_env.errors import BundleError, MissingExtraError, OutputError
 from tdx_env.host.discipline import DEFAULT, Discipline
@@ -164,7 +165,7 @@ def save_bundle(
 
 def is_bundle(folder: Path) -> bool:
     """Say whether a folder has the manifest of a bundle."""
-    return (folder / MANIFEST_NAME).is_file()
+    return is_file(folder / MANIFEST_NAME)
 
 
 def _read(path: Path) -> bytes:

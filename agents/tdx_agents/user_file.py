@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from tdx_agents.bundle import complaint
+from tdx_agents.place import is_file
 from tdx_agents.protocol import Act, Decide, Features, Kind, Policy, is_allowed, mask_of, refusal
 from tdx_env.errors import PolicyError
 from tdx_env.host.discipline import DEFAULT, Discipline
@@ -186,7 +187,7 @@ def load_user_file(path: Path, name: str) -> Policy:
         PolicyError: The file can't be imported or lacks the function, its discipline is not
             allowed, or a compiled function answers with something that is not allowed.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise PolicyError(f"{path}: there is no such file")
     module = _import(path)
     function = _function(module, path, name)

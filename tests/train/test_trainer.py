@@ -10,12 +10,12 @@ import torch
 from rich.console import Console
 from sb3_contrib import MaskablePPO
 
-from tdx_agents import load_bundle
+from tdx_agents import load, load_bundle
 from tdx_agents.bundle import load_manifest, weights_name
 from tdx_env.errors import ConfigError, OutputError
 from tdx_env.host.discipline import DEFAULT
 from tdx_env.spaces import observation_size
-from tdx_env.state.discipline import N_ACTIONS
+from tdx_env.state.discipline import N_ACTIONS, Action
 from tdx_train.config import TrainConfig
 from tdx_train.model import build_model, policy_weights
 from tdx_train.plan import Plan
@@ -67,6 +67,23 @@ def test_best_agent_costs_on_validation_what_the_log_says(
     logged = json.loads((path / "config.json").read_text())["reference_costs"]
     for name, cost in zip(names, costs, strict=True):
         assert float(best[f"ratio[{name}]"]) == pytest.approx(cost / logged[name], rel=1e-5)
+
+
+@pytest.mark.slow
+def test_run_says_what_retry_alone_costs_and_how_often_the_agent_answers_otherwise(
+    trained: tuple[Path, Result], tiny_plan: Plan
+):
+    path, result = trained
+    seeds = validation_seeds(tiny_plan.config.evaluation_episodes)
+    retry, reference = (
+        mean_costs(tiny_plan.validation, load(spec), seeds, n_threads=1)
+        for spec in (f"retry@{path}", "P18")
+    )
+    assert result.retry_score == pytest.approx(np.exp(np.log(retry / reference).mean()))
+    rows = [row for row in rows_of(path / "progress.csv") if row["steps"] == str(result.best_steps)]
+    shares = [float(rows[0][f"answers[{action.name}]"]) for action in Action]
+    assert shares == pytest.approx(result.best_shares.tolist(), rel=1e-5)  # 6 digits
+    assert sum(shares) == pytest.approx(1, rel=1e-5)
 
 
 @pytest.mark.slow

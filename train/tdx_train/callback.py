@@ -4,6 +4,7 @@ import time
 from collections import defaultdict
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
 from stable_baselines3.common.callbacks import BaseCallback
@@ -12,11 +13,12 @@ from tdx_agents.bundle import Manifest, Training
 from tdx_agents.network import Network
 from tdx_agents.protocol import Kind, Policy
 from tdx_env.errors import ConfigError
-from tdx_train.log import ProgressLog, cost_column, learner_values, ratio_column
+from tdx_env.state.discipline import N_ACTIONS, Action
+from tdx_train.log import ProgressLog, answer_column, cost_column, learner_values, ratio_column
 from tdx_train.model import is_finite, policy_weights
 from tdx_train.plan import Plan
 from tdx_train.run_folder import RunFolder
-from tdx_train.validation import REFERENCE, Judge, Verdict
+from tdx_train.validation import REFERENCE, Counted, Judge, Verdict
 
 
 def manifest_of(plan: Plan) -> Manifest:
@@ -44,10 +46,17 @@ class Selection:
         self._manifest = manifest_of(plan)
         self.best_score = np.inf
         self.best_steps = 0
+        self.best_shares = np.zeros(N_ACTIONS)
 
-    def consider(self, weights: dict[str, np.ndarray], n_steps: int) -> Verdict:
-        """Validate an agent as it would ship; save it if it is the best so far."""
-        network = Network(weights, self._plan.config.activation)
+    def consider(
+        self, weights: dict[str, NDArray[np.float32]], n_steps: int
+    ) -> tuple[Verdict, NDArray[np.float64]]:
+        """Validate an agent as it would ship; save it if it is the best so far.
+
+        Returns:
+            How it did, and the share of each action in its answers, shape (N_ACTIONS,).
+        """
+        act = Counted(Network(weights, self._plan.config.activation).act)
         policy = Policy(
             self._plan.name,
             "",
@@ -55,14 +64,15 @@ class Selection:
             "training",
             Kind.BATCHED,
             self._plan.discipline,
-            act=network.act,
+            act=act,
         )
         verdict = self._judge.verdict(policy)
         if verdict.score < self.best_score:
             self._folder.save_agent(weights, self._manifest)
             self.best_score = verdict.score
             self.best_steps = n_steps
-        return verdict
+            self.best_shares = act.shares
+        return verdict, act.shares
 
 
 class Overseer(BaseCallback):
@@ -141,7 +151,8 @@ class Overseer(BaseCallback):
 
     def _validate(self) -> dict[str, object]:
         """Validate the agent as it is now; return the columns of the log."""
-        verdict = self._selection.consider(policy_weights(self.model), self.num_timesteps)  # type: ignore[arg-type]
+        weights = policy_weights(self.model)  # type: ignore[arg-type]
+        verdict, shares = self._selection.consider(weights, self.num_timesteps)
         best = self._selection.best_score
         mark = " (best)" if self._selection.best_steps == self.num_timesteps else ""
         self._progress.console.print(
@@ -152,4 +163,6 @@ class Overseer(BaseCallback):
         columns: dict[str, object] = {"score": verdict.score, "best_score": best}
         for name, ratio in zip(self._plan.validation.names, verdict.ratios, strict=True):
             columns[ratio_column(name)] = float(ratio)
+        for action in Action:
+            columns[answer_column(action)] = float(shares[action])
         return columns

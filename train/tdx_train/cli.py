@@ -23,6 +23,7 @@ def run(
     """Train an agent and say how it went; return the exit code."""
     # torch takes seconds to import: mistakes are found before.
     from tdx_env.scenarios import overrides_from
+    from tdx_env.state.discipline import Action
     from tdx_train.config import load_config
     from tdx_train.plan import plan_of
     from tdx_train.run_folder import RunFolder
@@ -40,7 +41,9 @@ def run(
     done = "interrupted" if result.was_interrupted else "done"
     console.print(
         f"{done} after {result.n_steps:,} steps; best agent, of step {result.best_steps:,}, in "
-        f"{out}: cost {result.best_score:.3f} of {REFERENCE}'s on the validation split",
+        f"{out}: cost {result.best_score:.3f} of {REFERENCE}'s on the validation split; always "
+        f"RETRY under its discipline {result.retry_score:.3f}; "
+        f"{1 - result.best_shares[Action.RETRY]:.1%} of its answers were not RETRY",
         highlight=False,
         soft_wrap=True,
     )

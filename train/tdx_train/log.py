@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from tdx_env.errors import OutputError
+from tdx_env.state.discipline import Action
 
 _GENERAL = ("steps", "seconds", "episodes", "score", "best_score")
 _LEARNER = {
@@ -24,6 +25,11 @@ _LEARNER = {
 def cost_column(scenario: str) -> str:
     """Return the column of a training scenario: mean cost of its episodes since the last row."""
     return f"cost[{scenario}]"
+
+
+def answer_column(action: Action) -> str:
+    """Return the column of an action: its share of the agent's answers at validation."""
+    return f"answers[{action.name}]"
 
 
 def ratio_column(scenario: str) -> str:
@@ -60,6 +66,7 @@ class ProgressLog:
     def __init__(self, path: Path, training: Sequence[str], validation: Sequence[str]) -> None:
         columns = [
             *_GENERAL,
+            *map(answer_column, Action),
             *(ratio_column(name) for name in validation),
             *(cost_column(name) for name in training),
             *_LEARNER,

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tdx_agents.protocol import Policy
+from tdx_agents.protocol import Act, Policy
 from tdx_env.engine.batch import SKIP, Batch
 from tdx_env.spaces import observation_size, observe
+from tdx_env.state.discipline import N_ACTIONS
 from tdx_train.seeds import validation_seeds
 from tdx_train.suite import Suite
 
@@ -30,6 +31,37 @@ class Verdict:
     def score(self) -> float:
         """Geometric mean of the ratios: the smaller, the better; the reference has 1."""
         return float(np.exp(np.log(self.ratios).mean()))
+
+
+class Counted:
+    """A batched rule that counts its answers.
+
+    Args:
+        act: The rule.
+
+    Attributes:
+        answers: How often it took each action, shape (N_ACTIONS,).
+    """
+
+    def __init__(self, act: Act) -> None:
+        self._act = act
+        self.answers = np.zeros(N_ACTIONS, np.int64)
+
+    def __call__(
+        self,
+        observations: NDArray[np.float32],
+        features: NDArray[np.int64],
+        masks: NDArray[np.int8],
+    ) -> NDArray[np.int64]:
+        """Return the rule's actions."""
+        actions = self._act(observations, features, masks)
+        self.answers += np.bincount(actions, minlength=N_ACTIONS)
+        return actions
+
+    @property
+    def shares(self) -> NDArray[np.float64]:
+        """Share of each action in the answers, shape (N_ACTIONS,)."""
+        return self.answers / max(1, self.answers.sum())
 
 
 def run_policy(batch: Batch, policy: Policy) -> None:
