@@ -1,13 +1,14 @@
 """What a policy is: a decision rule in one of three forms, and a host discipline."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tdx_env.errors import PolicyError
+from tdx_env.errors import PolicyError, TdxEnvError
 from tdx_env.host.discipline import Discipline
 from tdx_env.jit import kernel
 from tdx_env.state.actors import Path
@@ -66,6 +67,13 @@ class Policy:
         """What one decision takes [cycles]."""
         return self.discipline.decision_cycles
 
+    def blamed(self) -> AbstractContextManager[None]:
+        """Return a context in which what the rule raises becomes a `PolicyError` that names it.
+
+        Whoever runs ``decide`` in the simulator does it in there.
+        """
+        return blamed_on(f"{self.name} ({self.source})")
+
     @property
     def is_mergeable(self) -> bool:
         """Whether KVM could do it today, without being restructured."""
@@ -98,7 +106,8 @@ class Policy:
         allowed = np.ascontiguousarray(masks, np.int8)
         if self.decide is not None:
             rows = np.ascontiguousarray(features)
-            answers = np.array([self.decide(row) for row in rows], np.int64)
+            with self.blamed():
+                answers = np.array([self.decide(row) for row in rows], np.int64)
         else:
             assert self.act is not None
             answers = self.act(observations, features, allowed)
@@ -115,6 +124,27 @@ def _are_allowed(answers: NDArray[np.int64], masks: NDArray[np.int8]) -> NDArray
     rows = np.arange(len(masks))
     allowed: NDArray[np.bool_] = masks[rows, np.where(is_action, answers, 0)] != 0
     return is_action & allowed
+
+
+def told(error: BaseException) -> str:
+    """Return an exception in one line."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+@contextmanager
+def blamed_on(place: str) -> Iterator[None]:
+    """Turn whatever a decision rule raises into a `PolicyError` that names it.
+
+    Kernels raise nothing: round a run in the simulator it can only be the rule. Ctrl-C and errors
+    that are told already pass.
+    """
+    try:
+        yield
+    except (KeyboardInterrupt, TdxEnvError):
+        raise
+    except BaseException as error:  # SystemExit too: else a command ends well without results
+        raise PolicyError(f"{place}: raised {told(error)}") from error
 
 
 def shown(value: object) -> str:

@@ -67,7 +67,8 @@ class Counted:
 def run_policy(batch: Batch, policy: Policy) -> None:
     """Run every episode of a batch to its end under a policy."""
     if policy.decide is not None:
-        batch.advance(policy.decide)
+        with policy.blamed():
+            batch.advance(policy.decide)
         return
     assert policy.act is not None
     batch.advance()
