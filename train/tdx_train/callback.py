@@ -7,13 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
-from stable_baselines3.common.callbacks import BaseCallback
 
 from tdx_agents.bundle import Manifest, Training
 from tdx_agents.network import Network
 from tdx_agents.protocol import Kind, Policy
 from tdx_env.errors import ConfigError
 from tdx_env.state.discipline import N_ACTIONS, Action
+from tdx_train.learning import BaseCallback
 from tdx_train.log import ProgressLog, answer_column, cost_column, learner_values, ratio_column
 from tdx_train.model import is_finite, policy_weights
 from tdx_train.plan import Plan

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
-from sb3_contrib import MaskablePPO
 
 import tdx_agents
 from tdx_agents.constant import constant
@@ -17,6 +16,7 @@ from tdx_env.engine.warm import warm_up
 from tdx_env.state.discipline import Action
 from tdx_train.calibration import calibrated
 from tdx_train.callback import Overseer, Selection
+from tdx_train.learning import MaskablePPO
 from tdx_train.log import ProgressLog
 from tdx_train.model import build_model
 from tdx_train.plan import Plan

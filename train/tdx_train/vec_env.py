@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from stable_baselines3.common.vec_env import VecEnv
 
 from tdx_env.engine.batch import Batch, Number
 from tdx_env.engine.metrics import episode_numbers
@@ -20,6 +19,7 @@ from tdx_env.host.discipline import Discipline
 from tdx_env.spaces import action_space, observation_size, observation_space, observe
 from tdx_env.state.discipline import N_ACTIONS
 from tdx_env.state.world import End
+from tdx_train.learning import VecEnv
 from tdx_train.seeds import drawn_scenarios, train_seeds
 from tdx_train.suite import Suite
 
