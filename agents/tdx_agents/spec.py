@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from tdx_agents.bundle import is_bundle, load_bundle
-from tdx_agents.catalogue import find, names
 from tdx_agents.crossed import decider, under
+from tdx_agents.handwritten import find, names
 from tdx_agents.place import is_file, is_folder
 from tdx_agents.protocol import Policy, shown
 from tdx_agents.user_file import load_user_file

@@ -8,7 +8,7 @@ from tdx_agents.network import network_cycles
 from tdx_env.errors import ConfigError
 from tdx_env.spaces import observation_size
 from tdx_train.config import TrainConfig, config_names, load_config
-from tdx_train.plan import plan_of
+from tdx_train.training_plan import plan_of
 
 MISTAKES = [
     ("n_env = 4", "n_env: unknown key, must be one of: scenarios, with_controls"),

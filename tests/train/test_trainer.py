@@ -18,17 +18,19 @@ from tdx_env.spaces import observation_size
 from tdx_env.state.discipline import N_ACTIONS, Action
 from tdx_train.config import TrainConfig
 from tdx_train.model import build_model, policy_weights
-from tdx_train.plan import Plan
 from tdx_train.run_folder import RunFolder
-from tdx_train.seeds import validation_seeds
+from tdx_train.seed_ranges import validation_seeds
 from tdx_train.suite import Suite
 from tdx_train.trainer import Result, train
+from tdx_train.training_plan import TrainingPlan
 from tdx_train.validation import mean_costs
 from tdx_train.vec_env import SeamcallVecEnv
 
 
 @pytest.fixture(scope="module")
-def trained(tiny_plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+def trained(
+    tiny_plan: TrainingPlan, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Result]:
     """The folder of a tiny training run, and what it came to."""
     path = tmp_path_factory.mktemp("run") / "agent"
     with RunFolder(path, overwrite=False) as folder:
@@ -53,7 +55,7 @@ def test_run_leaves_agent_configuration_and_log(trained: tuple[Path, Result]):
 
 @pytest.mark.slow
 def test_best_agent_costs_on_validation_what_the_log_says(
-    trained: tuple[Path, Result], tiny_plan: Plan
+    trained: tuple[Path, Result], tiny_plan: TrainingPlan
 ):
     path, result = trained
     rows = rows_of(path / "progress.csv")
@@ -71,7 +73,7 @@ def test_best_agent_costs_on_validation_what_the_log_says(
 
 @pytest.mark.slow
 def test_run_says_what_retry_alone_costs_and_how_often_the_agent_answers_otherwise(
-    trained: tuple[Path, Result], tiny_plan: Plan
+    trained: tuple[Path, Result], tiny_plan: TrainingPlan
 ):
     path, result = trained
     seeds = validation_seeds(tiny_plan.config.evaluation_episodes)
@@ -87,7 +89,7 @@ def test_run_says_what_retry_alone_costs_and_how_often_the_agent_answers_otherwi
 
 
 @pytest.mark.slow
-def test_log_has_costs_and_losses(trained: tuple[Path, Result], tiny_plan: Plan):
+def test_log_has_costs_and_losses(trained: tuple[Path, Result], tiny_plan: TrainingPlan):
     rows = rows_of(trained[0] / "progress.csv")
     assert [int(row["steps"]) for row in rows] == [512 * number for number in range(len(rows))]
     assert all(row["value_loss"] and row["entropy_loss"] for row in rows[1:])
@@ -95,7 +97,9 @@ def test_log_has_costs_and_losses(trained: tuple[Path, Result], tiny_plan: Plan)
 
 
 @pytest.mark.slow
-def test_configuration_beside_the_agent_says_all(trained: tuple[Path, Result], tiny_plan: Plan):
+def test_configuration_beside_the_agent_says_all(
+    trained: tuple[Path, Result], tiny_plan: TrainingPlan
+):
     saved = json.loads((trained[0] / "config.json").read_text())
     assert TrainConfig.model_validate_json(json.dumps(saved["config"])) == tiny_plan.config
     assert saved["scenario_digests"]["train"] == tiny_plan.training.digests
@@ -105,7 +109,7 @@ def test_configuration_beside_the_agent_says_all(trained: tuple[Path, Result], t
 
 @pytest.mark.slow
 def test_same_seed_gives_the_same_agent(
-    trained: tuple[Path, Result], tiny_plan: Plan, tmp_path: Path
+    trained: tuple[Path, Result], tiny_plan: TrainingPlan, tmp_path: Path
 ):
     with RunFolder(tmp_path, overwrite=False) as folder:
         train(tiny_plan, folder, Console(quiet=True))
@@ -118,7 +122,7 @@ def test_same_seed_gives_the_same_agent(
 
 @pytest.mark.slow
 def test_network_that_is_not_finite_ends_the_run_and_the_last_good_agent_stands(
-    tiny_plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_plan: TrainingPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     def diverge(model: MaskablePPO) -> None:
         with torch.no_grad():
@@ -132,14 +136,14 @@ def test_network_that_is_not_finite_ends_the_run_and_the_last_good_agent_stands(
 
 
 @pytest.mark.slow
-def test_log_that_cannot_be_written_is_told(tiny_plan: Plan, tmp_path: Path):
+def test_log_that_cannot_be_written_is_told(tiny_plan: TrainingPlan, tmp_path: Path):
     with RunFolder(tmp_path, overwrite=False) as folder:
         folder.log_path.symlink_to("/dev/full")
         with pytest.raises(OutputError, match="the training log can't be written: No space left"):
             train(tiny_plan, folder, Console(quiet=True))
 
 
-def test_bundle_acts_like_the_learner(suite: Suite, tiny_plan: Plan, tmp_path: Path):
+def test_bundle_acts_like_the_learner(suite: Suite, tiny_plan: TrainingPlan, tmp_path: Path):
     model = build_model(tiny_plan.config, SeamcallVecEnv(suite, DEFAULT, 32, seed=0))
     from tdx_train.callback import manifest_of
 
@@ -156,7 +160,7 @@ def test_bundle_acts_like_the_learner(suite: Suite, tiny_plan: Plan, tmp_path: P
     assert np.array_equal(found, wanted)
 
 
-def test_untrained_policy_leans_towards_retry(suite: Suite, tiny_plan: Plan):
+def test_untrained_policy_leans_towards_retry(suite: Suite, tiny_plan: TrainingPlan):
     model = build_model(tiny_plan.config, SeamcallVecEnv(suite, DEFAULT, 32, seed=0))
     observations = torch.rand((200, observation_size()))
     probabilities = model.policy.get_distribution(observations).distribution.probs

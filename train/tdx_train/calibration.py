@@ -23,7 +23,7 @@ from tdx_env.errors import ConfigError
 from tdx_env.host.discipline import Discipline
 from tdx_env.state.discipline import Action
 from tdx_env.state.world import End
-from tdx_train.seeds import train_seeds
+from tdx_train.seed_ranges import train_seeds
 from tdx_train.suite import Suite
 from tdx_train.validation import run_episodes
 

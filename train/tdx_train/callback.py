@@ -16,12 +16,12 @@ from tdx_env.state.discipline import N_ACTIONS, Action
 from tdx_train.learning import BaseCallback
 from tdx_train.log import ProgressLog, answer_column, cost_column, learner_values, ratio_column
 from tdx_train.model import is_finite, policy_weights
-from tdx_train.plan import Plan
 from tdx_train.run_folder import RunFolder
+from tdx_train.training_plan import TrainingPlan
 from tdx_train.validation import REFERENCE, Counted, Judge, Verdict
 
 
-def manifest_of(plan: Plan) -> Manifest:
+def manifest_of(plan: TrainingPlan) -> Manifest:
     """Return what describes the agents of a training run."""
     return Manifest(
         name=plan.name,
@@ -39,7 +39,7 @@ def manifest_of(plan: Plan) -> Manifest:
 class Selection:
     """Validates agents and keeps the best one in the run's folder."""
 
-    def __init__(self, plan: Plan, judge: Judge, folder: RunFolder) -> None:
+    def __init__(self, plan: TrainingPlan, judge: Judge, folder: RunFolder) -> None:
         self._plan = plan
         self._judge = judge
         self._folder = folder
@@ -86,7 +86,7 @@ class Overseer(BaseCallback):
     """
 
     def __init__(
-        self, plan: Plan, selection: Selection, log: ProgressLog, console: Console
+        self, plan: TrainingPlan, selection: Selection, log: ProgressLog, console: Console
     ) -> None:
         super().__init__()
         self._plan = plan

@@ -25,8 +25,8 @@ def run(
     from tdx_env.scenarios import overrides_from
     from tdx_env.state.discipline import Action
     from tdx_train.config import load_config
-    from tdx_train.plan import plan_of
     from tdx_train.run_folder import RunFolder
+    from tdx_train.training_plan import plan_of
     from tdx_train.validation import REFERENCE
 
     console = Console(stderr=True)

@@ -19,10 +19,10 @@ from tdx_train.callback import Overseer, Selection
 from tdx_train.learning import MaskablePPO
 from tdx_train.log import ProgressLog
 from tdx_train.model import build_model
-from tdx_train.plan import Plan
 from tdx_train.run_folder import RunFolder
-from tdx_train.seeds import TRAIN_LIMIT, VALIDATION_FIRST
+from tdx_train.seed_ranges import TRAIN_LIMIT, VALIDATION_FIRST
 from tdx_train.suite import Suite
+from tdx_train.training_plan import TrainingPlan
 from tdx_train.validation import REFERENCE, Judge, Verdict
 from tdx_train.vec_env import SeamcallVecEnv
 
@@ -56,14 +56,14 @@ def _by_name(suite: Suite, values: NDArray[np.float64]) -> dict[str, float]:
     return dict(zip(suite.names, values.tolist(), strict=True))
 
 
-def _retried(plan: Plan, judge: Judge) -> Verdict:
+def _retried(plan: TrainingPlan, judge: Judge) -> Verdict:
     """Measure always RETRY under the agent's discipline: what its decisions are held against."""
     retry = constant(Action.RETRY)
     cycles = retry.decision_cycles
     return judge.verdict(replace(retry, discipline=plan.discipline.with_(decision_cycles=cycles)))
 
 
-def resolved(plan: Plan, judge: Judge, retried: Verdict) -> dict[str, Any]:
+def resolved(plan: TrainingPlan, judge: Judge, retried: Verdict) -> dict[str, Any]:
     """Return all that a run depends on, for ``config.json``."""
     last_validation = VALIDATION_FIRST + plan.config.evaluation_episodes - 1
     return {
@@ -89,7 +89,7 @@ def resolved(plan: Plan, judge: Judge, retried: Verdict) -> dict[str, Any]:
 
 
 def train(
-    plan: Plan, folder: RunFolder, console: Console, reference: Policy | None = None
+    plan: TrainingPlan, folder: RunFolder, console: Console, reference: Policy | None = None
 ) -> Result:
     """Train an agent; the best one on the validation split is kept in the folder.
 

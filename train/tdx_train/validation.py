@@ -9,7 +9,7 @@ from tdx_agents.protocol import Act, Policy
 from tdx_env.engine.batch import SKIP, Batch
 from tdx_env.spaces import observation_size, observe
 from tdx_env.state.discipline import N_ACTIONS
-from tdx_train.seeds import validation_seeds
+from tdx_train.seed_ranges import validation_seeds
 from tdx_train.suite import Suite
 
 REFERENCE = "P18"  # what Linux 6.16 does

@@ -20,7 +20,7 @@ from tdx_env.spaces import action_space, observation_size, observation_space, ob
 from tdx_env.state.discipline import N_ACTIONS
 from tdx_env.state.world import End
 from tdx_train.learning import VecEnv
-from tdx_train.seeds import drawn_scenarios, train_seeds
+from tdx_train.seed_ranges import drawn_scenarios, train_seeds
 from tdx_train.suite import Suite
 
 _MASKS = "action_masks"
