@@ -171,6 +171,8 @@ def is_bundle(folder: Path) -> bool:
 def _read(path: Path) -> bytes:
     """Return the content of a file of a bundle."""
     try:
+        if path.exists() and not path.is_file():
+            raise BundleError(f"{path}: is no regular file")  # a pipe would be waited for
         return path.read_bytes()
     except FileNotFoundError:
         raise BundleError(f"{path}: is missing; {_COPY_ANEW}") from None

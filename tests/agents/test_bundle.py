@@ -213,6 +213,14 @@ def test_missing_file_is_told(bundle, find):
         load_bundle(bundle)
 
 
+def test_pipe_in_place_of_a_file_is_refused(bundle):
+    path = weights_path(bundle)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(BundleError, match=f"{path.name}: is no regular file"):
+        load_bundle(bundle)
+
+
 @pytest.mark.parametrize("content", ["", "{", "\x00", "[" * 100_000, pickle.dumps({}).hex()])
 def test_manifest_that_is_no_json_is_refused(bundle, content):
     (bundle / MANIFEST_NAME).write_text(content)

@@ -1,5 +1,6 @@
 """Tests of training configurations: what is shipped, and what errors say."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,8 @@ MISTAKES = [
     ('[discipline]\ngate_scope = "all"', "discipline.gate_scope = 'all', must be 'nothing',"),
     ("[discipline]\ndecision_cycles = 1", "must be given as decision_cycles, outside the table"),
     ("n_envs = = 1", "is no TOML file"),
+    pytest.param(f"n_envs = {'9' * 5000}", "is no TOML file: Exceeds the limit", id="digits"),
+    pytest.param("a = " + "[" * 5000, "is nested too deeply", id="nested"),
 ]
 
 
@@ -52,6 +55,25 @@ def test_unknown_name_lists_the_known_ones():
 def test_missing_file_is_named(tmp_path: Path):
     with pytest.raises(ConfigError, match="none.toml: can't be read"):
         load_config(str(tmp_path / "none.toml"))
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("x" * 300 + ".toml", "can't be read: File name too long"),
+        ("\udcff.toml", "must be a name that can be printed"),
+        ("a\nb.toml", "must be a name that can be printed"),
+    ],
+)
+def test_name_that_no_file_or_report_can_have_is_refused(name: str, told: str):
+    with pytest.raises(ConfigError, match=told):
+        load_config(name)
+
+
+def test_pipe_in_place_of_a_configuration_is_refused(tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe.toml")
+    with pytest.raises(ConfigError, match="pipe.toml: is no regular file"):
+        load_config(str(tmp_path / "pipe.toml"))
 
 
 @pytest.mark.parametrize("spec", ["test", "validation", "s03-zero-step/test"])

@@ -112,6 +112,8 @@ def load_config(name: str) -> TrainConfig:
     Raises:
         ConfigError: There is no such configuration, or it has an unknown key or a wrong value.
     """
+    if not name.isprintable():
+        raise ConfigError(f"configuration {name!r}: must be a name that can be printed")
     if name in config_names():
         path = _FOLDER / f"{name}{_SUFFIX}"
     elif name.endswith(_SUFFIX):
@@ -128,11 +130,17 @@ def load_config(name: str) -> TrainConfig:
 def _read(path: Path) -> dict[str, Any]:
     """Return what a TOML file holds."""
     try:
+        if path.exists() and not path.is_file():
+            raise ConfigError(f"{path}: is no regular file")  # a pipe would be waited for
         with path.open("rb") as file:
             return tomllib.load(file)
     except OSError as error:
         raise ConfigError(f"{path}: can't be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise ConfigError(f"{path}: is nested too deeply") from None
+    except ValueError as error:  # no TOML, no UTF-8, or an integer of thousands of digits
+        if isinstance(error, ConfigError):
+            raise
         raise ConfigError(f"{path}: is no TOML file: {error}") from error
 
 
