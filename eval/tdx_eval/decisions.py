@@ -16,8 +16,9 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from tdx_agents.constant import always_kick, always_yield
 from tdx_agents.merged import kick_zap_else_yield
-from tdx_agents.protocol import Features, Policy, if_allowed
+from tdx_agents.protocol import Features, Policy
 from tdx_agents.retry import always_retry
 from tdx_agents.row import Row
 from tdx_env.engine.render import microseconds
@@ -30,7 +31,6 @@ from tdx_eval.run import run_batch
 from tdx_eval.seeds import FIRST_SEED, seeds_of
 from tdx_eval.statistics import Estimate, Values, relative_difference
 from tdx_eval.wording import verdict
-from tdx_eval.yardsticks import always_kick
 from tdx_eval.yardsticks import load as load_policy
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -41,11 +41,6 @@ DISCIPLINES = (DEFAULT_NAME, "P1-any", "P4", "P8", "P9", "P15", "P18")
 
 SPLITS = tuple(FIRST_SEED)
 _AT_A_TIME = 500  # worlds
-
-
-def always_yield(features: Features) -> int:
-    """Yield wherever that is allowed. Source: none, a yardstick."""
-    return if_allowed(features, Action.YIELD)
 
 
 RULES = {
