@@ -55,3 +55,10 @@ class StatusError(TdxEnvError, ValueError):
 
 class NotResetError(TdxEnvError, RuntimeError):
     """`step` was called before `reset`, or after the episode had ended."""
+
+
+class BrokenError(RuntimeError):
+    """The simulator met a case that it doesn't handle: its own mistake, which nobody else can mend.
+
+    Not a `TdxEnvError`: a traceback belongs into the report of it.
+    """

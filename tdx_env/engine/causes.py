@@ -131,7 +131,7 @@ def _for_trigger(scene: Scene, actor: int) -> Found:
     me = scene.rows[actor]
     row = scene.world.setup["tasks"][me["group"]]
     drawn = scene.run["group_drawn"][row["trigger_group"]]
-    vcpu = int(drawn[4] + me["member"] % drawn[0])
+    vcpu = int(drawn["first"] + me["member"] % drawn["count"])
     wanted, reached = int(me["item"] * row["trigger_period"]), int(scene.rows[vcpu]["item"])
     text = f"waits until {scene.who(vcpu)} begins item {wanted}; it is at {reached}"
     return Cause.TRIGGER, (vcpu,), text

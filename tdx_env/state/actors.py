@@ -5,6 +5,7 @@ from enum import IntEnum
 import numpy as np
 
 from tdx_env.state.accounting import N_CATEGORIES
+from tdx_env.state.discipline import N_HOST_LOCKS
 
 NEVER = 1 << 62  # due time of an actor that waits for somebody else [cycles]
 MAX_GPAS = 32  # capacity of a vCPU's zero-step list
@@ -214,7 +215,7 @@ ACTOR_FIELDS = [
     ("cursor_end", np.int32),  # one past its last page
     ("zapped", np.int32),  # pages zapped since mmu_lock was taken
     ("has_mmu_lock", np.int32),  # 0 no, 1 read, 2 write
-    ("has_lock", np.int32, (2,)),  # HostLocks: 0 no, 1 read, 2 write
+    ("has_lock", np.int32, (N_HOST_LOCKS,)),  # HostLocks: 0 no, 1 read, 2 write
     ("has_gate", np.int32),
     ("kick_kind", np.int32),  # a Kick: what the own kick is booked to
     ("ipi_kind", np.int32),  # a Kick: what the pending IPI is booked to

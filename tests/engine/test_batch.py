@@ -253,6 +253,6 @@ def test_trace_is_in_order_of_time():
     batch = batch_of([BUSY], 1, n_events_traced=100_000)
     batch.reset([SEED])
     batch.advance(load_policy("random").decide)
-    times = batch.world(0).trace["event"][: batch.run["n_traced"][0], 0]
+    times = batch.world(0).trace["event"]["time"][: batch.run["n_traced"][0]]
     assert (np.diff(times) >= 0).all()
     assert times[-1] <= batch.run["now"][0]

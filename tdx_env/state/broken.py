@@ -1,0 +1,167 @@
+"""Where a case that nobody handles ends the episode, and what is noted about it.
+
+Every dispatcher of the simulator ends in an else that calls `break_off`: a forgotten case must not
+run as another one. The Python layer raises (`tdx_env.engine.broken`).
+"""
+
+from enum import IntEnum
+from typing import NamedTuple
+
+from tdx_env.jit import inner
+from tdx_env.state.actors import (
+    Exit,
+    Kick,
+    Path,
+    Phase,
+    Program,
+    Purge,
+    Purpose,
+    Spte,
+    State,
+    Task,
+)
+from tdx_env.state.calls import NONE, Leaf, Lock, Mode, Op, Outcome
+from tdx_env.state.discipline import (
+    Action,
+    EnterYield,
+    Exhaustion,
+    FaultYield,
+    GateScope,
+    HostLock,
+    KickFlagged,
+    OnFrozen,
+    SeamcallLock,
+    SplitCheck,
+    TrackKick,
+)
+from tdx_env.state.setup import Initial
+from tdx_env.state.world import End, Operation, World
+
+
+class Place(IntEnum):
+    """A dispatcher."""
+
+    NONE = 0
+    EVENT = 1
+    ACTION_GIVEN = 2
+    ACTION = 3
+    STATUS = 4
+    YIELD_PATH = 5
+    YIELD_ENTER = 6
+    YIELD_FAULT = 7
+    EXHAUSTION = 8
+    AFTER_CALL = 9
+    CALL_BEGUN = 10
+    STEP = 11
+    CHECK = 12
+    COMMIT = 13
+    LOCK = 14
+    LOCK_MODE = 15
+    MMU_LOCK_HAD = 16
+    GUARD_HAD = 17
+    KICK_OVER = 18
+    TRACKED = 19
+    TRACK_FOR = 20
+    TRACK_KICK = 21
+    KICK = 22
+    KICK_TRIP = 23
+    GATE_SCOPE = 24
+    SEAMCALL_LOCK = 25
+    HOST_LOCK = 26
+    TASK = 27
+    USER_EXIT_TASK = 28
+    USER_EXIT = 29
+    TD_EXIT = 30
+    EXIT_TRIP = 31
+    KICK_FLAGGED = 32
+    PAGE_ATTRIBUTE = 33
+    FROZEN = 34
+    SPLIT_CHECK = 35
+    MIRROR = 36
+    PHASE = 37
+    INSTRUCTION = 38
+    TDCALL = 39
+    TDCALL_OVER = 40
+    TDCALL_RETURN = 41
+    OPERATION = 42
+    VCPU_START = 43
+    AREA = 44
+
+
+class Dispatcher(NamedTuple):
+    """What one dispatcher tells apart, and where it stands."""
+
+    cases: type[IntEnum]
+    where: str
+
+
+DISPATCHERS: dict[Place, Dispatcher] = {
+    Place.EVENT: Dispatcher(State, "engine.loop, handle"),
+    Place.ACTION_GIVEN: Dispatcher(Action, "host.busy, decide"),
+    Place.ACTION: Dispatcher(Action, "host.busy, act"),
+    Place.STATUS: Dispatcher(Outcome, "host.busy, seamcall_returned"),
+    Place.YIELD_PATH: Dispatcher(Path, "host.busy, _yield"),
+    Place.YIELD_ENTER: Dispatcher(EnterYield, "host.busy, _yield_enter"),
+    Place.YIELD_FAULT: Dispatcher(FaultYield, "host.fault, yields_to_guest"),
+    Place.EXHAUSTION: Dispatcher(Exhaustion, "host.busy, _exhaust"),
+    Place.AFTER_CALL: Dispatcher(Leaf, "host.chains, go_on"),
+    Place.CALL_BEGUN: Dispatcher(Leaf, "host.seamcalls, new_call"),
+    Place.STEP: Dispatcher(Op, "host.seamcalls, _do_step"),
+    Place.CHECK: Dispatcher(Leaf, "host.effects, check"),
+    Place.COMMIT: Dispatcher(Leaf, "host.effects, commit"),
+    Place.LOCK: Dispatcher(Lock, "host.lock_words, acquire"),
+    Place.LOCK_MODE: Dispatcher(Mode, "host.lock_words, acquire"),
+    Place.MMU_LOCK_HAD: Dispatcher(Purpose, "host.chains, with_mmu_lock"),
+    Place.GUARD_HAD: Dispatcher(Purpose, "host.chains, with_guard"),
+    Place.KICK_OVER: Dispatcher(Purpose, "host.chains, after_kick"),
+    Place.TRACKED: Dispatcher(Purpose, "host.track, go_on_tracked"),
+    Place.TRACK_FOR: Dispatcher(Task, "host.track, _purpose_of"),
+    Place.TRACK_KICK: Dispatcher(TrackKick, "host.track, after_block"),
+    Place.KICK: Dispatcher(Kick, "host.kick, begin_kick"),
+    Place.KICK_TRIP: Dispatcher(Kick, "guest.exits, _trip_of"),
+    Place.GATE_SCOPE: Dispatcher(GateScope, "host.chains, succeed"),
+    Place.SEAMCALL_LOCK: Dispatcher(SeamcallLock, "host.seamcall_lock, lock_mode"),
+    Place.HOST_LOCK: Dispatcher(HostLock, "host.seamcall_lock, lock_mode"),
+    Place.TASK: Dispatcher(Task, "host.chains, begin_task_item"),
+    Place.USER_EXIT_TASK: Dispatcher(Task, "host.chains, back_from_user"),
+    Place.USER_EXIT: Dispatcher(Exit, "host.chains, back_from_user"),
+    Place.TD_EXIT: Dispatcher(Exit, "host.vcpus, leave_guest"),
+    Place.EXIT_TRIP: Dispatcher(Exit, "guest.exits, _trip_of"),
+    Place.KICK_FLAGGED: Dispatcher(KickFlagged, "host.vcpus, after_synthetic_exit"),
+    Place.PAGE_ATTRIBUTE: Dispatcher(Purge, "host.fault, look_up_page"),
+    Place.FROZEN: Dispatcher(OnFrozen, "host.fault, _meet_frozen"),
+    Place.SPLIT_CHECK: Dispatcher(SplitCheck, "host.fault, _may_split"),
+    Place.MIRROR: Dispatcher(Spte, "host.fault, walk"),
+    Place.PHASE: Dispatcher(Phase, "guest.run, continue_guest"),
+    Place.INSTRUCTION: Dispatcher(Program, "guest.run, continue_guest"),
+    Place.TDCALL: Dispatcher(Leaf, "guest.tdcalls, start_tdcall"),
+    Place.TDCALL_OVER: Dispatcher(Outcome, "guest.tdcalls, tdcall_over"),
+    Place.TDCALL_RETURN: Dispatcher(Outcome, "guest.run, return_to_guest"),
+    Place.OPERATION: Dispatcher(Operation, "state.booking, end_operation"),
+    Place.VCPU_START: Dispatcher(Program, "engine.start, _start_vcpu"),
+    Place.AREA: Dispatcher(Initial, "engine.layout, _set_region"),
+}
+
+
+@inner
+def break_off(world: World, actor: int, place: int, case: int) -> None:
+    """End the episode: a dispatcher has met a case that it doesn't handle.
+
+    Args:
+        world: The episode.
+        actor: Whose event it is, or NONE while the episode is set up.
+        place: A Place.
+        case: The number that it has no branch for.
+    """
+    run = world.run
+    if run["end"] == End.BROKEN:
+        return
+    run["end"] = End.BROKEN
+    run["broken_place"] = place
+    run["broken_case"] = case
+    run["broken_actor"] = actor
+    run["broken_state"] = NONE
+    run["broken_leaf"] = NONE
+    if actor != NONE:
+        run["broken_state"] = world.actors["row"][actor]["state"]
+        run["broken_leaf"] = world.actors["row"][actor]["leaf"]
