@@ -84,7 +84,7 @@ class Network:
             observations: Shape (n, observation_size()).
 
         Returns:
-            Shape (n, 3); a row doesn't depend on the others.
+            Shape (n, N_ACTIONS); a row doesn't depend on the others.
         """
         values = np.ascontiguousarray(observations, np.float32)
         for number, (weight, bias) in enumerate(self._layers):
@@ -106,7 +106,7 @@ class Network:
         Args:
             observations: Shape (n, observation_size()).
             features: Not used.
-            masks: 1 for each allowed action, shape (n, 3).
+            masks: 1 for each allowed action, shape (n, N_ACTIONS).
         """
         best = np.where(masks != 0, self.logits(observations), -np.inf)
         return np.argmax(best, axis=1).astype(np.int64)

@@ -40,8 +40,8 @@ class Policy:
         kind: Form of the decision rule.
         discipline: What the host does round the decisions.
         decide: Compiled policies: features, int64, shape (N_FEATURES,), to an allowed Action.
-        act: The others: observations (n, size), features (n, N_FEATURES), masks (n, 3) to actions
-            (n,), int64, every one allowed.
+        act: The others: observations (n, size), features (n, N_FEATURES), masks (n, N_ACTIONS) to
+            actions (n,), int64, every one allowed.
         behaves_as: Number of the row that does the same in all that is simulated, or "".
     """
 
@@ -86,7 +86,7 @@ class Policy:
         Args:
             observations: Shape (n, observation_size()).
             features: The same decisions as integers, shape (n, N_FEATURES).
-            masks: 1 for each allowed action, shape (n, 3).
+            masks: 1 for each allowed action, shape (n, N_ACTIONS).
 
         Returns:
             Actions, shape (n,).
@@ -147,5 +147,5 @@ def is_removal(features: Features) -> bool:
 
 
 def mask_of(features: Features) -> NDArray[np.int8]:
-    """Return the allowed actions at one decision, shape (3,)."""
+    """Return the allowed actions at one decision, shape (N_ACTIONS,)."""
     return np.array([features[Feature.MASK] >> action & 1 for action in Action], np.int8)

@@ -1,4 +1,4 @@
-"""What is raised for an episode that the kernel has broken off: kernels raise nothing themselves."""
+"""What is raised for an episode that a kernel has broken off: kernels raise nothing."""
 
 import numpy as np
 

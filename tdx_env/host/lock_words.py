@@ -23,13 +23,13 @@ from tdx_env.state.world import CELL_LOCKS, N_HOLDERS, Word, World
 _N_CELL_LOCKS = len(CELL_LOCKS)
 _COLUMNS = np.full(len(Lock), NONE)  # of each lock in the busy matrix
 _COLUMNS[list(CELL_LOCKS)] = range(_N_CELL_LOCKS)
-_NO_WORD, _UNKNOWN = -1, -2
-_WORD_OF = np.full(len(Lock), _UNKNOWN)  # the TD's lock word that each lock is, or _NO_WORD
-_WORD_OF[[Lock.TDR, Lock.OP_STATE, Lock.TREE]] = Word.TDR, Word.OP_STATE, Word.TREE
-_WORD_OF[[Lock.EPOCH, Lock.MIG, Lock.MIGSC]] = Word.EPOCH, Word.MIG, Word.MIGSC
+NO_WORD, UNKNOWN = -1, -2
+WORD_OF = np.full(len(Lock), UNKNOWN)  # the TD's lock word that each lock is, or NO_WORD
+WORD_OF[[Lock.TDR, Lock.OP_STATE, Lock.TREE]] = Word.TDR, Word.OP_STATE, Word.TREE
+WORD_OF[[Lock.EPOCH, Lock.MIG, Lock.MIGSC]] = Word.EPOCH, Word.MIG, Word.MIGSC
 # MODEL: the locks of TDVPR and of pages are always free: KVM never names one vCPU or one page in
 # two of the modelled calls at a time.
-_WORD_OF[[Lock.TDVPR, Lock.PAGE, Lock.NEW_PAGE]] = _NO_WORD
+WORD_OF[[Lock.TDVPR, Lock.PAGE, Lock.NEW_PAGE]] = NO_WORD
 _EXCLUSIVE = 1  # bit of every lock word
 
 
@@ -80,9 +80,9 @@ def acquire(world: World, actor: int, lock: int, mode: int) -> bool:
         if not _acquire_entry(world, actor):
             return False
     else:
-        word = _WORD_OF[lock]
+        word = WORD_OF[lock]
         if word < 0:
-            if word == _UNKNOWN:
+            if word == UNKNOWN:
                 break_off(world, actor, Place.LOCK, lock)
             return True
         if mode != Mode.SHARED and mode != Mode.EXCLUSIVE:
@@ -129,7 +129,7 @@ def release_in_mode(world: World, actor: int, lock: int, mode: int) -> None:
         word, _ = entry_release(entry["word"])
         entry["word"] = word
         return
-    word = _WORD_OF[lock]
+    word = WORD_OF[lock]
     value = run["words"][word]
     run["words"][word] = _release_word(word, value, mode)
 
@@ -158,7 +158,7 @@ def note_busy(world: World, actor: int, lock: int) -> None:
     if lock == Lock.ENTRY:
         holder_leaf = world.entries["row"][me["entry"]]["holder_leaf"]
     else:
-        word = _WORD_OF[lock]
+        word = WORD_OF[lock]
         _find_holder(world, word, lock)
         holder_leaf = run["holder_leaf"][word]
     if holder_leaf == NONE:

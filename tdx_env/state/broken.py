@@ -27,7 +27,6 @@ from tdx_env.state.discipline import (
     Exhaustion,
     FaultYield,
     GateScope,
-    HostLock,
     KickFlagged,
     OnFrozen,
     SeamcallLock,
@@ -59,33 +58,31 @@ class Place(IntEnum):
     LOCK_MODE = 15
     MMU_LOCK_HAD = 16
     GUARD_HAD = 17
-    KICK_OVER = 18
-    TRACKED = 19
-    TRACK_FOR = 20
-    TRACK_KICK = 21
-    KICK = 22
-    KICK_TRIP = 23
-    GATE_SCOPE = 24
-    SEAMCALL_LOCK = 25
-    HOST_LOCK = 26
-    TASK = 27
-    USER_EXIT_TASK = 28
-    USER_EXIT = 29
-    TD_EXIT = 30
-    EXIT_TRIP = 31
-    KICK_FLAGGED = 32
-    PAGE_ATTRIBUTE = 33
-    FROZEN = 34
-    SPLIT_CHECK = 35
-    MIRROR = 36
-    PHASE = 37
-    INSTRUCTION = 38
-    TDCALL = 39
-    TDCALL_OVER = 40
-    TDCALL_RETURN = 41
-    OPERATION = 42
-    VCPU_START = 43
-    AREA = 44
+    TRACKED = 18
+    TRACK_FOR = 19
+    TRACK_KICK = 20
+    KICK = 21
+    KICK_TRIP = 22
+    GATE_SCOPE = 23
+    SEAMCALL_LOCK = 24
+    TASK = 25
+    USER_EXIT_TASK = 26
+    USER_EXIT = 27
+    TD_EXIT = 28
+    EXIT_TRIP = 29
+    KICK_FLAGGED = 30
+    PAGE_ATTRIBUTE = 31
+    FROZEN = 32
+    SPLIT_CHECK = 33
+    MIRROR = 34
+    PHASE = 35
+    INSTRUCTION = 36
+    TDCALL = 37
+    TDCALL_OVER = 38
+    TDCALL_RETURN = 39
+    OPERATION = 40
+    VCPU_START = 41
+    AREA = 42
 
 
 class Dispatcher(NamedTuple):
@@ -113,19 +110,17 @@ DISPATCHERS: dict[Place, Dispatcher] = {
     Place.LOCK_MODE: Dispatcher(Mode, "host.lock_words, acquire"),
     Place.MMU_LOCK_HAD: Dispatcher(Purpose, "host.chains, with_mmu_lock"),
     Place.GUARD_HAD: Dispatcher(Purpose, "host.chains, with_guard"),
-    Place.KICK_OVER: Dispatcher(Purpose, "host.chains, after_kick"),
     Place.TRACKED: Dispatcher(Purpose, "host.track, go_on_tracked"),
     Place.TRACK_FOR: Dispatcher(Task, "host.track, _purpose_of"),
     Place.TRACK_KICK: Dispatcher(TrackKick, "host.track, after_block"),
     Place.KICK: Dispatcher(Kick, "host.kick, begin_kick"),
     Place.KICK_TRIP: Dispatcher(Kick, "guest.exits, _trip_of"),
-    Place.GATE_SCOPE: Dispatcher(GateScope, "host.chains, succeed"),
+    Place.GATE_SCOPE: Dispatcher(GateScope, "host.chains, _keeps_gate"),
     Place.SEAMCALL_LOCK: Dispatcher(SeamcallLock, "host.seamcall_lock, lock_mode"),
-    Place.HOST_LOCK: Dispatcher(HostLock, "host.seamcall_lock, lock_mode"),
     Place.TASK: Dispatcher(Task, "host.chains, begin_task_item"),
     Place.USER_EXIT_TASK: Dispatcher(Task, "host.chains, back_from_user"),
-    Place.USER_EXIT: Dispatcher(Exit, "host.chains, back_from_user"),
-    Place.TD_EXIT: Dispatcher(Exit, "host.vcpus, leave_guest"),
+    Place.USER_EXIT: Dispatcher(Exit, "host.chains, _run_again"),
+    Place.TD_EXIT: Dispatcher(Exit, "host.vcpus, _serve_exit"),
     Place.EXIT_TRIP: Dispatcher(Exit, "guest.exits, _trip_of"),
     Place.KICK_FLAGGED: Dispatcher(KickFlagged, "host.vcpus, after_synthetic_exit"),
     Place.PAGE_ATTRIBUTE: Dispatcher(Purge, "host.fault, look_up_page"),
@@ -133,7 +128,7 @@ DISPATCHERS: dict[Place, Dispatcher] = {
     Place.SPLIT_CHECK: Dispatcher(SplitCheck, "host.fault, _may_split"),
     Place.MIRROR: Dispatcher(Spte, "host.fault, walk"),
     Place.PHASE: Dispatcher(Phase, "guest.run, continue_guest"),
-    Place.INSTRUCTION: Dispatcher(Program, "guest.run, continue_guest"),
+    Place.INSTRUCTION: Dispatcher(Program, "guest.run, _execute"),
     Place.TDCALL: Dispatcher(Leaf, "guest.tdcalls, start_tdcall"),
     Place.TDCALL_OVER: Dispatcher(Outcome, "guest.tdcalls, tdcall_over"),
     Place.TDCALL_RETURN: Dispatcher(Outcome, "guest.run, return_to_guest"),

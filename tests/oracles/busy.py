@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tdx_env.module.operands import Operand
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import Kick, Path, Purpose, State
 from tdx_env.state.calls import Leaf, Outcome
@@ -19,14 +20,13 @@ from .draws import moved
 if TYPE_CHECKING:
     from .world import OracleWorld
 
-TREE_OPERAND = 146
-CLASSES = {TREE_OPERAND: 0, 1: 1, 169: 2}
+CLASSES = {Operand.SEPT_TREE: 0, Operand.RCX: 1, Operand.TD_EPOCH: 2}  # places of the averages
 
 
 def operand_class(a: Actor) -> int | None:
     """Return 0 tree, 1 entry, 2 epoch for the call's last busy operand, or None."""
     operand = a.call.busy_operand
-    if operand is None or (operand == 1 and a.call.leaf == Leaf.MEM_TRACK):
+    if operand is None or (operand == Operand.RCX and a.call.leaf == Leaf.MEM_TRACK):
         return None
     return CLASSES.get(operand)
 
@@ -39,9 +39,9 @@ def on_busy(w: OracleWorld, a: Actor) -> None:
     kind = operand_class(a)
     if kind is not None:
         w.try_cycles[kind] = moved(w.try_cycles[kind], w.now - call.issued)
-    if is_vp_enter(a) and call.operand == TREE_OPERAND:
+    if is_vp_enter(a) and call.operand == Operand.SEPT_TREE:
         a.is_flagged = True
-    is_foreign = w.discipline.tree_only[call.leaf] and call.operand != TREE_OPERAND
+    is_foreign = w.discipline.tree_only[call.leaf] and call.operand != Operand.SEPT_TREE
     if is_foreign:
         exhausted(w, a, Exhaustion(w.discipline.on_foreign[call.leaf]))
     elif call.issues >= w.discipline.max_issues[call.leaf]:

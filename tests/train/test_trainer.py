@@ -12,6 +12,7 @@ from rich.console import Console
 from tdx_agents import load_bundle
 from tdx_env.host.discipline import DEFAULT
 from tdx_env.spaces import observation_size
+from tdx_env.state.discipline import N_ACTIONS
 from tdx_train.config import TrainConfig
 from tdx_train.model import build_model, policy_weights
 from tdx_train.plan import Plan
@@ -98,7 +99,7 @@ def test_bundle_acts_like_the_learner(suite: Suite, tiny_plan: Plan, tmp_path: P
     policy = load_bundle(tmp_path)
     generator = np.random.default_rng(0)
     observations = generator.random((500, observation_size()), np.float32)
-    masks = generator.random((500, 3)) < 0.5
+    masks = generator.random((500, N_ACTIONS)) < 0.5
     masks[:, 0] = True
     wanted, _ = model.predict(observations, action_masks=masks, deterministic=True)
     assert policy.act is not None
