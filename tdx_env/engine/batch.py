@@ -22,7 +22,7 @@ from tdx_env.state.actors import ACTOR, ENTRY
 from tdx_env.state.calls import NONE
 from tdx_env.state.discipline import DISCIPLINE, N_ACTIONS
 from tdx_env.state.features import N_FEATURES
-from tdx_env.state.setup import SETUP
+from tdx_env.state.setup import REGIONS_PER_TABLE, SETUP
 from tdx_env.state.world import (
     ACTORS,
     DECISION,
@@ -57,7 +57,10 @@ def _n_entries(setups: NDArray[np.void]) -> int:
     most = 0
     for setup in setups:
         regions = int(setup["areas"]["n_regions"][: setup["n_areas"]].sum())
-        most = max(most, (regions << int(setup["page_shift"])) + regions + -(-regions // 512) + 1)
+        most = max(
+            most,
+            (regions << int(setup["page_shift"])) + regions + -(-regions // REGIONS_PER_TABLE) + 1,
+        )
     return most
 
 

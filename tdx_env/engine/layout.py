@@ -6,7 +6,7 @@ from tdx_env.state.actors import Spte, Task
 from tdx_env.state.broken import Place, break_off
 from tdx_env.state.calls import NONE, EntryState
 from tdx_env.state.costs import Cost
-from tdx_env.state.setup import Initial
+from tdx_env.state.setup import REGIONS_PER_TABLE, Initial
 from tdx_env.state.world import World
 
 
@@ -104,7 +104,7 @@ def lay_out_memory(world: World) -> None:
     run["page_shift"] = setup["page_shift"]
     run["first_pd"] = n_regions << setup["page_shift"]
     run["first_l2"] = run["first_pd"] + n_regions
-    run["first_l3"] = run["first_l2"] + ((n_regions + 511) >> 9)
+    run["first_l3"] = run["first_l2"] + -(-n_regions // REGIONS_PER_TABLE)
     for area in range(setup["n_areas"]):
         row = world.setup["areas"][area]
         initial = _initial_of(world, area)

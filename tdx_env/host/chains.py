@@ -168,8 +168,11 @@ def rescheduled(world: World, actor: int) -> None:
     """Handle RESCHED: take mmu_lock again, behind those who wait; list calls had none."""
     me = world.actors["row"][actor]
     book(world, actor, me["category"])
-    if me["purpose"] == Purpose.ZAP:
+    purpose = me["purpose"]
+    if purpose == Purpose.ZAP:
         request_for_zap(world, actor)
+    elif purpose != Purpose.REISSUE:
+        break_off(world, actor, Place.RESCHEDULED, purpose)
     elif me["path"] == Path.EXPORT and me["leaf"] != Leaf.MEM_TRACK:
         reissue(world, actor)
     elif request_mmu(world, actor, 1, Purpose.REISSUE):

@@ -54,6 +54,9 @@ def issue(world: World, actor: int) -> None:
     """Issue the actor's current SEAMCALL, for the first time or again."""
     run = world.run
     me = world.actors["row"][actor]
+    if COST[me["leaf"]] == NONE:
+        break_off(world, actor, Place.ISSUE, me["leaf"])
+        return
     charge_cell(world, actor)
     me["issues"] += 1
     run["n_seamcalls"] += 1
@@ -94,9 +97,7 @@ def new_call(world: World, actor: int, leaf: int, entry: int) -> None:
     me["busy_operand"] = NONE
     me["call_started"] = world.run["now"]
     lock = world.discipline["seamcall_lock"]
-    if COST[leaf] == NONE:
-        break_off(world, actor, Place.CALL_BEGUN, leaf)
-    elif lock == SeamcallLock.NEVER or lock == SeamcallLock.AFTER_BUSY:
+    if lock == SeamcallLock.NEVER or lock == SeamcallLock.AFTER_BUSY:
         issue(world, actor)
     else:
         lock_and_issue(world, actor)

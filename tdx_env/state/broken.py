@@ -50,7 +50,7 @@ class Place(IntEnum):
     YIELD_FAULT = 7
     EXHAUSTION = 8
     AFTER_CALL = 9
-    CALL_BEGUN = 10
+    ISSUE = 10
     STEP = 11
     CHECK = 12
     COMMIT = 13
@@ -83,6 +83,7 @@ class Place(IntEnum):
     OPERATION = 40
     VCPU_START = 41
     AREA = 42
+    RESCHEDULED = 43
 
 
 class Dispatcher(NamedTuple):
@@ -102,7 +103,7 @@ DISPATCHERS: dict[Place, Dispatcher] = {
     Place.YIELD_FAULT: Dispatcher(FaultYield, "host.fault, yields_to_guest"),
     Place.EXHAUSTION: Dispatcher(Exhaustion, "host.busy, _exhaust"),
     Place.AFTER_CALL: Dispatcher(Leaf, "host.chains, go_on"),
-    Place.CALL_BEGUN: Dispatcher(Leaf, "host.seamcalls, new_call"),
+    Place.ISSUE: Dispatcher(Leaf, "host.seamcalls, issue"),
     Place.STEP: Dispatcher(Op, "host.seamcalls, _do_step"),
     Place.CHECK: Dispatcher(Leaf, "host.effects, check"),
     Place.COMMIT: Dispatcher(Leaf, "host.effects, commit"),
@@ -135,6 +136,7 @@ DISPATCHERS: dict[Place, Dispatcher] = {
     Place.OPERATION: Dispatcher(Operation, "state.booking, end_operation"),
     Place.VCPU_START: Dispatcher(Program, "engine.start, _start_vcpu"),
     Place.AREA: Dispatcher(Initial, "engine.layout, _set_region"),
+    Place.RESCHEDULED: Dispatcher(Purpose, "host.chains, rescheduled"),
 }
 
 

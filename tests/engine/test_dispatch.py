@@ -21,7 +21,7 @@ from tdx_env.scenarios import load
 from tdx_env.state.actors import Kick, Path, Purpose, State
 from tdx_env.state.broken import DISPATCHERS, Place
 from tdx_env.state.calls import LAST_CALL, LAST_SEAMCALL, NONE, Leaf, Lock, Outcome
-from tdx_env.state.discipline import Action
+from tdx_env.state.discipline import N_ACTIONS, Action
 from tdx_env.state.world import End
 from tests.strategies import random_world
 
@@ -57,7 +57,7 @@ ALSO = {
     Place.VCPU_START: {"is_foreground"},
     Place.TRACKED: {"after_kick"},
 }
-BY_TABLE = {Place.ACTION_GIVEN, Place.LOCK, Place.CALL_BEGUN, Place.CHECK, Place.COMMIT}
+BY_TABLE = {Place.ACTION_GIVEN, Place.LOCK, Place.ISSUE, Place.CHECK, Place.COMMIT}
 FOUND = {
     **{place: each.cases for place, each in DISPATCHERS.items() if place not in BY_TABLE},
     Place.CHECK: Check,
@@ -186,12 +186,13 @@ def expect_broken(batch: Batch, cases: type[IntEnum], case: int, **advance: Any)
 @pytest.mark.parametrize("state", [NEW, State.PARKED, State.FINISHED])
 def test_state_without_a_handler_is_broken(state):
     batch = waiting_batch()
-    actor = int(batch.actors["due"][0][: batch.run["n_actors"][0]].argmin())
+    actor = int(batch.run["decision_actor"][0] == 0)  # another one
     batch.actors["row"]["state"][0, actor] = state
+    batch.actors["due"][0, actor] = batch.run["now"][0]
     expect_broken(batch, State, state, actions=[Action.RETRY])
 
 
-@pytest.mark.parametrize("action", [-3, len(Action), 100, 1 << 40])
+@pytest.mark.parametrize("action", [-3, N_ACTIONS, 100, 1 << 40])
 def test_action_that_is_none_is_the_deciders_mistake(action):
     batch = waiting_batch()
     with pytest.raises(PolicyError, match=rf"action {action} for .* state SEAM_RETURN, leaf"):
@@ -201,12 +202,12 @@ def test_action_that_is_none_is_the_deciders_mistake(action):
 
 def one_too_many(features: np.ndarray) -> int:
     """Answer with an action that there is not."""
-    return len(Action)
+    return N_ACTIONS
 
 
 def test_compiled_policy_that_answers_no_action_is_told():
     batch = waiting_batch()
-    with pytest.raises(PolicyError, match=rf"action {len(Action)} .* 0 \(RETRY\), 1 \(KICK\), 2"):
+    with pytest.raises(PolicyError, match=rf"action {N_ACTIONS} .* 0 \(RETRY\), 1 \(KICK\), 2"):
         batch.advance(decision(one_too_many))
 
 
@@ -230,7 +231,7 @@ def test_new_action_without_a_branch_is_broken():
     ],
 )
 def test_waiting_actor_with_an_unknown_fact_is_broken(field, cases, case):
-    """An unknown path can't yield; a call without a row has no step that succeeds."""
+    """An unknown path can't yield; a call without a row can't be issued."""
     batch = waiting_batch()
     actor = int(batch.run["decision_actor"][0])
     batch.actors["row"][field][0, actor] = case
