@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tdx_env.jit import kernel
 from tdx_env.module.operand_classes import OperandClass, operand_class
 from tdx_env.module.operands import Operand
-from tdx_env.state.actors import Path
+from tdx_env.state.actors import CallPath
 from tdx_env.state.calls import (
     LAST_SEAMCALL,
     N_ENTRY_STATES,
@@ -96,7 +96,7 @@ _UPKEEP = "an add and a shift per sample, VM-wide cache line"
 
 FEATURES = (
     FeatureRow(
-        Feature.PATH, "call chain that asks", "path", START, Path.INTERRUPTED, Scale.ONE_HOT,
+        Feature.PATH, "call chain that asks", "path", START, CallPath.INTERRUPTED, Scale.ONE_HOT,
         "the call chain; INTERRUPTED: RAX bits 63:32", _FREE,
     ),
     FeatureRow(
@@ -231,7 +231,7 @@ ACTIONS = (
 )
 
 _CATEGORIES: dict[Feature, tuple[IntEnum, ...]] = {
-    Feature.PATH: tuple(Path),
+    Feature.PATH: tuple(CallPath),
     Feature.LEAF: _HOST_LEAVES,
     Feature.OPERAND: tuple(OperandClass),
     Feature.ENTRY_STATE: tuple(EntryClass),

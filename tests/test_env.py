@@ -20,7 +20,7 @@ from tdx_env.env import SeamcallRetryEnv
 from tdx_env.errors import ActionError, NotResetError, RenderModeError, ScenarioError
 from tdx_env.scenarios import load, names
 from tdx_env.spaces import START, action_table, feature_table, observation_names
-from tdx_env.state.actors import Path as CallPath
+from tdx_env.state.actors import CallPath
 from tdx_env.state.calls import NONE
 from tdx_env.state.discipline import N_ACTIONS, Action
 from tdx_env.state.features import N_FEATURES, Feature

@@ -24,7 +24,7 @@ from tdx_env.spaces import (
     observe,
     reading_table,
 )
-from tdx_env.state.actors import Path
+from tdx_env.state.actors import CallPath
 from tdx_env.state.calls import LAST_SEAMCALL, NONE, EntryState, Leaf
 from tdx_env.state.discipline import Action
 from tdx_env.state.features import N_FEATURES, Feature
@@ -70,7 +70,10 @@ def test_start_observation_has_the_flag_the_vcpus_and_nothing_else():
 
 def test_one_column_of_each_category_is_set():
     seen = observed(
-        PATH=Path.ZAP, LEAF=Leaf.MEM_TRACK, OPERAND=Operand.TD_EPOCH, ENTRY_STATE=EntryState.BLOCKED
+        PATH=CallPath.ZAP,
+        LEAF=Leaf.MEM_TRACK,
+        OPERAND=Operand.TD_EPOCH,
+        ENTRY_STATE=EntryState.BLOCKED,
     )
     assert {name for name, value in seen.items() if value == 1 and "=" in name} == {
         "path=ZAP",
@@ -96,7 +99,7 @@ def test_entry_states_fall_into_classes(state, expected):
     assert observed(ENTRY_STATE=state)[f"entry_state={expected.name}"] == 1
 
 
-@pytest.mark.parametrize("path", Path)
+@pytest.mark.parametrize("path", CallPath)
 def test_every_path_has_a_column(path):
     seen = observed(PATH=path)
     assert [name for name in seen if name.startswith("path=") and seen[name] == 1] == [
@@ -113,7 +116,7 @@ def test_every_seamcall_that_is_simulated_has_a_column(leaf):
 
 
 def test_an_interrupted_call_speaks_of_no_lock():
-    seen = observed(PATH=Path.INTERRUPTED, LEAF=Leaf.MEM_PAGE_DEMOTE, OPERAND=0)
+    seen = observed(PATH=CallPath.INTERRUPTED, LEAF=Leaf.MEM_PAGE_DEMOTE, OPERAND=0)
     assert seen["operand=OTHER"] == 1
 
 
@@ -161,7 +164,7 @@ def test_action_space_is_the_three_actions():
     assert action_space().n == len(Action)
 
 
-@pytest.mark.parametrize("path", Path)
+@pytest.mark.parametrize("path", CallPath)
 @pytest.mark.parametrize("action", Action)
 def test_actions_say_what_each_means_on_each_path(path, action):
     """One row of the table for each pair, no two."""

@@ -17,7 +17,7 @@ from tdx_env.jit import inner
 from tdx_env.module.operand_classes import operand_class
 from tdx_env.module.operands import Operand
 from tdx_env.state.accounting import Category
-from tdx_env.state.actors import Kick, Path, Purpose, State
+from tdx_env.state.actors import CallPath, Kick, Purpose, State
 from tdx_env.state.agenda import wake_at
 from tdx_env.state.booking import book
 from tdx_env.state.broken import Place, break_off
@@ -34,15 +34,15 @@ _RETRY = int(Action.RETRY)
 _LOTTERY_SHIFT = np.uint64(33)
 # Whether a path allows KICK and YIELD beside RETRY; `zap_yield` allows YIELD on all.
 _CHOICES = {
-    Path.FAULT: (True, True),
-    Path.ZAP: (True, False),
-    Path.ENTER: (True, True),
-    Path.BUILD: (False, True),
-    Path.EXPORT: (True, True),
-    Path.INTERRUPTED: (False, True),
+    CallPath.FAULT: (True, True),
+    CallPath.ZAP: (True, False),
+    CallPath.ENTER: (True, True),
+    CallPath.BUILD: (False, True),
+    CallPath.EXPORT: (True, True),
+    CallPath.INTERRUPTED: (False, True),
 }
-_MAY_KICK = np.array([_CHOICES[path][0] for path in Path], np.int64)
-_MAY_YIELD = np.array([_CHOICES[path][1] for path in Path], np.int64)
+_MAY_KICK = np.array([_CHOICES[path][0] for path in CallPath], np.int64)
+_MAY_YIELD = np.array([_CHOICES[path][1] for path in CallPath], np.int64)
 
 
 @inner
@@ -119,7 +119,7 @@ def _on_interrupted(world: World, actor: int) -> None:
     if me["interrupts"] > world.discipline["max_interrupted"]:
         kill(world, actor, me["leaf"], me["outcome"])
     else:
-        _ask(world, actor, Path.INTERRUPTED)
+        _ask(world, actor, CallPath.INTERRUPTED)
 
 
 @inner
@@ -172,7 +172,7 @@ def _fill_features(world: World, actor: int, path: int) -> None:
     f[Feature.HAS_EVENTS] = is_vcpu(me) and next_interrupt(me) <= now
     f[Feature.ACCEPT_FAULT] = me["accept_fault"]
     f[Feature.REPEATS] = me["repeats"]
-    has_chunk = me["path"] == Path.ZAP or me["path"] == Path.BUILD
+    has_chunk = me["path"] == CallPath.ZAP or me["path"] == CallPath.BUILD
     f[Feature.PAGES_LEFT] = me["cursor_end"] - me["cursor"] if has_chunk else 0
     for column in range(N_AVERAGES):
         f[Feature.TRY_TREE + column] = run["try_cycles"][column]
@@ -284,13 +284,13 @@ def _kick(world: World, actor: int, force_gate: int) -> None:
 def _yield(world: World, actor: int) -> None:
     """Give up for now and come back, in the way of the path."""
     path = world.actors["row"][actor]["path"]
-    if path == Path.FAULT:
+    if path == CallPath.FAULT:
         give_up(world, actor, yields_to_guest(world, actor))
-    elif path == Path.ZAP or path == Path.EXPORT:
+    elif path == CallPath.ZAP or path == CallPath.EXPORT:
         _yield_locks(world, actor)
-    elif path == Path.BUILD:
+    elif path == CallPath.BUILD:
         return_to_user(world, actor)
-    elif path == Path.ENTER:
+    elif path == CallPath.ENTER:
         _yield_enter(world, actor)
     else:
         break_off(world, actor, Place.YIELD_PATH, path)
@@ -343,7 +343,7 @@ def _exhaust(world: World, actor: int, what: int) -> None:
         succeed(world, actor)
     elif not is_local and what != Exhaustion.REENTER and what != Exhaustion.USER_ERROR:
         break_off(world, actor, Place.EXHAUSTION, what)
-    elif me["path"] == Path.FAULT:
+    elif me["path"] == CallPath.FAULT:
         give_up(world, actor, not is_local)
     else:
         _yield(world, actor)

@@ -33,7 +33,7 @@ from tdx_env.host.zap import begin_chunk, clear_page, request_for_zap, zap_with_
 from tdx_env.jit import inner
 from tdx_env.module.operand_classes import operand_class
 from tdx_env.state.accounting import Category
-from tdx_env.state.actors import NEVER, Exit, Kick, Path, Purpose, Spte, State, Task
+from tdx_env.state.actors import NEVER, CallPath, Exit, Kick, Purpose, Spte, State, Task
 from tdx_env.state.booking import book, charge_cell
 from tdx_env.state.broken import Place, break_off
 from tdx_env.state.calls import Leaf
@@ -173,7 +173,7 @@ def rescheduled(world: World, actor: int) -> None:
         request_for_zap(world, actor)
     elif purpose != Purpose.REISSUE:
         break_off(world, actor, Place.RESCHEDULED, purpose)
-    elif me["path"] == Path.EXPORT and me["leaf"] != Leaf.MEM_TRACK:
+    elif me["path"] == CallPath.EXPORT and me["leaf"] != Leaf.MEM_TRACK:
         reissue(world, actor)
     elif request_mmu(world, actor, 1, Purpose.REISSUE):
         with_mmu_lock(world, actor)
@@ -261,9 +261,9 @@ def _keeps_gate(world: World, actor: int) -> bool:
     """Say whether the actor's gate outlasts the call it was taken for."""
     rules = world.discipline
     path, scope = world.actors["row"][actor]["path"], rules["gate_scope"]
-    if path == Path.EXPORT:
+    if path == CallPath.EXPORT:
         return False
-    if scope == GateScope.PAGE or (rules["gate_first"] != 0 and path == Path.ZAP):
+    if scope == GateScope.PAGE or (rules["gate_first"] != 0 and path == CallPath.ZAP):
         return True
     if scope != GateScope.NOTHING and scope != GateScope.CALL:
         break_off(world, actor, Place.GATE_SCOPE, scope)

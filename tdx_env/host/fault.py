@@ -21,7 +21,7 @@ from tdx_env.host.tasks import entry_at, finish_task_item, is_vcpu
 from tdx_env.jit import inner
 from tdx_env.module.sept import is_write_blocked
 from tdx_env.state.accounting import Category
-from tdx_env.state.actors import Exit, Kick, Path, Purge, Purpose, Spte, State
+from tdx_env.state.actors import CallPath, Exit, Kick, Purge, Purpose, Spte, State
 from tdx_env.state.booking import begin_operation, book, end_operation
 from tdx_env.state.broken import Place, break_off
 from tdx_env.state.calls import NONE, Leaf
@@ -43,7 +43,7 @@ def begin_fault_pass(world: World, vcpu: int) -> None:
     """Start a pass of KVM's fault handler."""
     run = world.run
     me = world.actors["row"][vcpu]
-    me["path"] = Path.FAULT
+    me["path"] = CallPath.FAULT
     me["walks"] = 0
     me["state"] = State.FAULT_SOFTWARE
     me["category"] = _fault_category(me)
@@ -182,7 +182,7 @@ def split_with_lock(world: World, vcpu: int) -> None:
     me = world.actors["row"][vcpu]
     entry = me["fault_entry"]
     if is_split_needed(world, entry) and not is_frozen(world, entry):
-        me["path"] = Path.ZAP
+        me["path"] = CallPath.ZAP
         begin_split(world, vcpu, entry)
         return
     release_mmu(world, vcpu)

@@ -15,7 +15,7 @@ from tdx_env.host.split import end_split
 from tdx_env.host.tasks import is_vcpu
 from tdx_env.host.zap import goes_on_blocking, next_page, remove_page
 from tdx_env.jit import inner
-from tdx_env.state.actors import Exit, Kick, Path, Purpose, Task
+from tdx_env.state.actors import CallPath, Exit, Kick, Purpose, Task
 from tdx_env.state.booking import begin_operation
 from tdx_env.state.broken import Place, break_off
 from tdx_env.state.calls import Leaf
@@ -97,7 +97,7 @@ def after_demote(world: World, actor: int) -> None:
     end_split(world, actor)
     if is_vcpu(me) and me["exit"] == Exit.EPT_VIOLATION:
         release_mmu(world, actor)
-        me["path"] = Path.FAULT
+        me["path"] = CallPath.FAULT
         begin_operation(world, actor)
         walk_with_lock(world, actor)
         return

@@ -96,7 +96,7 @@ class Exit(IntEnum):
     SIGNAL = 6  # not an exit of its own: KVM returns to user space for a signal
 
 
-class Path(IntEnum):
+class CallPath(IntEnum):
     """The call chain that a decision belongs to."""
 
     FAULT = 0
@@ -198,7 +198,7 @@ ACTOR_FIELDS = [
     ("issues", np.int32),  # issues of the current SEAMCALL, this one included
     ("kicks", np.int32),  # kicks during the current SEAMCALL
     ("busies", np.int32),  # busy replies during the current operation
-    ("path", np.int32),  # a Path
+    ("path", np.int32),  # a CallPath
     ("purpose", np.int32),  # a Purpose
     ("action", np.int32),  # the last decision
     ("fault_entry", np.int32),  # leaf entry of the fault being handled, or NONE

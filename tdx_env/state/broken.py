@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from tdx_env.jit import inner
 from tdx_env.state.actors import (
+    CallPath,
     Exit,
     Kick,
-    Path,
     Phase,
     Program,
     Purge,
@@ -98,7 +98,7 @@ DISPATCHERS: dict[Place, Dispatcher] = {
     Place.ACTION_GIVEN: Dispatcher(Action, "host.busy, decide"),
     Place.ACTION: Dispatcher(Action, "host.busy, act"),
     Place.STATUS: Dispatcher(Outcome, "host.busy, seamcall_returned"),
-    Place.YIELD_PATH: Dispatcher(Path, "host.busy, _yield"),
+    Place.YIELD_PATH: Dispatcher(CallPath, "host.busy, _yield"),
     Place.YIELD_ENTER: Dispatcher(EnterYield, "host.busy, _yield_enter"),
     Place.YIELD_FAULT: Dispatcher(FaultYield, "host.fault, yields_to_guest"),
     Place.EXHAUSTION: Dispatcher(Exhaustion, "host.busy, _exhaust"),

@@ -221,7 +221,7 @@ TRACE = np.dtype([("event", EVENT, (MAX_TRACED,))], align=True)
 DECISION_FIELDS = [
     ("time", np.int64),  # [cycles]
     ("actor", np.int64),
-    ("path", np.int64),  # a Path
+    ("path", np.int64),  # a CallPath
     ("leaf", np.int64),  # a Leaf
     ("operand", np.int64),  # operand id of the status
     ("entry", np.int64),  # S-EPT entry, or NONE

@@ -18,7 +18,7 @@ from tdx_env.host.lock_words import UNKNOWN, WORD_OF
 from tdx_env.jit import decision
 from tdx_env.module.seamcalls import MODULE_VERSIONS, calls
 from tdx_env.scenarios import load
-from tdx_env.state.actors import Kick, Path, Purpose, State
+from tdx_env.state.actors import CallPath, Kick, Purpose, State
 from tdx_env.state.broken import DISPATCHERS, Place
 from tdx_env.state.calls import LAST_CALL, LAST_SEAMCALL, NONE, Leaf, Lock, Outcome
 from tdx_env.state.discipline import N_ACTIONS, Action
@@ -37,7 +37,7 @@ NEVER_DUE: dict[type[IntEnum], set[Any]] = {
     Leaf: {leaf for leaf in Leaf if leaf > LAST_CALL},  # in the module's table only
     Purpose: {Purpose.NONE},
     Kick: {Kick.NONE},
-    Path: {Path.INTERRUPTED},  # a decision's alone: the call goes on in its own chain
+    CallPath: {CallPath.INTERRUPTED},  # a decision's alone: the call goes on in its own chain
     Outcome: {  # no call of the simulation ends so
         Outcome.EPT_WALK_FAILED,
         Outcome.HOST_PRIORITY_BUSY_TIMEOUT,
@@ -226,7 +226,7 @@ def test_new_action_without_a_branch_is_broken():
 @pytest.mark.parametrize(
     ("field", "cases", "case"),
     [
-        ("path", Path, NEW),
+        ("path", CallPath, NEW),
         ("leaf", Leaf, Leaf.MEM_SEPT_REMOVE),
     ],
 )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tdx_env.module.operands import Operand
 from tdx_env.state.accounting import Category
-from tdx_env.state.actors import Kick, Path, Purpose, State
+from tdx_env.state.actors import CallPath, Kick, Purpose, State
 from tdx_env.state.calls import Leaf, Outcome
 from tdx_env.state.costs import Cost
 from tdx_env.state.discipline import Action, EnterYield, Exhaustion, FaultYield
@@ -72,22 +72,22 @@ def ask(w: OracleWorld, a: Actor, mask: list[int]) -> None:
     go(w, a, State.DECIDED, Category.DECISION, w.discipline.decision_cycles)
 
 
-def path_of(a: Actor) -> Path:
+def path_of(a: Actor) -> CallPath:
     """Return the path that the decision belongs to."""
-    return Path.INTERRUPTED if a.call.outcome in interrupts.ENDED else a.path
+    return CallPath.INTERRUPTED if a.call.outcome in interrupts.ENDED else a.path
 
 
 def mask_of(w: OracleWorld, a: Actor) -> list[int]:
     """Return which actions are allowed."""
-    can_yield = a.path != Path.ZAP or bool(w.discipline.zap_yield)
-    return [1, int(a.path != Path.BUILD), int(can_yield)]
+    can_yield = a.path != CallPath.ZAP or bool(w.discipline.zap_yield)
+    return [1, int(a.path != CallPath.BUILD), int(can_yield)]
 
 
 def features_of(w: OracleWorld, a: Actor, mask: list[int]) -> list[int]:
     """Return the features of a decision."""
     call, entry = a.call, a.call.entry
     vector = [0] * N_FEATURES
-    pages_left = a.cursor_end - a.cursor if a.path in (Path.ZAP, Path.BUILD) else 0
+    pages_left = a.cursor_end - a.cursor if a.path in (CallPath.ZAP, CallPath.BUILD) else 0
     opened = a.operation_started
     values = {
         Feature.PATH: path_of(a),
@@ -161,23 +161,23 @@ def kick_now(w: OracleWorld, a: Actor, is_forced: bool) -> None:
 def yield_now(w: OracleWorld, a: Actor) -> None:
     """Give way, as the path allows it."""
     match a.path:
-        case Path.FAULT:
+        case CallPath.FAULT:
             faults.give_up(w, a, w.discipline.fault_yield == FaultYield.LOCAL_RETRY)
-        case Path.ZAP | Path.EXPORT:
+        case CallPath.ZAP | CallPath.EXPORT:
             kick.release_gate(w, a)
             seamcalls.release_lock(w, a, w.seamcall_lock)
             seamcalls.release_lock(w, a, w.track_lock)
             mmu.release(w, a)
             a.purpose = Purpose.REISSUE
             go(w, a, State.RESCHED, Category.YIELD, w.costs[Cost.RESCHED])
-        case Path.ENTER:
+        case CallPath.ENTER:
             exits.leave_guest_mode(w, a)
             a.call.leaf = -1
             if w.discipline.enter_yield == EnterYield.BARRIER:
                 mmu.request(w, a, True, Purpose.BARRIER)
             else:
                 back_to_run_loop(w, a)
-        case Path.BUILD:
+        case CallPath.BUILD:
             guard.to_user_space(w, a)
 
 
@@ -189,7 +189,7 @@ def back_to_run_loop(w: OracleWorld, a: Actor) -> None:
 def exhausted(w: OracleWorld, a: Actor, what: Exhaustion) -> None:
     """The call was busy as often as the discipline allows, or on a lock it doesn't wait for."""
     w.meet(what)
-    is_fault = a.path == Path.FAULT
+    is_fault = a.path == CallPath.FAULT
     match what:
         case Exhaustion.SWALLOW if a.is_splitting:
             seamcalls.succeeded(w, a)
