@@ -27,14 +27,15 @@ def error_of(run: np.void) -> BrokenError | PolicyError:
     is_vcpu = actor < int(run["n_vcpus"])
     who = "nobody" if actor == NONE else f"{'vCPU' if is_vcpu else 'host task'} {actor}"
     where = f"{who}, state {_name(State, state)}, leaf {_name(Leaf, leaf)}"
+    when = f"at cycle {int(run['now'])} of seed {int(run['seed'])}"
     if place == Place.ACTION_GIVEN:
         allowed = ", ".join(f"{action:d} ({action.name})" for action in Action)
-        return PolicyError(f"action {case} for {where}: must be one of {allowed}")
+        return PolicyError(f"action {case} for {where}, {when}: must be one of {allowed}")
     cases, function = DISPATCHERS[place]
     what = f"{cases.__name__} {case}"
     if case in set(cases):
         what += f" ({cases(case).name})"
     return BrokenError(
-        f"{where}: {function} has no case for {what}, at cycle {int(run['now'])} of seed "
-        f"{int(run['seed'])}; the simulator is at fault, not the policy"
+        f"{where}: {function} has no case for {what}, {when}; the simulator is at fault, not the "
+        "policy"
     )
