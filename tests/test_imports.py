@@ -92,6 +92,26 @@ def test_module_imports_only_what_stands_below_it(name, tree):
     assert not wrong
 
 
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_module_is_hidden_by_a_name_of_its_package(package):
+    """Else `import tdx_agents.load` would give the function of that name."""
+    tree = ast.parse((PACKAGES[package] / "__init__.py").read_text())
+    names = {alias.asname or alias.name for alias in imports_of(tree)}
+    assert not names & {path.stem for path in PACKAGES[package].glob("*.py")}
+
+
+def imports_of(tree: ast.Module) -> Iterator[ast.alias]:
+    """Yield what a module imports by name."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            yield from node.names
+
+
+def test_no_two_modules_of_policies_and_training_have_one_name():
+    stems = [{p.stem for p in PACKAGES[name].glob("*.py")} for name in ("tdx_agents", "tdx_train")]
+    assert stems[0] & stems[1] == {"__init__"}
+
+
 def at_import(tree: ast.Module) -> ast.Module:
     """Return the part of a module that runs when it is imported, functions and classes aside."""
     top = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
