@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from tdx_env.scenarios.keys import NAMED, TABLES
-from tdx_env.scenarios.kinds import keys_of
 from tdx_env.scenarios.loader import Layers, layers, load, names
-from tdx_env.scenarios.schema import CostRange, Group, Scenario, Task, digest
+from tdx_env.scenarios.schema import Scenario, digest
+from tdx_env.scenarios.tables import CostRange
 from tdx_env.scenarios.values import Range
 
 _PIPE_WIDTH = 160  # of what is no terminal, where nobody wants names cut
@@ -113,9 +113,7 @@ def _all_rows(scenario: Scenario) -> Iterator[tuple[str, str, str, str]]:
         yield from _rows(f"{name}.", table, set(type(table).model_fields))
     for kind in NAMED:
         for name, table in getattr(scenario, kind).items():
-            is_actor = isinstance(table, Group | Task)
-            fields = keys_of(table) if is_actor else set(type(table).model_fields)
-            yield from _rows(f"{kind}.{name}.", table, fields)
+            yield from _rows(f"{kind}.{name}.", table, set(type(table).model_fields))
 
 
 def _parameters(scenario: Scenario, read: Layers, overrides: Mapping[str, object]) -> Table:

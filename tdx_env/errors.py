@@ -4,6 +4,22 @@ Command lines print the message of a `TdxEnvError` alone and leave with exit cod
 where the mistake is, what was given and what is allowed.
 """
 
+_LONGEST = 400  # characters of a name or value that a message repeats
+
+
+def printable(text: str) -> str:
+    """Return a user's text as a message may repeat it: one line, its middle left out if long.
+
+    What can't be printed (line ends and control characters among it) is written with a backslash.
+    """
+    half = _LONGEST // 2
+    shown = text if len(text) <= _LONGEST else f"{text[:half]}...{text[-half:]}"
+    if shown.isprintable():
+        return shown
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode() for one in shown
+    )
+
 
 class TdxEnvError(Exception):
     """Base of every error that is the user's to mend."""

@@ -5,7 +5,7 @@ import pytest
 from tdx_env.cli_scenarios import list_command, show_command
 from tdx_env.errors import ScenarioError
 from tdx_env.scenarios import names
-from tdx_env.scenarios.checks import COST_NAMES
+from tdx_env.scenarios.tables import COST_NAMES
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,8 @@
 import pytest
 from pydantic_core import PydanticCustomError
 
-from tdx_env.scenarios.values import Bands, Range, Span, Whole, as_written
+from tdx_env.scenarios.values import Bands, Range, Span, Whole
+from tdx_env.scenarios.wording import as_written
 
 
 @pytest.mark.parametrize(
