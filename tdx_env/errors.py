@@ -7,18 +7,17 @@ where the mistake is, what was given and what is allowed.
 _LONGEST = 400  # characters of a name or value that a message repeats
 
 
-def printable(text: str) -> str:
-    """Return a user's text as a message may repeat it: one line, its middle left out if long.
-
-    What can't be printed (line ends and control characters among it) is written with a backslash.
-    """
-    half = _LONGEST // 2
-    shown = text if len(text) <= _LONGEST else f"{text[:half]}...{text[-half:]}"
-    if shown.isprintable():
-        return shown
+def escaped(text: str) -> str:
+    """Return a user's text on one line: what can't be printed is written with a backslash."""
     return "".join(
-        one if one.isprintable() else one.encode("unicode_escape").decode() for one in shown
+        one if one.isprintable() else one.encode("unicode_escape").decode() for one in text
     )
+
+
+def printable(text: str) -> str:
+    """Return a user's text as a message may repeat it: one line, its middle left out if long."""
+    half = _LONGEST // 2
+    return escaped(text if len(text) <= _LONGEST else f"{text[:half]}...{text[-half:]}")
 
 
 class TdxEnvError(Exception):

@@ -2,6 +2,7 @@
 
 import stat
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,25 @@ _OTHER_FILES = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
+_NUMBERS = range(-(1 << 63), 1 << 63)
 _TOO_DEEP = f"is nested too deeply, at most {_MAX_DEPTH} tables and lists may be in each other"
+_TOO_LARGE = "holds a whole number of more than 64 bits"
 
 
-def _is_too_deep(table: dict[str, Any]) -> bool:
-    """Say whether a table has more tables and lists in each other than are allowed."""
-    level: list[Any] = [table]
-    for _ in range(_MAX_DEPTH):
-        inner = [list(one.values()) if isinstance(one, dict) else one for one in level]
-        level = [item for items in inner for item in items if isinstance(item, dict | list)]
-    return bool(level)
+def refusal(value: object) -> str | None:
+    """Return why a value can't stand in a TOML file that is read here, or None if it can.
+
+    What its parts are for is not looked at: only how deep they are and how large numbers are.
+    """
+    level = [value]
+    for _ in range(_MAX_DEPTH + 1):
+        if any(isinstance(item, int) and item not in _NUMBERS for item in level):
+            return _TOO_LARGE
+        tables = [one for one in level if isinstance(one, Mapping)]
+        lists = [one for one in level if isinstance(one, list | tuple)]
+        level = [item for table in tables for item in table.values()]
+        level += [item for items in lists for item in items]
+    return _TOO_DEEP if level else None
 
 
 def parse_toml(text: str) -> dict[str, Any]:
@@ -41,9 +51,10 @@ def parse_toml(text: str) -> dict[str, Any]:
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
     except ValueError as error:  # from int(), which refuses thousands of digits
-        raise ValueError("is no TOML file: a number has thousands of digits") from error
-    if _is_too_deep(table):
-        raise ValueError(_TOO_DEEP)
+        raise ValueError(_TOO_LARGE) from error
+    reason = refusal(table)
+    if reason:
+        raise ValueError(reason)
     return table
 
 

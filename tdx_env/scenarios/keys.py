@@ -21,6 +21,7 @@ from tdx_env.scenarios.tables import (
 from tdx_env.scenarios.tasks import KINDS
 from tdx_env.scenarios.values import Range, is_range_table
 from tdx_env.scenarios.wording import as_written, known
+from tdx_env.toml_file import refusal
 
 TABLES: dict[str, type[FileTable]] = {
     "host": Host,
@@ -68,16 +69,19 @@ def known_keys(table: tuple[str, ...], data: Mapping[str, Any]) -> list[str]:
 
 def _plain(value: object) -> object:
     """Return a value as TOML would have given it."""
-    if isinstance(value, np.generic):
-        return value.item()
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
     if isinstance(value, Range):
         return {"low": value.low, "high": value.high}
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
     return value
 
 
-def _as_cost(value: object) -> object:
+def _as_cost(plain: object) -> object:
     """Return a cost that a user gives, with its source."""
-    plain = _plain(value)
     if is_range_table(plain):
         return _USER | dict(plain) | {"source": "user"}  # type: ignore[call-overload]
     return {"low": plain, "high": plain} | _USER
@@ -93,16 +97,18 @@ def put(where: str, data: dict[str, Any], key: str, value: object) -> None:
         value: A whole number, range, boolean, text or list.
 
     Raises:
-        ScenarioError: There is no such key, or it is a table.
+        ScenarioError: There is no such key, or it is a table, or no file could hold the value.
     """
     parts = tuple(key.split("."))
-    shown = printable(key)
+    shown = f"{printable(key)} = {as_written(value)}"
+    reason = refusal(value) or refusal(_plain(value))
+    if reason:
+        raise ScenarioError(f"{where}: {shown}, {reason}")
     for depth, part in enumerate(parts):
         allowed = known_keys(parts[:depth], data)
         if part not in allowed:
             level = f" below {'.'.join(parts[:depth])}" if depth else ""
-            given = f"{shown} = {as_written(_plain(value))}"
-            raise ScenarioError(f"{where}: {given}, unknown key{level}, {known(allowed)}")
+            raise ScenarioError(f"{where}: {shown}, unknown key{level}, {known(allowed)}")
     if len(parts) == 3 and parts[0] == "costs":
         whole = ".".join(parts[:2])
         raise ScenarioError(f"{where}: {key} can't be given alone, give {whole} = low..high")
@@ -111,7 +117,7 @@ def put(where: str, data: dict[str, Any], key: str, value: object) -> None:
     if below or (len(parts) == 1 and parts[0] in {*TABLES, *NAMED, "costs"}):
         raise ScenarioError(f"{where}: {key} is a table, give one of its keys, {known(below)}")
     table = _table_at(where, data, parts[:-1])
-    table[parts[-1]] = _as_cost(value) if is_cost else _plain(value)
+    table[parts[-1]] = _as_cost(_plain(value)) if is_cost else _plain(value)
 
 
 def _table_at(where: str, data: dict[str, Any], parts: tuple[str, ...]) -> dict[str, Any]:

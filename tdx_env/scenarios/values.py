@@ -59,9 +59,9 @@ class Whole:
     @property
     def allowed(self) -> str:
         """What is allowed, for error messages."""
-        return " or ".join(
-            [f"a whole number from {self.low:,} to {self.high:,}", *(f'"{w}"' for w in self.words)]
-        )
+        numbers = f"a whole number from {self.low:,} to {self.high:,}"
+        only = f"{self.low:,}" if self.low == self.high else numbers
+        return " or ".join([only, *(f'"{word}"' for word in self.words)])
 
     def check(self, value: Any) -> int | str:
         """Return the value if it is allowed.

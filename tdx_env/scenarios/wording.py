@@ -1,12 +1,16 @@
 """What the errors about scenarios say: values as a user writes them, keys, what is allowed."""
 
 from collections.abc import Iterable, Mapping
+from datetime import date, time
+
+import numpy as np
 
 from tdx_env.errors import ScenarioError, printable
 from tdx_env.scenarios.values import Range
 
 _MOST_ITEMS = 12  # of a list or table that a message repeats
 _DEEPEST = 4
+_ENDS = {"low", "high"}
 _MOST_BITS = 256  # of a number that a message repeats
 
 
@@ -34,7 +38,7 @@ def as_written(value: object, depth: int = 0) -> str:
         return as_written({"low": value.low, "high": value.high}, depth)
     if isinstance(value, Mapping | list | tuple) and depth == _DEEPEST:
         return "..."
-    if isinstance(value, Mapping) and {"low", "high"} <= value.keys():
+    if isinstance(value, Mapping) and _ENDS <= value.keys() <= _ENDS | {"source", "by"}:
         low, high = as_written(value["low"], depth + 1), as_written(value["high"], depth + 1)
         return low if low == high else f"{low}..{high}"
     if isinstance(value, Mapping):
@@ -44,7 +48,9 @@ def as_written(value: object, depth: int = 0) -> str:
         return f"{{{_list(items, len(value))}}}"
     if isinstance(value, list | tuple):
         return f"[{_list((as_written(item, depth + 1) for item in value), len(value))}]"
-    return printable(str(value))
+    if isinstance(value, float | np.generic | date | time):
+        return str(value)
+    return f"{printable(str(value))} ({type(value).__name__})"
 
 
 def known(names: Iterable[str]) -> str:
