@@ -13,7 +13,7 @@ from rich.table import Table
 
 from tdx_env.errors import escaped
 from tdx_env.scenarios.keys import NAMED, TABLES
-from tdx_env.scenarios.loader import Layers, layers, load, names
+from tdx_env.scenarios.loader import Layers, layers_of, load, names
 from tdx_env.scenarios.schema import Scenario, digest
 from tdx_env.scenarios.tables import CostRange
 from tdx_env.scenarios.values import Range
@@ -161,7 +161,7 @@ def show_command(name: str | Path, overrides: Mapping[str, object] | None = None
     console.print(f"{scenario.name}: {escaped(scenario.title)} ({digest(scenario)})\n")
     lines = scenario.description.strip().splitlines()
     console.print("\n".join(escaped(line.expandtabs()) for line in lines) + "\n")
-    console.print(_parameters(scenario, layers(name), changed))
+    console.print(_parameters(scenario, layers_of(name), changed))
     console.print(
         f"\nDrawn once an episode, from these tenths of each range: {scenario.cost_bands}"
     )

@@ -22,7 +22,7 @@ _TOO_DEEP = f"is nested too deeply, at most {_MAX_DEPTH} tables and lists may be
 _TOO_LARGE = "holds a whole number of more than 64 bits"
 
 
-def refusal(value: object) -> str | None:
+def why_not_toml(value: object) -> str | None:
     """Return why a value can't stand in a TOML file that is read here, or None if it can.
 
     What its parts are for is not looked at: only how deep they are and how large numbers are.
@@ -52,7 +52,7 @@ def parse_toml(text: str) -> dict[str, Any]:
         raise ValueError(_TOO_DEEP) from None
     except ValueError as error:  # from int(), which refuses thousands of digits
         raise ValueError(_TOO_LARGE) from error
-    reason = refusal(table)
+    reason = why_not_toml(table)
     if reason:
         raise ValueError(reason)
     return table

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tdx_env.toml_file import parse_toml, read_toml, refusal
+from tdx_env.toml_file import parse_toml, read_toml, why_not_toml
 
 DEEP = 100_000
 # What a text holds, and what is said about it.
@@ -39,7 +39,7 @@ def test_what_fits_is_read():
 def test_a_list_in_itself_is_too_deep():
     loop: list[object] = []
     loop.append(loop)
-    assert refusal(loop) is not None
+    assert why_not_toml(loop) is not None
 
 
 # How a file is made, and what is said about it.

@@ -21,7 +21,7 @@ from tdx_env.scenarios.tables import (
 from tdx_env.scenarios.tasks import KINDS
 from tdx_env.scenarios.values import Range, is_range_table
 from tdx_env.scenarios.wording import as_written, known
-from tdx_env.toml_file import refusal
+from tdx_env.toml_file import why_not_toml
 
 TABLES: dict[str, type[FileTable]] = {
     "host": Host,
@@ -101,7 +101,7 @@ def put(where: str, data: dict[str, Any], key: str, value: object) -> None:
     """
     parts = tuple(key.split("."))
     shown = f"{printable(key)} = {as_written(value)}"
-    reason = refusal(value) or refusal(_plain(value))
+    reason = why_not_toml(value) or why_not_toml(_plain(value))
     if reason:
         raise ScenarioError(f"{where}: {shown}, {reason}")
     for depth, part in enumerate(parts):

@@ -116,7 +116,7 @@ def _check_version(where: str, data: Mapping[str, Any]) -> None:
         )
 
 
-def layers(name: str | Path) -> Layers:
+def layers_of(name: str | Path) -> Layers:
     """Read what a scenario is made of.
 
     Args:
@@ -165,7 +165,7 @@ def load(name: str | Path, overrides: Mapping[str, object] | None = None) -> Sce
     Raises:
         ScenarioError: There is no such scenario, split or key, or the scenario is impossible.
     """
-    read = layers(name)
+    read = layers_of(name)
     data = deepcopy(merge(merge({"costs": read.costs}, read.base), read.split))
     if "name" in data:
         data["name"] = read.name
@@ -214,6 +214,6 @@ def expand(spec: str) -> list[str]:
 
 def _full_name(name: str) -> str:
     """Return a name with its split, after a look whether it is there."""
-    layers(name)
+    layers_of(name)
     file, split = _split_name(name)
     return f"{file}/{_DEFAULT_SPLIT}" if split is None and file in _slugs() else name

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tdx_env.errors import ScenarioError
 from tdx_env.scenarios import Range, expand, load, overrides_from
@@ -169,3 +171,42 @@ def test_what_is_no_table_cannot_be_set_in(text, key, tmp_path):
     path.write_text(f"schema_version = 1\n{text}\n")
     given, _, _ = text.partition(" = ")
     assert refused(lambda: load(path, {key: 4})).endswith(f"{given} = 3, must be a table")
+
+
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary()
+VALUES = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner),
+    max_leaves=8,
+)
+KEYS = [
+    *("host.n_vcpus", "host", "host.n_pcpus", "costs.bare", "costs", "cost_bands", "clock_khz"),
+    *("name", "family", "title", "schema_version", "decisions", "areas.ram.initial", "tasks"),
+    *("groups.acceptor.program", "groups.acceptor.area", "tasks.zapper.kind", "module.version"),
+    *("tasks.zapper.trigger_group", "limits.stall_us", "guest.sept_ve_disable", "splits"),
+]
+
+
+def loads_or_says_why(ask: Callable[[], dict[str, object]]) -> None:
+    """Load a scenario with overrides; each mistake is a line that can be read."""
+    try:
+        load("s22-clean", ask())
+    except ScenarioError as error:
+        assert all(line.isprintable() for line in str(error).split("\n"))
+
+
+@given(key=st.sampled_from(KEYS), value=VALUES)
+def test_an_option_of_reset_loads_or_says_why_not(key, value):
+    loads_or_says_why(lambda: {key: value})
+
+
+@given(key=st.sampled_from(KEYS), text=st.text(max_size=12))
+def test_a_set_option_loads_or_says_why_not(key, text):
+    loads_or_says_why(lambda: overrides_from([f"{key}={text}"]))
+
+
+@given(content=st.binary(max_size=60))
+def test_any_file_says_why_not(content, tmp_path_factory):
+    path = tmp_path_factory.mktemp("any") / "any.toml"
+    path.write_bytes(content)
+    refused(lambda: load(path))
