@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import typer
 
-from tdx_env.errors import OutputError, TdxEnvError
+from tdx_env.errors import OutputError, TdxEnvError, printable
 
 MISTAKE = 2
 INTERRUPTED = 130  # what a shell reports for a command ended by Ctrl-C
@@ -86,4 +86,8 @@ def run(app: typer.Typer, name: str, interrupted: str = "interrupted") -> NoRetu
         _leave(name, " ".join(error.format_message().split()), MISTAKE)
     except typer.Abort:
         _leave(name, interrupted, INTERRUPTED)
+    except OSError as error:  # a name that is too long, a folder without permission, a full disk
+        if error.filename is None or error.strerror is None:
+            raise
+        _leave(name, f"{printable(str(error.filename))}: {error.strerror}", MISTAKE)
     raise SystemExit(code)

@@ -1,5 +1,6 @@
 """Tests of training configurations: what is shipped, and what errors say."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,8 @@ MISTAKES = [
     ('[discipline]\ngate_scope = "all"', "discipline.gate_scope = 'all', must be 'nothing',"),
     ("[discipline]\ndecision_cycles = 1", "must be given as decision_cycles, outside the table"),
     ("n_envs = = 1", "is no TOML file"),
+    (f"n_envs = {'9' * 5_000}", "holds a whole number of more than 64 bits"),
+    (f"hidden = {'[' * 9_999}{']' * 9_999}", "is nested too deeply"),
 ]
 
 
@@ -50,6 +53,12 @@ def test_unknown_name_lists_the_known_ones():
 def test_missing_file_is_named(tmp_path: Path):
     with pytest.raises(ConfigError, match="none.toml: can't be read"):
         load_config(str(tmp_path / "none.toml"))
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe.toml")
+    with pytest.raises(ConfigError, match=r"pipe.toml: can't be read: must be a file, is a pipe"):
+        load_config(str(tmp_path / "pipe.toml"))
 
 
 @pytest.mark.parametrize("spec", ["test", "validation", "s03-zero-step/test"])

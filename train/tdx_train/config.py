@@ -1,14 +1,14 @@
 """Training configurations: frozen models read from TOML files."""
 
-import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 
-from tdx_env.errors import ConfigError
+from tdx_env.errors import ConfigError, printable
 from tdx_env.host.discipline import DECISION_CYCLES, Discipline
+from tdx_env.toml_file import read_toml
 
 _FOLDER = Path(__file__).resolve().parent / "configs"
 _SUFFIX = ".toml"
@@ -122,12 +122,9 @@ def load_config(name: str) -> TrainConfig:
 def _read(path: Path) -> dict[str, Any]:
     """Return what a TOML file holds."""
     try:
-        with path.open("rb") as file:
-            return tomllib.load(file)
-    except OSError as error:
-        raise ConfigError(f"{path}: can't be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: is no TOML file: {error}") from error
+        return read_toml(path)
+    except ValueError as error:
+        raise ConfigError(f"{printable(str(path))}: {error}") from error
 
 
 def _parsed(where: Path, data: dict[str, Any]) -> TrainConfig:
