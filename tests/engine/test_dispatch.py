@@ -17,7 +17,7 @@ from tdx_env.host.leaves import CHECK, COST, EFFECT, HOST_LEAVES, Check, Effect
 from tdx_env.host.lock_words import UNKNOWN, WORD_OF
 from tdx_env.jit import decision
 from tdx_env.module.seamcalls import MODULE_VERSIONS, calls
-from tdx_env.scenarios import load
+from tdx_env.scenarios import load, setup_of
 from tdx_env.state.actors import CallPath, Kick, Purpose, State
 from tdx_env.state.broken import DISPATCHERS, Place
 from tdx_env.state.calls import LAST_CALL, LAST_SEAMCALL, NONE, Leaf, Lock, Outcome
@@ -161,7 +161,7 @@ def test_every_lock_that_a_seamcall_takes_is_modelled():
 
 def waiting_batch() -> Batch:
     """Return a batch whose one world waits for its first decision."""
-    batch = Batch(load(BUSY).setup(), DEFAULT.record())
+    batch = Batch(setup_of(load(BUSY)), DEFAULT.record())
     batch.reset([SEED])
     batch.advance()
     assert batch.waiting[0]
