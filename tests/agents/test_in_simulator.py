@@ -8,7 +8,7 @@ from tdx_agents import catalogue, names
 from tdx_agents import load as load_policy
 from tdx_env.engine.batch import Batch
 from tdx_env.errors import PolicyError
-from tdx_env.scenarios import load
+from tdx_env.scenarios import load, setup_of
 from tdx_env.state.world import End
 
 N_WORLDS = 3
@@ -25,7 +25,7 @@ def decide(features):
 @pytest.mark.parametrize("policy", catalogue(), ids=names())
 @pytest.mark.parametrize("scenario", ["s03-zero-step/train", "s08-accept-2m/train"])
 def test_policy_runs_to_an_end_without_a_masked_action(policy, scenario):
-    batch = Batch(load(scenario).setup(), policy.discipline.record(), n_worlds=N_WORLDS)
+    batch = Batch(setup_of(load(scenario)), policy.discipline.record(), n_worlds=N_WORLDS)
     batch.reset(range(N_WORLDS))
     batch.advance(policy.decide, np.zeros(N_WORLDS, np.int64))
     batch.advance(policy.decide)
@@ -38,7 +38,7 @@ def test_batched_decisions_are_those_made_inside_the_simulator():
     policy = catalogue()[names().index("operand")]
     costs = []
     for is_inside in (True, False):
-        batch = Batch(load("s08-accept-2m/train").setup(), policy.discipline.record())
+        batch = Batch(setup_of(load("s08-accept-2m/train")), policy.discipline.record())
         batch.reset([5])
         batch.advance(policy.decide if is_inside else None)
         while not batch.ended.all():
@@ -63,7 +63,7 @@ def test_compiled_function_that_raises_in_the_simulator_is_named(tmp_path, answe
     path = tmp_path / "mine.py"
     path.write_text(USER_FILE.format(answer=answer))
     policy = load_policy(f"{path}:decide")
-    batch = Batch(load("s08-accept-2m/train").setup(), policy.discipline.record())
+    batch = Batch(setup_of(load("s08-accept-2m/train")), policy.discipline.record())
     batch.reset([1])
     message = rf"mine\.py:decide\): raised \w*({told})"
     with pytest.raises(PolicyError, match=message), policy.blamed():

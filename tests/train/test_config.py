@@ -24,8 +24,8 @@ MISTAKES = [
     ('[discipline]\ngate_scope = "all"', "discipline.gate_scope = 'all', must be 'nothing',"),
     ("[discipline]\ndecision_cycles = 1", "must be given as decision_cycles, outside the table"),
     ("n_envs = = 1", "is no TOML file"),
-    pytest.param(f"n_envs = {'9' * 5000}", "is no TOML file: Exceeds the limit", id="digits"),
-    pytest.param("a = " + "[" * 5000, "is nested too deeply", id="nested"),
+    (f"n_envs = {'9' * 5_000}", "holds a whole number of more than 64 bits"),
+    (f"hidden = {'[' * 9_999}{']' * 9_999}", "is nested too deeply"),
 ]
 
 
@@ -70,9 +70,9 @@ def test_name_that_no_file_or_report_can_have_is_refused(name: str, told: str):
         load_config(name)
 
 
-def test_pipe_in_place_of_a_configuration_is_refused(tmp_path: Path):
+def test_a_pipe_is_not_waited_for(tmp_path: Path):
     os.mkfifo(tmp_path / "pipe.toml")
-    with pytest.raises(ConfigError, match="pipe.toml: is no regular file"):
+    with pytest.raises(ConfigError, match=r"pipe.toml: can't be read: must be a file, is a pipe"):
         load_config(str(tmp_path / "pipe.toml"))
 
 

@@ -1,6 +1,5 @@
 """Training configurations: frozen models read from TOML files."""
 
-import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
@@ -8,9 +7,10 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError, 
 from pydantic_core import ErrorDetails
 
 from tdx_agents.network import network_cycles
-from tdx_env.errors import ConfigError
+from tdx_env.errors import ConfigError, printable
 from tdx_env.host.discipline import Discipline
 from tdx_env.spaces import observation_size
+from tdx_env.toml_file import read_toml
 
 _FOLDER = Path(__file__).resolve().parent / "configs"
 _SUFFIX = ".toml"
@@ -130,18 +130,9 @@ def load_config(name: str) -> TrainConfig:
 def _read(path: Path) -> dict[str, Any]:
     """Return what a TOML file holds."""
     try:
-        if path.exists() and not path.is_file():
-            raise ConfigError(f"{path}: is no regular file")  # a pipe would be waited for
-        with path.open("rb") as file:
-            return tomllib.load(file)
-    except OSError as error:
-        raise ConfigError(f"{path}: can't be read: {error.strerror}") from error
-    except RecursionError:
-        raise ConfigError(f"{path}: is nested too deeply") from None
-    except ValueError as error:  # no TOML, no UTF-8, or an integer of thousands of digits
-        if isinstance(error, ConfigError):
-            raise
-        raise ConfigError(f"{path}: is no TOML file: {error}") from error
+        return read_toml(path)
+    except ValueError as error:
+        raise ConfigError(f"{printable(str(path))}: {error}") from error
 
 
 def _parsed(where: Path, data: dict[str, Any]) -> TrainConfig:
