@@ -24,7 +24,7 @@ from tdx_agents.row import Row
 from tdx_env.engine.render import microseconds
 from tdx_env.host.discipline import DECISION_CYCLES, DEFAULT, Discipline
 from tdx_env.scenarios import load as load_scenario
-from tdx_env.scenarios import names
+from tdx_env.scenarios import names, setup_of
 from tdx_env.state.discipline import Action
 from tdx_eval.episodes import episodes_of
 from tdx_eval.run import run_batch
@@ -80,7 +80,7 @@ def play(policy: Policy, scenario: str, seeds: range) -> Cell:
     Raises:
         PolicyError: The policy answered with something that is not allowed.
     """
-    khz = int(load_scenario(scenario).setup()["clock_khz"][0])
+    khz = int(setup_of(load_scenario(scenario))["clock_khz"][0])
     costs, n_lost = [], 0
     for first in range(seeds.start, seeds.stop, _AT_A_TIME):
         some = range(first, min(first + _AT_A_TIME, seeds.stop))
