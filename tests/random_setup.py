@@ -88,7 +88,7 @@ class _Builder:
         s["hp_timeout"] = pick(rng, (1, 1000, 30_000, 10**8))
         s["break_on_contention"] = rng.random() < 0.7
         s["guests_lock_free"] = rng.random() < 0.7
-        version = pick(rng, VERSIONS)
+        version = VERSIONS[pick(rng, range(len(VERSIONS)))]
         if self.theme == Theme.BUILD and rng.random() < 0.5:
             version = "hypothetical-vp-init-v1"
         s["module_version"] = list(MODULE_VERSIONS).index(version)
