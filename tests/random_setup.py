@@ -25,13 +25,6 @@ class Theme(Enum):
 
 
 THEMES = (Theme.ANYTHING, Theme.STORM, Theme.SPLIT, Theme.EXPORT, Theme.SLOTS)
-VERSIONS = (  # those that the oracle plays
-    "1.5.01",
-    "hypothetical-remove-exclusive",
-    "hypothetical-vp-init-v1",
-    "hypothetical-no-free-lock",
-    "hypothetical-demote-uninterruptible",
-)
 BUILD_SHARE = 0.12
 CROWD_SHARE = 0.01  # worlds of so many actors that the event loop keeps them in blocks
 WORKING = (Program.TOUCH, Program.ACCEPT, Program.CONVERT)
@@ -88,10 +81,10 @@ class _Builder:
         s["hp_timeout"] = pick(rng, (1, 1000, 30_000, 10**8))
         s["break_on_contention"] = rng.random() < 0.7
         s["guests_lock_free"] = rng.random() < 0.7
-        version = VERSIONS[pick(rng, range(len(VERSIONS)))]
+        version = pick(rng, range(len(MODULE_VERSIONS)))
         if self.theme == Theme.BUILD and rng.random() < 0.5:
-            version = "hypothetical-vp-init-v1"
-        s["module_version"] = list(MODULE_VERSIONS).index(version)
+            version = list(MODULE_VERSIONS).index("hypothetical-vp-init-v1")
+        s["module_version"] = version
         s["stall_cycles"] = pick(rng, (50_000, 200_000)) * self.scale
         s["time_cap"] = pick(rng, (200_000, 500_000, 1_000_000)) * self.scale
         s["preempt_limit"] = pick(rng, (0, 3000, 50_000))

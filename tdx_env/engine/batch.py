@@ -29,6 +29,7 @@ from tdx_env.state.world import (
     DECISIONS,
     ENTRIES,
     EVENT,
+    MODULE_RULES,
     PROGRAM,
     RUN,
     TRACE,
@@ -71,11 +72,14 @@ def _n_actors(setups: NDArray[np.void]) -> int:
 
 
 def _programs(setups: NDArray[np.void]) -> NDArray[np.void]:
-    """Return the table of the module's calls for each setup, dtype PROGRAM."""
+    """Return the rules of the module's version for each setup, dtype PROGRAM."""
     programs = np.zeros(len(setups), PROGRAM)
     versions = list(MODULE_VERSIONS)
     for row, setup in enumerate(setups):
-        programs["steps"][row] = steps_of(versions[setup["module_version"]])
+        name = versions[setup["module_version"]]
+        programs["steps"][row] = steps_of(name)
+        for rule in MODULE_RULES:
+            programs[rule][row] = getattr(MODULE_VERSIONS[name], rule)
     return programs
 
 
