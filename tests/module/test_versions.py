@@ -1,5 +1,7 @@
 """Versions of the module: the rules of each release with their evidence, row by row."""
 
+from pathlib import Path
+
 import pytest
 
 from tdx_env.errors import ScenarioError
@@ -146,3 +148,10 @@ def test_commits_have_evidence_of_their_own(leaf: Leaf, release: str, evidence: 
 def test_call_that_commits_no_entry_has_no_such_fact() -> None:
     assert commit_fact(Leaf.MEM_SEPT_RD, "1.5.34") is None
     assert Leaf.MEM_TRACK not in COMMITS
+
+
+def test_page_of_the_modules_rules_has_each_rule_with_its_facts() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "module.md").read_text()
+    for rule in RULES.values():
+        facts = " | ".join(f"{'yes' if one.holds else 'no'} {one.evidence}" for one in rule.facts)
+        assert f"| {rule.meaning} | {facts} | {rule.source} |" in page
