@@ -215,9 +215,16 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def plain_spec(spec: EnvSpec | None) -> EnvSpec | None:
-    """Return a specification whose arguments JSON can hold."""
-    if spec is None:
-        return None
-    kwargs = {name: _plain(value) for name, value in spec.kwargs.items()}
-    return dataclasses.replace(spec, kwargs=kwargs)
+class PlainSpec:
+    """The attribute ``spec`` of an environment: what Gymnasium made it from, fit for JSON."""
+
+    def __get__(self, env: Any, owner: type) -> EnvSpec | None:
+        """Return it; None for an environment that was made without Gymnasium, and for a class."""
+        return None if env is None else env.__dict__.get("_spec")
+
+    def __set__(self, env: Any, spec: EnvSpec | None) -> None:
+        """Keep it, with arguments that JSON can hold."""
+        if spec is not None:
+            kwargs = {name: _plain(value) for name, value in spec.kwargs.items()}
+            spec = dataclasses.replace(spec, kwargs=kwargs)
+        env.__dict__["_spec"] = spec

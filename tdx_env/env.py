@@ -6,19 +6,18 @@ from typing import Any, Self, SupportsFloat
 
 import gymnasium
 import numpy as np
-from gymnasium.envs.registration import EnvSpec
 from numpy.typing import NDArray
 
 from tdx_env.arguments import (
     RENDER_MODES,
     DisciplineSpec,
+    PlainSpec,
     ScenarioSpec,
     checked_action,
     checked_options,
     checked_render_mode,
     checked_seed,
     discipline_record,
-    plain_spec,
     scenarios_of,
     setups_of,
 )
@@ -158,6 +157,8 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
 
     metadata: dict[str, Any] = {"render_modes": list(RENDER_MODES), "render_fps": 1}
 
+    spec: Any = PlainSpec()
+
     def __init__(
         self,
         scenario: ScenarioSpec = "train",
@@ -184,18 +185,6 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         """Return memory for one episode of any of the scenarios, dtype SETUP, shape (n,)."""
         warm_up()
         return _Episode(Batch(setups, self._discipline))
-
-    @property
-    def spec(self) -> EnvSpec | None:
-        """What `gymnasium.make` made it from, with arguments that JSON can hold."""
-        return self._spec
-
-    @spec.setter
-    def spec(self, spec: EnvSpec | None) -> None:
-        """Take what `gymnasium.make` made it from."""
-        self._spec = plain_spec(spec)
-
-    _spec: EnvSpec | None = None
 
     @property
     def scenario_names(self) -> tuple[str, ...]:

@@ -6,7 +6,6 @@ from typing import Any, Self
 
 import gymnasium
 import numpy as np
-from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from tdx_env.arguments import (
     RENDER_MODES,
     DisciplineSpec,
+    PlainSpec,
     ScenarioSpec,
     checked_actions,
     checked_count,
@@ -22,7 +22,6 @@ from tdx_env.arguments import (
     checked_options,
     checked_render_mode,
     discipline_record,
-    plain_spec,
     scenarios_of,
     setups_of,
 )
@@ -41,7 +40,9 @@ from tdx_env.spaces import action_space, observation_size, observation_space, ob
 from tdx_env.state.world import End
 
 _SIZE = observation_size()
-_FIRST_READ = slice(0, Number.OPERATION + 1)  # END to OPERATION
+_N_OWN = int(Number.NOW) + 1  # END, COST, NOW
+_SHOWN = slice(int(Number.WAS_MASKED), int(Number.OPERATION) + 1)  # WAS_MASKED to OPERATION
+_END = int(Number.END)
 _RUNNING, _CAPPED = (
     int(End.RUNNING),
     int(End.CAPPED),
@@ -89,6 +90,8 @@ class SeamcallRetryVectorEnv(
         "render_modes": list(RENDER_MODES),
         "autoreset_mode": AutoresetMode.NEXT_STEP,
     }
+
+    spec: Any = PlainSpec()
 
     def __init__(
         self,
@@ -145,18 +148,6 @@ class SeamcallRetryVectorEnv(
         self._shown_scenarios = _read_only(self._series.scenario_numbers)
 
     @property
-    def spec(self) -> EnvSpec | None:
-        """What `gymnasium.make_vec` made it from, with arguments that JSON can hold."""
-        return self._spec
-
-    @spec.setter
-    def spec(self, spec: EnvSpec | None) -> None:
-        """Take what `gymnasium.make_vec` made it from."""
-        self._spec = plain_spec(spec)
-
-    _spec: EnvSpec | None = None
-
-    @property
     def scenario_names(self) -> tuple[str, ...]:
         """Names of the scenarios; `info["scenario"]` are places among them."""
         return tuple(one.name for one in self._scenarios)
@@ -196,8 +187,9 @@ class SeamcallRetryVectorEnv(
         self._is_interrupted = False
         observations = self._next_buffer()
         observe(self._batch.features, observations)
-        nothing = np.zeros(self.num_envs, np.int64)
-        return observations, self._info(nothing != 0, nothing)
+        numbers = self._batch.numbers.copy()
+        numbers[Number.WAS_MASKED] = 0
+        return observations, self._info(numbers, np.zeros(self.num_envs, np.int64))
 
     def _chosen(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Return which environments a reset is for: all if there is nothing to go on with."""
@@ -251,11 +243,11 @@ class SeamcallRetryVectorEnv(
             self._start(self._over.copy())
         observations = self._next_buffer()
         n_ended = self._batch.advance(None, checked, observations)
-        ends, costs, times, was_masked = self._batch.numbers[: Number.WAS_MASKED + 1]
+        numbers = self._batch.numbers.copy()
+        ends, costs, times = numbers[:_N_OWN]
         rewards = (self._costs - costs) / self._series.scales
-        info = self._info(was_masked != 0, times - self._times)
-        self._costs[:] = costs
-        self._times[:] = times
+        info = self._info(numbers, times - self._times)
+        self._costs, self._times = costs, times  # what no info has
         if n_ended == 0 and self._max_steps is None:
             self._is_interrupted = False
             nowhere = np.zeros((2, self.num_envs), np.bool_)
@@ -293,7 +285,8 @@ class SeamcallRetryVectorEnv(
         observe(self._batch.features[chosen], first)
         observations[chosen] = first
         elapsed = np.where(over, 0, info["elapsed_cycles"])
-        return self._info(info["action_was_masked"] & ~over, elapsed) | {
+        numbers = self._batch.numbers.copy()
+        return self._info(numbers, elapsed) | {
             "final_obs": final_obs,
             "_final_obs": over,
             "final_info": {key: over if key[0] == "_" else info[key] for key in info},
@@ -305,22 +298,26 @@ class SeamcallRetryVectorEnv(
         self._turn = 1 - self._turn
         return self._buffers[self._turn]
 
-    def _info(self, was_masked: NDArray[np.bool_], elapsed: NDArray[np.int64]) -> dict[str, Any]:
-        """Return what there is to know beside the observations; see `tdx_env.info`."""
-        numbers = self._batch.numbers
-        ends, _, _, _, actors, paths, operations = numbers[_FIRST_READ].copy()
+    def _info(self, numbers: NDArray[np.int64], elapsed: NDArray[np.int64]) -> dict[str, Any]:
+        """Return what there is to know beside the observations; see `tdx_env.info`.
+
+        Args:
+            numbers: A copy of those of the batch; the info has views of it.
+            elapsed: Since each environment's last decision, shape (n_envs,) [cycles].
+        """
+        was_masked, actors, paths, operations = numbers[_SHOWN]
         info = {
             "action_mask": self._batch.masks.copy(),
-            "action_was_masked": was_masked,
+            "action_was_masked": was_masked != 0,
             "seed": self._shown_seeds,
             "scenario": self._shown_scenarios,
             "features": self._batch.features.copy(),
             "elapsed_cycles": elapsed,
-            "cost": numbers[COST_PARTS].T.copy(),
+            "cost": numbers[COST_PARTS].T,
             "actor": actors,
             "path": paths,
             "operation_id": operations,
-            "end": ends,
+            "end": numbers[_END],
             "episode_metrics": self._no_metrics,
             **self._present,
         }

@@ -20,7 +20,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-from numba.core.dispatcher import Dispatcher
+from numba.extending import is_jitted
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
@@ -36,7 +36,7 @@ from tdx_env.state.features import N_FEATURES, Feature
 
 NAMES = [feature.name.lower() for feature in Feature]
 _PLAIN = ["features", "mask"]
-_COMPILER_IS_ON = isinstance(is_allowed, Dispatcher)
+_COMPILER_IS_ON = is_jitted(is_allowed)
 
 
 def _import(path: Path) -> ModuleType:
@@ -159,7 +159,7 @@ def _is_compiled(function: Callable[..., Any], place: str) -> bool:
     """Say which of the two forms a user's function has."""
     plain = getattr(function, "py_func", function)
     parameters = list(inspect.signature(plain).parameters)
-    if isinstance(function, Dispatcher):
+    if is_jitted(function):
         signatures = [signature.return_type for signature in function.nopython_signatures]
         if signatures == [DECISION_SIGNATURE.return_type] and len(parameters) == 1:
             return True
