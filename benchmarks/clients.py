@@ -11,7 +11,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 import venv
 from collections.abc import Callable
 from pathlib import Path
@@ -196,4 +195,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
