@@ -101,7 +101,7 @@ CLIENTS = (
         "cleanrl",
         ("tyro", "tensorboard", "setuptools"),
         ("gymnasium", "torch"),
-        f"PPO --env-id tdx_env:{ID} --total-timesteps 100000 --no-cuda",
+        f"PPO --env-id tdx_env:{ID} --total-timesteps 20000 --no-cuda",
         of_cleanrl,
     ),
     Client(

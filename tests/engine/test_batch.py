@@ -272,8 +272,8 @@ n_worlds, n_threads = 2000, int(sys.argv[1])
 batch = batch_of(MIXED, n_worlds, n_threads=n_threads)
 decide = load_policy("random").decide
 batch.reset(range(n_worlds), [len(MIXED) - 1] * n_worlds)
-print("begins", flush=True)
 try:
+    print("begins", flush=True)
     batch.advance(decide)
 except KeyboardInterrupt:
     first = int(batch.ended.sum())
