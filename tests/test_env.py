@@ -94,7 +94,8 @@ def digest_in_another_process(**settings: str) -> str:
     code = (
         "import gymnasium\n"
         "from tests.test_env import ID, SMALL, digest, small_episode\n"
-        "print(digest(small_episode(gymnasium.make(ID, scenario=SMALL))))\n"
+        "env = gymnasium.make(ID, scenario=SMALL, operations_in_info=True)\n"
+        "print(digest(small_episode(env)))\n"
     )
     done = subprocess.run(
         [sys.executable, "-W", "ignore::RuntimeWarning", "-c", code],
