@@ -13,7 +13,8 @@ from pydantic import ValidationError
 
 from tdx_env.errors import ActionError, RenderModeError, ScenarioError
 from tdx_env.host.discipline import Discipline
-from tdx_env.scenarios import Scenario, expand, load
+from tdx_env.scenarios import Scenario, expand, load, setup_of
+from tdx_env.scenarios.checks import check
 from tdx_env.scenarios.complaints import scenario_error
 from tdx_env.state.discipline import N_ACTIONS
 
@@ -32,9 +33,11 @@ def _scenario_of_table(table: Mapping[str, Any]) -> Scenario:
         ScenarioError: The table is none.
     """
     try:
-        return Scenario.model_validate(dict(table))
+        scenario = Scenario.model_validate(dict(table))
     except ValidationError as error:
         raise scenario_error("scenario", error, dict(table)) from error
+    check("scenario", scenario)
+    return scenario
 
 
 def scenarios_of(spec: ScenarioSpec, overrides: Mapping[str, object]) -> list[Scenario]:
@@ -58,7 +61,7 @@ def scenarios_of(spec: ScenarioSpec, overrides: Mapping[str, object]) -> list[Sc
 
 def setups_of(scenarios: Sequence[Scenario]) -> NDArray[np.void]:
     """Return scenarios as the simulator reads them, dtype SETUP, shape (n,)."""
-    return np.concatenate([one.setup() for one in scenarios])
+    return np.concatenate([setup_of(one) for one in scenarios])
 
 
 def discipline_record(discipline: DisciplineSpec) -> NDArray[np.void]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tdx_env.engine.metrics import METRIC_NAMES
 from tdx_env.engine.run import COST_NAMES, N_COST_PARTS
 from tdx_env.spaces import text_table
-from tdx_env.state.actors import Path
+from tdx_env.state.actors import CallPath
 from tdx_env.state.discipline import N_ACTIONS
 from tdx_env.state.features import N_FEATURES
 from tdx_env.state.world import MAX_ENDED, End
@@ -64,7 +64,7 @@ OPERATIONS_ROW = InfoRow(
     "cost_by_operation", np.int64, (MAX_ENDED, 2), "id, wasted cycles of those ended; rest -1, 0"
 )
 """The key that is there only with the argument ``operations_in_info``."""
-PATHS = _members(Path)
+PATHS = _members(CallPath)
 ENDS = _members(End)
 
 

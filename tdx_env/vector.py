@@ -93,7 +93,7 @@ class SeamcallRetryVectorEnv(
 
     spec: Any = PlainSpec()
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, what Gymnasium and users give by name
         self,
         num_envs: int = 1,
         scenario: ScenarioSpec = "train",

@@ -15,8 +15,8 @@ from tdx_env.engine.batch import Batch
 from tdx_env.engine.metrics import METRIC_NAMES, episode_numbers, metric_values
 from tdx_env.env import SeamcallRetryEnv
 from tdx_env.info import COST_NAMES, INFO_ROWS, OPERATIONS_ROW, info_table, named_metrics
-from tdx_env.scenarios import load
-from tdx_env.state.actors import Path
+from tdx_env.scenarios import load, setup_of
+from tdx_env.state.actors import CallPath
 from tdx_env.state.world import End
 from tdx_env.vector import SeamcallRetryVectorEnv
 
@@ -86,7 +86,7 @@ def test_docstring_has_the_table_and_the_numbers_of_enums():
     lines = {line.strip() for line in (SeamcallRetryEnv.__doc__ or "").splitlines()}
     assert {line.strip() for line in info_table().splitlines()} <= lines
     text = " ".join(lines)
-    for member in (*Path, *End):
+    for member in (*CallPath, *End):
         assert f"{member:d} {member.name}" in text
 
 
@@ -122,7 +122,7 @@ def test_report_says_in_words_what_the_metrics_say():
 
 def test_every_number_of_the_metrics_has_a_place():
     """But for those that `end` says."""
-    batch = Batch(load(SCENARIOS[0]).setup(), load_policy("P8").discipline.record())
+    batch = Batch(setup_of(load(SCENARIOS[0])), load_policy("P8").discipline.record())
     batch.reset([SEED])
     batch.advance(load_policy("P8").decide)
     numbers = episode_numbers(batch, 0)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tdx_env.engine.broken import error_of
 from tdx_env.engine.loop import Decide
 from tdx_env.engine.memory import Block, address_of, addresses_of
 from tdx_env.engine.room import n_actors_of, n_entries, programs
@@ -36,8 +37,10 @@ from tdx_env.state.features import N_FEATURES
 from tdx_env.state.setup import SETUP
 from tdx_env.state.world import (
     ACTORS,
+    DECISION,
     DECISIONS,
     ENTRIES,
+    EVENT,
     MAX_ENDED,
     RUN,
     TRACE,
@@ -47,14 +50,12 @@ from tdx_env.state.world import (
 
 # Looking up a member of an enum, and comparing an array with one, takes longer.
 _ACTOR, _END, _COST = int(Number.ACTOR), int(Number.END), int(Number.COST)
-_RUNNING = int(End.RUNNING)
+_RUNNING, _BROKEN = int(End.RUNNING), int(End.BROKEN)
 _BY_SCENARIO = ("setup", "program")  # records of which there is one for each scenario
 _SCENARIO_COLUMNS = [World._fields.index(name) for name in _BY_SCENARIO]
 _SIZES = ("n_actors", "first_l3", "n_traced", "n_decisions_traced")  # of what a world uses
 _NO_OPERATION = np.array([NONE, 0])
 _WORD = 8  # bytes
-_TRACED = TRACE["event"].base.itemsize * TRACE["event"].shape[1]  # bytes of a traced event
-_DECIDED = DECISIONS["decision"].base.itemsize * DECISIONS["decision"].shape[1]
 _CHUNKS_A_THREAD = 4  # so that a thread whose worlds are quick helps with the others
 _WORTH_SHARING = 300e-6  # [s] what is shorter is run by the caller: to wake a thread takes as long
 
@@ -97,7 +98,8 @@ class Batch:
         run: Scalars of each world, dtype RUN, shape (n_worlds,).
         actors: Actors of each world, dtype ACTORS, shape (n_worlds,).
         features: Integer features of the decisions waited for, shape (n_worlds, N_FEATURES).
-        masks: 1 for each allowed action of the decisions waited for, int8, shape (n_worlds, 3).
+        masks: 1 for each allowed action of the decisions waited for, int8, shape (n_worlds,
+            N_ACTIONS).
         numbers: What else is read after each step, int64, shape (N_NUMBERS, n_worlds): a row for
             each `Number`, the last of which are parts of the cost, and room for more of them.
     """
@@ -129,8 +131,8 @@ class Batch:
         self.numbers = np.zeros((N_NUMBERS, n_worlds), np.int64)
         self._shown = Shown(self.features, self.masks, self.numbers)
         self._memory = (run.words, actors.words)
-        trace = Block(TRACE, n_events_traced * _TRACED, n_worlds)
-        decisions = Block(DECISIONS, n_decisions_traced * _DECIDED, n_worlds)
+        trace = Block(TRACE, n_events_traced * EVENT.itemsize, n_worlds)
+        decisions = Block(DECISIONS, n_decisions_traced * DECISION.itemsize, n_worlds)
         blocks = (run, actors, entries, trace, decisions)
         self._state: list[NDArray[Any]] = [*(block.words for block in blocks), *self._shown]
         self._records: dict[str, NDArray[np.void]] = {
@@ -246,6 +248,10 @@ class Batch:
 
         Returns:
             How many of the episodes have ended.
+
+        Raises:
+            PolicyError: An action, given or of the policy, is no Action.
+            BrokenError: The simulator met a case that it doesn't handle.
         """
         given = self._no_actions
         if actions is not None:
@@ -253,6 +259,19 @@ class Batch:
         decide = self._ask if policy is None else address_of(policy)
         out = self._no_observations if observations is None else observations
         arguments = (decide, given, *self._shown, out)
+        n_ended = self._run_all(arguments)
+        if n_ended > 0:
+            self._raise_if_broken()
+        return n_ended
+
+    def _raise_if_broken(self) -> None:
+        """Raise if the kernel has broken an episode off."""
+        broken = np.flatnonzero(self.numbers[_END] == _BROKEN)
+        if len(broken) > 0:
+            raise error_of(self.run[broken[0]])
+
+    def _run_all(self, arguments: tuple[Any, ...]) -> int:
+        """Run all worlds, in threads if that is worth while; return how many have ended."""
         if self._n_threads == 1:
             return self._run(0, self.n_worlds, arguments)
         start = time.perf_counter()
@@ -333,8 +352,8 @@ class Batch:
             RUN.itemsize,
             first_actor + most["n_actors"] * ACTOR.itemsize,
             (most["first_l3"] + 1) * ENTRY.itemsize,
-            most["n_traced"] * _TRACED,
-            most["n_decisions_traced"] * _DECIDED,
+            most["n_traced"] * EVENT.itemsize,
+            most["n_decisions_traced"] * DECISION.itemsize,
         )
         rows = [array.shape[1] for array in self._state]
         return [*(n // _WORD for n in used), *rows[len(used) :]]

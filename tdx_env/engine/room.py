@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from tdx_env.module.seamcalls import MODULE_VERSIONS
 from tdx_env.module.seamcalls import program as steps_of
+from tdx_env.state.setup import REGIONS_PER_TABLE
 from tdx_env.state.world import PROGRAM
 
 
@@ -15,7 +16,8 @@ def n_entries(setups: NDArray[np.void]) -> int:
     most = 0
     for setup in setups:
         regions = int(setup["areas"]["n_regions"][: setup["n_areas"]].sum())
-        most = max(most, (regions << int(setup["page_shift"])) + regions + -(-regions // 512) + 1)
+        tables = -(-regions // REGIONS_PER_TABLE) + 1
+        most = max(most, (regions << int(setup["page_shift"])) + regions + tables)
     return most
 
 
