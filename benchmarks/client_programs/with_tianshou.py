@@ -48,7 +48,7 @@ collectors = [
 ]
 result = algorithm.run_training(
     OffPolicyTrainerParams(
-        train_collector=collectors[0],
+        training_collector=collectors[0],
         test_collector=collectors[1],
         max_epochs=1000,
         epoch_num_steps=2000,
