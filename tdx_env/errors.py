@@ -4,6 +4,8 @@ Command lines print the message of a `TdxEnvError` alone and leave with exit cod
 where the mistake is, what was given and what is allowed.
 """
 
+from typing import Self
+
 
 class TdxEnvError(Exception):
     """Base of every error that is the user's to mend."""
@@ -55,3 +57,20 @@ class StatusError(TdxEnvError, ValueError):
 
 class NotResetError(TdxEnvError, RuntimeError):
     """`step` was called before `reset`, or after the episode had ended."""
+
+
+class MissingExtraError(TdxEnvError, ImportError):
+    """Something needs a library that is not installed."""
+
+    @classmethod
+    def of(cls, what: str, library: str, extra: str) -> Self:
+        """Return the error that names the extra of this package which brings a library.
+
+        Args:
+            what: What needs it.
+            library: What is missing.
+            extra: The extra.
+        """
+        return cls(
+            f"{what} needs {library}, which is not installed: pip install 'tdx-env[{extra}]'"
+        )

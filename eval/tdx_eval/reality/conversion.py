@@ -22,7 +22,7 @@ from tdx_eval.reality.worlds import (
     n_zaps,
     per_unit,
     ranges_sum,
-    run,
+    run_world,
 )
 
 _DSTACK = "dstack, kernel patches 0009 and 0010 and PR 1220, September 2026; kernel 7.0"
@@ -77,7 +77,9 @@ def _halted(n_draws: int) -> Sample:
 
 def _ticking(n_draws: int) -> Sample:
     """Measure a page while idle vCPUs tick."""
-    batch = run(World(TICKING.name, (*TICKING.overrides, (_CHUNK, _PAGES[1]))), MERGED, n_draws)
+    batch = run_world(
+        World(TICKING.name, (*TICKING.overrides, (_CHUNK, _PAGES[1]))), MERGED, n_draws
+    )
     hit = batch.run["n_ipis"].sum() / n_zaps(batch).sum()
     note = (
         f"A tick keeps a vCPU in the guest for some 10 µs of each millisecond, so a stop "
@@ -92,7 +94,7 @@ def _ticking(n_draws: int) -> Sample:
 def _stops(n_draws: int) -> Floats:
     """Return the converter's time in one of TRACK's kicks, in each draw [µs]."""
     world = World(SPINNING.name, (*SPINNING.overrides, (_CHUNK, _PAGES[1])))
-    batch = finished(run(world, MERGED, n_draws))
+    batch = finished(run_world(world, MERGED, n_draws))
     return microseconds(world, booked(batch, Category.TRACK_KICK, 0) / n_zaps(batch))
 
 
@@ -109,7 +111,7 @@ def _stop_each(n_draws: int) -> Sample:
 def _in_tries(n_draws: int) -> Sample:
     """Measure a stop in busy tries of TRACK on the same machine."""
     world = World("s06-conversion-248/test")
-    batch = run(world, FIRST_BUSY, n_draws)
+    batch = run_world(world, FIRST_BUSY, n_draws)
     asked = np.flatnonzero(batch.waiting)
     tries = microseconds(world, batch.features[asked, Feature.TRY_CYCLES])
     # Costs depend on the seed alone: draw i has the same ones in both worlds.

@@ -9,7 +9,7 @@ from tdx_env.state.discipline import ASK, Action
 from tdx_env.state.features import Feature
 from tdx_eval.reality.criteria import Always, Sometimes
 from tdx_eval.reality.row import Kind, Row, Sample
-from tdx_eval.reality.worlds import Host, World, run
+from tdx_eval.reality.worlds import Host, World, run_world
 
 _WORLDS = (
     World("s06-conversion/train").with_(groups__converter__items=12),
@@ -49,13 +49,13 @@ def _second_busies(host: Host, worlds: tuple[World, ...], n_draws: int) -> np.nd
     """Return for each draw whether some call was busy again after its kick, in any world."""
     again = np.zeros(n_draws)
     for world in worlds:
-        again = np.maximum(again, run(world, host, n_draws).waiting)
+        again = np.maximum(again, run_world(world, host, n_draws).waiting)
     return again
 
 
 def _gated(n_draws: int) -> Sample:
     """Look whether the second try behind a gate always succeeds, in zaps."""
-    kicks = sum(int(run(world, GATED, n_draws).run["n_kicks"].sum()) for world in _WORLDS)
+    kicks = sum(int(run_world(world, GATED, n_draws).run["n_kicks"].sum()) for world in _WORLDS)
     note = f"{kicks:,} kicks of zaps in {len(_WORLDS)} scenarios, {n_draws} episodes of each."
     return Sample(1 - _second_busies(GATED, _WORLDS, n_draws), note)
 
@@ -63,7 +63,7 @@ def _gated(n_draws: int) -> Sample:
 def _fault_gated(n_draws: int) -> Sample:
     """Look whether the second try behind a gate always succeeds, in faults."""
     world = World("s03-zero-step/train")
-    batch = run(world, _FAULT_GATED, n_draws)
+    batch = run_world(world, _FAULT_GATED, n_draws)
     note = (
         "The faulting thread holds mmu_lock for read, its SPTE is FROZEN, the gate is closed; "
         f"{int(batch.run['n_kicks'].sum()):,} kicks in s03-zero-step."
@@ -74,7 +74,7 @@ def _fault_gated(n_draws: int) -> Sample:
 def _ungated(n_draws: int) -> Sample:
     """Look for second busy replies without a gate."""
     shares = [
-        f"{np.mean(run(world, UNGATED, n_draws).waiting):.0%} of {world.name.split('/')[0]}"
+        f"{np.mean(run_world(world, UNGATED, n_draws).waiting):.0%} of {world.name.split('/')[0]}"
         for world in _WORLDS
     ]
     note = f"Episodes in which it lost at least once: {', '.join(shares)}."
@@ -83,7 +83,7 @@ def _ungated(n_draws: int) -> Sample:
 
 def _retaken(n_draws: int) -> np.ndarray:
     """Return, for second busy replies of BLOCK on an entry, whether an ACCEPT took it anew."""
-    batch = run(_RACE, UNGATED, n_draws)
+    batch = run_world(_RACE, UNGATED, n_draws)
     found = []
     for index in np.flatnonzero(batch.waiting):
         world = batch.world(int(index))

@@ -1,0 +1,42 @@
+"""The output folder: what is checked first, and what stays."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tdx_env.errors import OutputError
+from tdx_eval.comparing.output import PARTS, RESULTS, check_folder, remove_results, write_table
+
+ROWS = pd.DataFrame({"seed": [1, 2]})
+
+
+def test_existing_folder_needs_overwrite(tmp_path: Path):
+    with pytest.raises(OutputError, match="--overwrite"):
+        check_folder(tmp_path, overwrite=False)
+    check_folder(tmp_path, overwrite=True)
+
+
+def test_unfinished_run_needs_no_overwrite(tmp_path: Path):
+    (tmp_path / PARTS).mkdir()
+    check_folder(tmp_path, overwrite=False)
+
+
+def test_file_is_no_folder(tmp_path: Path):
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(OutputError):
+            check_folder(place, overwrite=True)
+
+
+def test_only_our_own_results_are_removed(tmp_path: Path):
+    write_table(tmp_path / RESULTS, ROWS)
+    (tmp_path / "notes.txt").write_text("mine")
+    remove_results(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_table_comes_back_as_it_was(tmp_path: Path):
+    write_table(tmp_path / RESULTS, ROWS)
+    assert pd.read_parquet(tmp_path / RESULTS).equals(ROWS)
+    assert [path.name for path in tmp_path.iterdir()] == [RESULTS]
