@@ -3,7 +3,7 @@
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -25,6 +25,8 @@ HOST = GUEST | {"tdx_env.host"}
 SEEN = HOST | {"tdx_env.spaces"}
 ENGINE = SEEN | {"tdx_env.engine"}
 ENV = ENGINE | {"tdx_env.scenarios"}
+BELOW_EVAL = {"tdx_env", "tdx_agents"}
+STUDIED = BELOW_EVAL | {"tdx_eval.comparing", "tdx_eval.reporting"}
 ALLOWED = {
     "tdx_env": set(),
     "tdx_env.jit": {"tdx_env.linking"},
@@ -47,8 +49,18 @@ ALLOWED = {
     "tdx_env.cli_scenarios": MODULE | {"tdx_env.scenarios"},
     "tdx_agents": {"tdx_env"},
     "tdx_train": {"tdx_env", "tdx_agents"},
-    "tdx_eval": {"tdx_env", "tdx_agents"},
+    "tdx_eval": set(),
+    "tdx_eval.cli": {"tdx_env.command", "tdx_eval.commands"},
+    "tdx_eval.commands": STUDIED | {"tdx_eval.reality", "tdx_eval.costs", "tdx_eval.lost"},
+    "tdx_eval.reality": STUDIED,
+    "tdx_eval.costs": STUDIED,
+    "tdx_eval.lost": STUDIED,
+    "tdx_eval.reporting": {"tdx_eval.comparing"},
+    "tdx_eval.comparing": BELOW_EVAL,
 }
+DIVIDED = {"tdx_env", "tdx_eval"}  # packages whose parts have rows of their own
+# Parts whose modules import each other in a circle: to be mended, and then removed from here.
+KNOWN_CIRCLES = {"tdx_env.scenarios"}
 LEARNING = {"torch", "stable_baselines3", "sb3_contrib"}
 
 
@@ -77,7 +89,7 @@ def imported(tree: ast.Module) -> Iterator[str]:
 def part_of(name: str) -> str:
     """Return the part of the project that a module or a name in it belongs to."""
     first, *rest = name.split(".")
-    return f"tdx_env.{rest[0]}" if first == "tdx_env" and rest else first
+    return f"{first}.{rest[0]}" if first in DIVIDED and rest else first
 
 
 MODULES = list(modules())
@@ -90,6 +102,52 @@ def test_module_imports_only_what_stands_below_it(name, tree):
     allowed = ALLOWED[part] | {part}
     wrong = {w for w in wanted if part_of(w) not in allowed and w.split(".")[0] not in allowed}
     assert not wrong
+
+
+def module_of(name: str, known: Container[str]) -> str | None:
+    """Return the module that an imported name is, or is in; None if it is none of ours."""
+    while name not in known:
+        name, dot, _ = name.rpartition(".")
+        if not dot:
+            return None
+    return name
+
+
+def reached_from(name: str, arrows: Mapping[str, set[str]]) -> set[str]:
+    """Return the modules that a module imports, at once or by way of others."""
+    found: set[str] = set()
+    waiting = [name]
+    while waiting:
+        fresh = arrows[waiting.pop()] - found
+        found |= fresh
+        waiting += fresh
+    return found
+
+
+def circles(arrows: Mapping[str, set[str]]) -> set[frozenset[str]]:
+    """Return the groups of modules each of which reaches all others of the group, and itself."""
+    reached = {name: reached_from(name, arrows) for name in arrows}
+    return {
+        frozenset(other for other in reached[name] if name in reached[other])
+        for name in arrows
+        if name in reached[name]
+    }
+
+
+def test_circle_is_found():
+    arrows = {"a": {"b"}, "b": {"c"}, "c": {"b", "d"}, "d": set()}
+    assert circles(arrows) == {frozenset({"b", "c"})}
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    """Imports inside functions and for type checking count too: they hide a circle."""
+    known = {name for name, _ in MODULES}
+    arrows = {
+        name: {m for w in imported(tree) if (m := module_of(w, known)) is not None} - {name}
+        for name, tree in MODULES
+    }
+    found = circles(arrows)
+    assert {part_of(name) for circle in found for name in circle} == KNOWN_CIRCLES, found
 
 
 def at_import(tree: ast.Module) -> ast.Module:

@@ -22,7 +22,7 @@ from tdx_eval.costs.file import JSON, PAGE, read_study, study_json
 from tdx_eval.costs.page import page
 from tdx_eval.costs.rank import tau
 from tdx_eval.costs.runs import FIELDS, at_ends, distinct_policies, pinned, play_all, setup_digest
-from tdx_eval.costs.sensitivity import group, study_scenario
+from tdx_eval.costs.sensitivity import grouped, study_scenario
 from tdx_eval.costs.study import Effect, ScenarioStudy, Study, verdicts
 from tdx_eval.costs.whole import contested
 
@@ -196,7 +196,7 @@ def test_policies_that_did_the_same_count_once():
     """Under the name of one that KVM could merge today."""
     some = [tdx_agents.load(name) for name in ("retry-batch-16", "P1", "P18")]
     outcomes = np.array([[1, 2], [1, 2], [1, 3]])
-    found = [(place, one.policy.name, one.twins) for place, one in group(some, outcomes)]
+    found = [(place, one.policy.name, one.twins) for place, one in grouped(some, outcomes)]
     assert found == [(1, "p1-blind-16", ["retry-batch-16"]), (2, "p18-merged-6.16", [])]
 
 

@@ -18,7 +18,7 @@ from tdx_eval.lost.chain import Chain, chain_of_kill, hang_chain, title
 from tdx_eval.lost.expected import EXPECTED, Expectation, look_at
 from tdx_eval.lost.file import lost_json
 from tdx_eval.lost.page import lost_page
-from tdx_eval.lost.pairs import FEWEST, Lost, Pair, run_pair, run_pairs
+from tdx_eval.lost.pairs import FEWEST, LostEpisodes, Pair, run_pair, run_pairs
 from tdx_eval.lost.replay import Case, Replay
 from tdx_eval.lost.table import LostTable, stories_of, trace_of
 from tdx_eval.lost.trace import MOST_LINES
@@ -251,9 +251,9 @@ def test_result_does_not_depend_on_how_seeds_are_cut():
 # --- together
 
 
-def lost(policy: str, scenario: str, one: Chain, n: int = 1, cycles: int = 5) -> Lost:
+def lost(policy: str, scenario: str, one: Chain, n: int = 1, cycles: int = 5) -> LostEpisodes:
     """Return a loss."""
-    return Lost(Case(policy, scenario, SEED), "killed", n, cycles, one)
+    return LostEpisodes(Case(policy, scenario, SEED), "killed", n, cycles, one)
 
 
 def test_chains_that_differ_in_call_or_guest_call_alone_are_one_title():

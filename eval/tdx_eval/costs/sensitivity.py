@@ -81,7 +81,7 @@ def _seed_set(number: int, n_seeds: int) -> NDArray[np.int64]:
     return np.arange(first, first + n_seeds)
 
 
-def group(policies: Sequence[Policy], outcomes: Outcomes) -> list[tuple[int, Group]]:
+def grouped(policies: Sequence[Policy], outcomes: Outcomes) -> list[tuple[int, Group]]:
     """Return the policies that differ, each with its place, in order.
 
     Args:
@@ -103,7 +103,7 @@ def _begin(setup: Setups, policies: Sequence[Policy], n_seeds: int) -> Played:
     """Play all policies as usual."""
     seeds = _seed_set(0, n_seeds)
     usual = play_all(policies, setup, seeds)[:, 0]
-    found = group(policies, usual)
+    found = grouped(policies, usual)
     places = [place for place, _ in found]
     return Played(setup, [one for _, one in found], seeds, usual[places])
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import tdx_agents
-from tdx_eval.lost.pairs import Lost, Pair
+from tdx_eval.lost.pairs import LostEpisodes, Pair
 
 _ALL, _SOME, _NONE = "every episode", "some episodes", "no episode"
 _KILLED, _HUNG = "killed", "hung"
@@ -69,7 +69,7 @@ class Checked:
 def _n_matching(pair: Pair, expectation: Expectation) -> int:
     """Return a pair's episodes that were lost as an expectation says."""
 
-    def matches(one: Lost) -> bool:
+    def matches(one: LostEpisodes) -> bool:
         return one.end.startswith(expectation.end) and expectation.where in one.chain.where
 
     return sum(one.n for one in pair.lost if matches(one))

@@ -4,12 +4,12 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from tdx_eval.lost.pairs import Lost, Pair
+from tdx_eval.lost.pairs import LostEpisodes, Pair
 from tdx_eval.lost.table import LostTable, Story
 from tdx_eval.lost.wording import command
 
 
-def _loss(one: Lost, table: LostTable) -> dict[str, Any]:
+def _loss(one: LostEpisodes, table: LostTable) -> dict[str, Any]:
     """Return one chain of a pair."""
     story = next(story.number for story in table.stories if one in story.lost)
     return {

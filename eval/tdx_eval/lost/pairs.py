@@ -17,7 +17,7 @@ FEWEST = 4  # episodes of each pair, however long they are
 
 
 @dataclass(frozen=True)
-class Lost:
+class LostEpisodes:
     """Episodes of one policy in one scenario that were lost by one chain.
 
     Attributes:
@@ -49,7 +49,7 @@ class Pair:
     policy: str
     scenario: str
     n_episodes: int
-    lost: tuple[Lost, ...]
+    lost: tuple[LostEpisodes, ...]
 
     @property
     def n_lost(self) -> int:
@@ -94,7 +94,9 @@ def _chain(case: Case, kind: EndKind) -> Chain:
     return chain if isinstance(chain, Chain) else chain_of_kill(Replay(case))
 
 
-def _lost_ones(policy: str, scenario: str, first_seed: int, batches: Sequence[Batch]) -> list[Lost]:
+def _lost_ones(
+    policy: str, scenario: str, first_seed: int, batches: Sequence[Batch]
+) -> list[LostEpisodes]:
     """Return the chains by which some episodes were lost; consecutive seeds."""
     found: dict[EndKind, list[tuple[int, int]]] = defaultdict(list)
     seed = first_seed
@@ -111,7 +113,7 @@ def _lost_ones(policy: str, scenario: str, first_seed: int, batches: Sequence[Ba
     lost = []
     for (end, chain), episodes in by_chain.items():
         cycles, seed = min(episodes)
-        lost.append(Lost(Case(policy, scenario, seed), end, len(episodes), cycles, chain))
+        lost.append(LostEpisodes(Case(policy, scenario, seed), end, len(episodes), cycles, chain))
     return sorted(lost, key=lambda one: (-one.n, one.chain.text))
 
 

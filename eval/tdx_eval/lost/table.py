@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tdx_env.state.world import End
 from tdx_eval.lost.chain import title
 from tdx_eval.lost.expected import Checked
-from tdx_eval.lost.pairs import Lost, Pair
+from tdx_eval.lost.pairs import LostEpisodes, Pair
 from tdx_eval.lost.replay import Case, Replay
 from tdx_eval.lost.trace import hang_trace, kill_trace
 
@@ -31,7 +31,7 @@ class Story:
     number: int
     end: str
     title: str
-    lost: tuple[Lost, ...]
+    lost: tuple[LostEpisodes, ...]
     case: Case
     cycles: int
     trace: tuple[str, ...]
@@ -93,7 +93,7 @@ def trace_of(case: Case, end: str) -> tuple[str, ...]:
 
 def stories_of(pairs: Sequence[Pair]) -> tuple[Story, ...]:
     """Return the stories of some pairs, in the order in which they come up."""
-    groups: dict[tuple[object, ...], list[Lost]] = defaultdict(list)
+    groups: dict[tuple[object, ...], list[LostEpisodes]] = defaultdict(list)
     for pair in pairs:
         for one in pair.lost:
             groups[one.end, one.chain.key].append(one)

@@ -9,7 +9,7 @@ from tdx_env.state.discipline import ASK, Action
 from tdx_env.state.features import Feature
 from tdx_eval.reality.criteria import Always, Sometimes
 from tdx_eval.reality.row import Kind, Row, Sample
-from tdx_eval.reality.worlds import Host, World, run_world
+from tdx_eval.reality.worlds import Host, World, microseconds, run_in_turns, run_world
 
 _WORLDS = (
     World("s06-conversion/train").with_(groups__converter__items=12),
@@ -19,6 +19,7 @@ _WORLDS = (
     World("s03-zero-step/train"),
 )
 _RACE = World("s08-accept-2m/train")
+_MANY = World("s08-accept-2m/test")
 
 
 def _kick_zaps_once(features: np.ndarray) -> int:
@@ -39,10 +40,19 @@ def _kick_faults_once(features: np.ndarray) -> int:
     return Action.KICK
 
 
+def _kick_once(features: np.ndarray) -> int:
+    """Kick at any call's first busy reply, leave the second to whoever looks."""
+    if features[Feature.KICKS] > 0:
+        return ASK
+    return Action.KICK
+
+
 _NO_GATE = DEFAULT.with_(gate_scope="nothing")
 GATED = Host(_kick_zaps_once, DEFAULT)
 UNGATED = Host(_kick_zaps_once, _NO_GATE)
 _FAULT_GATED = Host(_kick_faults_once, DEFAULT)
+_ANY_GATED = Host(_kick_once, DEFAULT.with_(gate_scope="call"))
+_ANY_UNGATED = Host(_kick_once, _NO_GATE)
 
 
 def _second_busies(host: Host, worlds: tuple[World, ...], n_draws: int) -> np.ndarray:
@@ -51,6 +61,33 @@ def _second_busies(host: Host, worlds: tuple[World, ...], n_draws: int) -> np.nd
     for world in worlds:
         again = np.maximum(again, run_world(world, host, n_draws).waiting)
     return again
+
+
+def _waits_after_kicks(host: Host, n_draws: int) -> np.ndarray:
+    """Return the time from the kicked call's begin to its next busy reply in each draw [µs].
+
+    Returns:
+        Shape (n_draws,); nan where no call was busy again after its kick.
+    """
+    waits = []
+    for batch in run_in_turns(_MANY, host, n_draws):
+        for index in range(batch.n_worlds):
+            run = batch.run[index]
+            me = batch.world(index).actors["row"][run["decision_actor"]]
+            waits.append(run["now"] - me["call_started"] if batch.waiting[index] else np.nan)
+    return microseconds(_MANY, np.array(waits, float))
+
+
+def _gate(n_draws: int) -> Sample:
+    """Look whether the second try behind a gate always succeeds, whatever call was busy."""
+    behind = np.isnan(_waits_after_kicks(_ANY_GATED, n_draws))
+    waits = _waits_after_kicks(_ANY_UNGATED, n_draws)
+    n_again = int(np.count_nonzero(~np.isnan(waits)))
+    note = f"Without a gate {n_again:,} of {n_draws:,} episodes of S8 have a second busy reply"
+    if n_again:
+        note += f", the soonest {np.nanmin(waits):.1f} µs after the call's begin"
+        note += f" (seed {np.nanargmin(waits)})"
+    return Sample(behind.astype(float), f"{note}.")
 
 
 def _gated(n_draws: int) -> Sample:
@@ -113,6 +150,11 @@ ROWS = (
         "After kick and gate a zap's second try succeeds.",
         "Linux 6.16, which makes its failure KVM_BUG_ON; R. Edgecombe, S. Christopherson, December "
         "2024", "", Always(), _gated,
+    ),
+    Row(
+        "gate", Kind.STATED,
+        "With a gate behind the kick, no call in S8 is busy at its second try.",
+        "Linux 6.16, as above, for calls of every path", "", Always(), _gate,
     ),
     Row(
         "kick-without-gate", Kind.STATED,

@@ -1,7 +1,7 @@
 """Running the worlds that rows look at, over all cost bands, and reading what came of them."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,7 @@ Floats = NDArray[np.float64]
 MERGED = "p18-merged-6.16"  # what ran where the numbers of 2025 and 2026 were measured
 _FOLDER = Path(__file__).resolve().parent
 _KHZ_TO_MHZ = 1_000
+_AT_A_TIME = 500  # episodes
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,15 @@ class Host:
     discipline: Discipline
 
 
+def _rule_of(host: str | Host) -> tuple[Decide, Discipline]:
+    """Return the compiled rule and the discipline of a policy by name, or of a rule of ours."""
+    if isinstance(host, Host):
+        return decision(host.rule), host.discipline
+    policy = load_policy(host)
+    assert policy.decide is not None
+    return policy.decide, policy.discipline
+
+
 @functools.lru_cache(maxsize=12)
 def run_world(world: World, host: str | Host, n_draws: int, n_traced: int = 0) -> Batch:
     """Run an episode for each draw, seeds from 0, until it ends or a rule of ours asks.
@@ -70,16 +80,27 @@ def run_world(world: World, host: str | Host, n_draws: int, n_traced: int = 0) -
         n_draws: Episodes; each draws all costs anew.
         n_traced: Events kept of each episode.
     """
-    if isinstance(host, Host):
-        decide, discipline = decision(host.rule), host.discipline
-    else:
-        policy = load_policy(host)
-        assert policy.decide is not None
-        decide, discipline = policy.decide, policy.discipline
+    decide, discipline = _rule_of(host)
     batch = Batch(world.scenario().setup(), discipline.record(), n_draws, n_events_traced=n_traced)
     batch.reset(np.arange(n_draws))
     batch.advance(decide)
     return batch
+
+
+def run_in_turns(world: World, host: str | Host, n_draws: int) -> Iterator[Batch]:
+    """Run an episode for each draw as `run_world` does, some at a time: for rare events.
+
+    Yields:
+        A batch with the next seeds, from 0.
+    """
+    decide, discipline = _rule_of(host)
+    setup = world.scenario().setup()
+    for first in range(0, n_draws, _AT_A_TIME):
+        seeds = np.arange(first, min(first + _AT_A_TIME, n_draws))
+        batch = Batch(setup, discipline.record(), len(seeds))
+        batch.reset(seeds)
+        batch.advance(decide)
+        yield batch
 
 
 def clock_khz(world: World) -> int:
