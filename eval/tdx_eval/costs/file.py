@@ -6,10 +6,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tdx_eval.comparing.read_back import read_back
+from tdx_eval.comparing.read_back import SCHEMA_KEY, read_back
 from tdx_eval.costs.study import Study
 
 JSON, PAGE = "costs.json", "costs.md"
+_SCHEMA = 1
 
 
 def _listed(rows: Iterable[str], indent: str) -> str:
@@ -25,7 +26,7 @@ def _scenario_json(scenario: dict[str, Any]) -> str:
 
 def study_json(study: Study) -> str:
     """Return the study as JSON: one range and one effect a line, so that a change is seen."""
-    content = asdict(study)
+    content = {SCHEMA_KEY: _SCHEMA, **asdict(study)}
     scenarios = _listed(map(_scenario_json, content.pop("scenarios")), "  ")
     ends = content.pop("ranges").items()
     ranges = _listed((f'"{name}": {json.dumps(given)}' for name, given in ends), "  ")
@@ -40,4 +41,4 @@ def read_study(path: Path) -> Study:
     Raises:
         ResultError: It can't be read, or isn't a study that `study_json` wrote.
     """
-    return read_back(path, Study, f"a {JSON} of tdx-eval costs")
+    return read_back(path, Study, f"a {JSON} of tdx-eval costs", _SCHEMA, "tdx-eval costs --write")

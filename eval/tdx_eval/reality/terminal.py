@@ -3,6 +3,7 @@
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table as Grid
+from rich.text import Text
 
 from tdx_eval.reality.row import Kind, RealityTable, RowResult, RowVerdict
 from tdx_eval.reality.wording import observed_number, simulated
@@ -21,15 +22,16 @@ def _section(kind: Kind, results: list[RowResult]) -> Grid:
     grid.add_column("simulated: median (5 to 95 %)", justify="right")
     grid.add_column("", no_wrap=True)
     for result in results:
-        verdict = f"[{_COLOURS[RowVerdict(result.verdict)]}]{result.verdict}[/]"
-        grid.add_row(result.id, observed_number(result), simulated(result), verdict)
+        verdict = Text(result.verdict, _COLOURS[RowVerdict(result.verdict)])
+        cells = map(Text, (result.id, observed_number(result), simulated(result)))
+        grid.add_row(*cells, verdict)
     return grid
 
 
 def _explain(result: RowResult, console: Console) -> None:
     """Print what was observed and why it isn't what the simulator gives."""
-    console.print(f"{result.id}: {result.observed}", markup=False, highlight=False)
-    console.print(f"  {result.note}", style="dim", markup=False, highlight=False)
+    console.print(f"{result.id}: {result.observed}", markup=False, emoji=False, highlight=False)
+    console.print(f"  {result.note}", style="dim", markup=False, emoji=False, highlight=False)
 
 
 def show_reality(table: RealityTable, console: Console) -> None:

@@ -42,7 +42,8 @@ def _draw(axis: "Axes", summary: Summary, scenario: ScenarioResult, names: list[
     base = max(scenario.us(scenario.results[summary.reference].cost.value), _LEAST_US)
     axis.axvline(base, color="#c9d0db", linewidth=1, zorder=0)
     axis.set_xscale("log")
-    axis.set_title(scenario.short_name, fontsize=9, fontweight="bold", loc="left")
+    title = axis.set_title(scenario.short_name, fontsize=9, fontweight="bold", loc="left")
+    title.set_parse_math(False)  # a user's name may hold a dollar sign
     axis.grid(axis="y", color="#eef1f5", linewidth=0.8, zorder=0)
     axis.tick_params(length=0)
     axis.spines[["top", "right"]].set_visible(False)
@@ -66,7 +67,7 @@ def costs_svg(summary: Summary) -> str:
             _draw(axis, summary, scenario, names)
         for axis in axes[len(scenarios) :]:
             axis.set_axis_off()
-        axes[0].set_yticks(range(len(names)), names)
+        axes[0].set_yticks(range(len(names)), names, parse_math=False)
         axes[0].set_ylim(len(names) - 0.5, -0.5)
         buffer = io.BytesIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})

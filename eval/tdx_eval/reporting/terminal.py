@@ -1,8 +1,12 @@
-"""The comparison in the terminal: the sentences and the main table."""
+"""The comparison in the terminal: the sentences and the main table.
+
+Cells are `Text`, not strings: a string is read as markup, and a user's names may hold brackets.
+"""
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from tdx_eval.comparing.summary import Difference, ScenarioResult, Summary
 from tdx_eval.reporting.sentences import defeat_text, defeats, sentences
@@ -22,32 +26,33 @@ _CONTENDER = "new"  # heads a column, where a name can be too long
 _COLOURS = {"better": "green", "worse": "red", "even": "default"}
 
 
-def _relative(difference: Difference) -> str:
+def _relative(difference: Difference) -> Text:
     """Return a relative difference, coloured if it is significant."""
     if difference.relative is None:
-        return NOTHING
-    colour = _COLOURS[direction(difference.cycles)]
-    return f"[{colour}]{percent(difference.relative.value)}[/]"
+        return Text(NOTHING)
+    return Text(percent(difference.relative.value), _COLOURS[direction(difference.cycles)])
 
 
-def _with_interval(difference: Difference) -> str:
+def _with_interval(difference: Difference) -> Text:
     """Return a relative difference with its interval on a second line."""
     relative = difference.relative
-    below = f"\n[dim]{percent_interval(relative)}[/]" if relative else ""
-    return _relative(difference) + below
+    below = f"\n{percent_interval(relative)}" if relative else ""
+    return Text.assemble(_relative(difference), (below, "dim"))
 
 
-def _cost(scenario: ScenarioResult, name: str) -> str:
+def _cost(scenario: ScenarioResult, name: str) -> Text:
     """Return a policy's mean cost, red if it lost an episode: in µs, or in seconds with a unit."""
     result = scenario.results[name]
     us = scenario.us(result.cost.value)
     text = duration(us) if us >= _HUGE_US else number(us, 0 if us >= _LARGE_US else 1)
-    return f"[red]{text}[/]" if result.n_lost else text
+    return Text(text, "red" if result.n_lost else "default")
 
 
 def _table(summary: Summary, scenarios: list[ScenarioResult], title: str, contender: str) -> Table:
     """Return the main table of some scenarios, with a contender or (empty name) without."""
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, show_edge=False, padding=0)
+    table = Table(
+        title=Text(title), title_justify="left", box=SIMPLE_HEAD, show_edge=False, padding=0
+    )
     table.add_column("scenario", no_wrap=True)
     heads = ["P18", "best", "to P18"] + ([_CONTENDER, "to P18", "to best"] if contender else [])
     for head in heads[:-1]:
@@ -62,14 +67,14 @@ def _table(summary: Summary, scenarios: list[ScenarioResult], title: str, conten
             row += [_with_interval(one.contests[contender].to_best)]
         else:
             row += [_with_interval(best)]
-        table.add_row(one.short_name, *row)
+        table.add_row(Text(one.short_name), *row)
     return table
 
 
 def show_summary(summary: Summary, console: Console) -> None:
     """Print the summary."""
     for text in sentences(summary):
-        console.print(text, highlight=False, markup=False)
+        console.print(text, highlight=False, markup=False, emoji=False)
     console.print()
     for contender in summary.contenders or [""]:
         title = f"Mean cost of an episode [µs]; P18: {summary.reference}; best: {summary.best}"
@@ -84,4 +89,4 @@ def show_summary(summary: Summary, console: Console) -> None:
         console.print("Where contenders lose:")
     for defeat in found:
         text = f"  {defeat.scenario.short_name}: {defeat.contender} {defeat_text(defeat)}"
-        console.print(text, highlight=False, markup=False)
+        console.print(text, highlight=False, markup=False, emoji=False)

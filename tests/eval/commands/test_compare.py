@@ -1,37 +1,22 @@
 """Tests of ``tdx-eval`` as users run it."""
 
 import io
-import os
 import re
 import signal
 import subprocess
-import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import numba
 import pandas as pd
 import pytest
 
+from tests.eval.commands.running import COMMAND, LONG, SMALL, compare, results, run, stopped
+
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(numba.config.DISABLE_JIT, reason="takes minutes with the compiler off"),
 ]
-COMMAND = [sys.executable, "-W", "error", "-c", "from tdx_eval.cli import main; main()"]
-SMALL = ["--scenarios", "s09-accept-4k/test", "--policies", "P18,always-retry"]
-_LIMIT = 300  # [s], if the simulator has to be compiled
-
-
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run the command to its end."""
-    command = [*COMMAND, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=_LIMIT, check=False)
-
-
-def compare(out: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run a comparison to its end."""
-    return run("compare", "--out", out, *arguments)
 
 
 @pytest.mark.parametrize(
@@ -85,11 +70,6 @@ MIXED = [  # of different sizes, with an asked policy and one that is killed
 ]
 
 
-def results(folder: Path) -> dict[str, bytes]:
-    """Return all files of a folder."""
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
-
-
 @pytest.fixture(scope="module")
 def one_by_one(tmp_path_factory: pytest.TempPathFactory, user_file: Path) -> dict[str, bytes]:
     """The results of a comparison of which nothing ran side by side."""
@@ -141,33 +121,6 @@ def test_run_stopped_at_once_leaves_nothing(tmp_path: Path):
     assert process.returncode == 130
     assert "stopped before any chunk was finished" in told
     assert not out.exists()
-
-
-LONG = ["--scenarios", "s09-accept-4k/test", "--policies", "P18,P20", "--seeds", "3000"]
-
-
-def stopped(out: Path, sent: signal.Signals, *arguments: object) -> tuple[int, str]:
-    """Begin a comparison and send it a signal when a chunk is finished.
-
-    Returns:
-        Its exit code, and what it said.
-    """
-    command = [*COMMAND, "compare", "--out", str(out), *map(str, arguments)]
-    log = out.with_name("log")
-    with (
-        log.open("w") as stderr,
-        subprocess.Popen(command, stderr=stderr, start_new_session=True) as process,
-    ):
-        deadline = time.monotonic() + _LIMIT
-        while len(list(out.glob(".unfinished/*.npz"))) < 4:
-            assert process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        process.send_signal(sent)
-        process.wait()
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)  # processes of a run that was killed live on
-    return process.returncode, log.read_text()
 
 
 @pytest.mark.parametrize(
