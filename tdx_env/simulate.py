@@ -79,7 +79,7 @@ def blamed(name: str) -> Iterator[None]:
     """
     try:
         yield
-    except (TdxEnvError, KeyboardInterrupt, GeneratorExit):
+    except (TdxEnvError, KeyboardInterrupt):
         raise
     except BaseException as error:  # the user's own code raises what it likes
         text = " ".join(str(error).split())

@@ -159,6 +159,14 @@ def test_other_file_is_refused_by_name(tmp_path: Path, text: str):
         read_table(path)
 
 
+def test_table_of_another_version_is_refused_with_what_to_do(tmp_path: Path):
+    path = tmp_path / JSON
+    path.write_text(table_json(TABLE).replace('"schema": 1', '"schema": 9'))
+    wanted = r"schema 9, here 1\); make it anew: tdx-eval reality --out FOLDER"
+    with pytest.raises(ResultError, match=wanted):
+        read_table(path)
+
+
 def test_missing_file_is_refused(tmp_path: Path):
     with pytest.raises(ResultError, match="can't be read"):
         read_table(tmp_path / JSON)

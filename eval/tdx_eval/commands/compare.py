@@ -71,6 +71,9 @@ def _keep(jobs: dict[str, list["Job"]], store: "ChunkStore", out: Path, is_mista
     """Keep what is finished of a run that ends early and say so, or leave nothing.
 
     Args:
+        jobs: The plan's.
+        store: Their chunks.
+        out: Folder for results.
         is_mistake: Whether the run can't go on as it is: with the mistake mended it is another
             plan, which takes over what both have in common.
     """

@@ -13,7 +13,7 @@ from tdx_env.errors import OutputError
 from tdx_eval.comparing.chunks import ChunkStore, differences, opened
 from tdx_eval.comparing.episodes import CELL, EPISODE
 from tdx_eval.comparing.jobs import Chunk
-from tdx_eval.comparing.output import PARTS
+from tdx_eval.comparing.output import PARTS, SUMMARY, check_folder, write_text
 
 PLAN = {"seeds": 10, "policies": {"a": {"digest": "1"}}}
 KEYS = ["k1", "k2"]
@@ -66,6 +66,22 @@ def test_chunk_that_is_cut_off_is_not_used(tmp_path: Path):
     assert finished(tmp_path) == set()
 
 
+def test_chunk_under_the_name_of_another_is_not_used(tmp_path: Path):
+    """A chunk says itself whose it is."""
+    folder = begun(tmp_path)
+    (folder / "k1.npz").rename(folder / "k2.npz")
+    with opened(tmp_path, PLAN, KEYS, overwrite=False) as store:
+        assert (store.finished, store.n_dropped) == (set(), 1)
+
+
+def test_chunk_without_a_key_is_not_used(tmp_path: Path):
+    """As an earlier version wrote them."""
+    path = begun(tmp_path) / "k1.npz"
+    one = chunk("k1")
+    np.savez(path, episodes=one.episodes, cells=one.cells)
+    assert finished(tmp_path) == set()
+
+
 def test_half_written_chunk_is_removed(tmp_path: Path):
     (begun(tmp_path) / "k2.tmp").write_bytes(b"half")
     assert finished(tmp_path) == {"k1"}
@@ -86,6 +102,41 @@ def test_overwriting_another_plan_keeps_what_both_have(tmp_path: Path):
     with opened(tmp_path, PLAN | {"seeds": 20}, ["k1", "k9"], overwrite=True) as store:
         assert store.finished == {"k1"}
     assert json.loads((tmp_path / PARTS / "plan.json").read_text())["seeds"] == 20
+
+
+def test_run_of_another_version_is_refused_with_what_to_do(tmp_path: Path):
+    (begun(tmp_path) / "plan.json").write_text(json.dumps(PLAN))
+    wanted = r"another version of tdx-eval \(schema 1, here 2\).*another --out, or --overwrite"
+    with pytest.raises(OutputError, match=wanted):
+        finished(tmp_path)
+
+
+def test_run_that_finished_meanwhile_is_not_written_over(tmp_path: Path):
+    """Both have checked the folder; the lock is the second one's only when the first is done."""
+    check_folder(tmp_path / "out", overwrite=False)
+    check_folder(tmp_path / "out", overwrite=False)
+    with opened(tmp_path / "out", PLAN, KEYS, overwrite=False) as store:
+        write_text(tmp_path / "out" / SUMMARY, "{}")
+        store.remove()
+    second = opened(tmp_path / "out", PLAN, KEYS, overwrite=False)
+    with pytest.raises(OutputError, match="another run has finished there meanwhile"), second:
+        pass
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [SUMMARY]
+
+
+def test_lock_that_was_removed_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Who finishes removes the lock's file; who waits with that file open locks nothing."""
+    opened_files = []
+
+    def lock_late(file, operation):
+        opened_files.append(file)
+        if len(opened_files) == 1:
+            (tmp_path / PARTS / "lock").unlink()
+
+    monkeypatch.setattr("fcntl.lockf", lock_late)
+    with opened(tmp_path, PLAN, KEYS, overwrite=False):
+        assert len(opened_files) == 2
+        assert (tmp_path / PARTS / "lock").exists()
 
 
 def test_damaged_plan_is_refused(tmp_path: Path):
