@@ -53,7 +53,10 @@ def _run(jobs: dict[str, list["Job"]], store: "ChunkStore", way: Way) -> None:
 
     every = [job for some in jobs.values() for job in some]
     columns = (*Progress.get_default_columns()[:3], MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, transient=True, console=Console(stderr=True)) as progress:
+    console = Console(stderr=True)
+    with Progress(
+        *columns, transient=True, console=console, disable=not console.is_terminal
+    ) as progress:
         task = progress.add_task("chunks", total=len(every), completed=len(store.finished))
         for _ in carry_out(every, store, way.backend, way.n_jobs):
             progress.advance(task)

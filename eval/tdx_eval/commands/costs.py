@@ -81,7 +81,8 @@ def _play(scenarios: str, seeds: int, jobs: int) -> "Study":
     names = expand(scenarios)
     others, _ = contested(names)
     warm_up()
-    with Progress(transient=True, console=Console(stderr=True)) as progress:
+    console = Console(stderr=True)
+    with Progress(transient=True, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task("scenarios", total=len(others))
         study, seconds = play_study(names, seeds, jobs, lambda: progress.advance(task))
     print("\n".join(findings(study, [row.name for row in ranges.common()])))

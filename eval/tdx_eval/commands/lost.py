@@ -30,7 +30,9 @@ def _run(
 
     pairs = run_pairs(policies, scenarios, seeds, events)
     total = len(policies) * len(scenarios)
-    return list(track(pairs, "pairs", total, console=Console(stderr=True), transient=True))
+    console = Console(stderr=True)
+    silent = not console.is_terminal
+    return list(track(pairs, "pairs", total, console=console, transient=True, disable=silent))
 
 
 def _table(pairs: "list[Pair]", seeds: range, events: int) -> "LostTable":
@@ -66,7 +68,7 @@ def lost(
 
     from tdx_env.engine.warm import warm_up
     from tdx_env.scenarios import expand, load
-    from tdx_eval.comparing.output import check_folder, write_text
+    from tdx_eval.comparing.output import check_file, write_text
     from tdx_eval.comparing.plan import named
     from tdx_eval.comparing.seeds import seeds_of
     from tdx_eval.lost.file import lost_json
@@ -77,7 +79,7 @@ def lost(
     for name in places:
         load(name)
     for file in (out, _PAGE) if write else (out,):
-        check_folder(file.absolute().parent, overwrite=True)
+        check_file(file)
     warm_up()
     numbers = seeds_of("test", seeds)
     table = _table(_run(chosen, places, numbers, events), numbers, events)

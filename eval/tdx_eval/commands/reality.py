@@ -25,7 +25,8 @@ def _run(rows: "tuple[Row, ...]", n_draws: int) -> "RealityTable":
     from tdx_eval.reality.row import RealityTable
 
     console = Console(stderr=True)
-    steps = track(running_order(rows), "rows", console=console, transient=True)
+    silent = not console.is_terminal
+    steps = track(running_order(rows), "rows", console=console, transient=True, disable=silent)
     found = {row.id: put_to_simulator(row, n_draws) for row in steps}
     return RealityTable(tuple(found[row.id] for row in rows), n_draws, versions())
 

@@ -138,7 +138,8 @@ def _play(batch: Batch, policy: Policy, scenario: str, seeds: range) -> None:
     if policy.decide is None:
         _run_asking(policy, batch)
     else:
-        batch.advance(policy.decide)
+        with blamed(policy.name):
+            batch.advance(policy.decide)
     _refuse_masked(policy, scenario, batch, seeds)
 
 

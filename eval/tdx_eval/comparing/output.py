@@ -50,6 +50,19 @@ def check_folder(folder: Path, overwrite: bool) -> None:
         raise OutputError(f"{folder}: can't be written: no permission to write to {place}")
 
 
+def check_file(path: Path) -> None:
+    """Check that a file of results may be written, over an earlier one too; changes nothing.
+
+    Raises:
+        OutputError: It may not.
+    """
+    with explained(path):
+        is_folder = path.is_dir()
+    if is_folder:
+        raise OutputError(f"{path}: is a folder, must be a file")
+    check_folder(path.absolute().parent, overwrite=True)
+
+
 def has_results(folder: Path) -> bool:
     """Say whether a folder holds results of ours."""
     return any((folder / name).exists() for name in _OURS)
@@ -63,8 +76,8 @@ def remove_results(folder: Path) -> None:
 
 
 def _temporary(path: Path) -> Path:
-    """Return the name that a file has while it is written; another process uses another one."""
-    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """Return the name that a file has while it is written: no other process's, and never long."""
+    return path.with_name(f".tdx-eval-{os.getpid()}.tmp")
 
 
 def write_table(path: Path, table: "pd.DataFrame") -> None:

@@ -20,6 +20,13 @@ pytestmark = [
 RAISING = """
 import os, sys
 
+from tdx_env.jit import decision
+from tdx_env.state.features import Feature
+
+@decision
+def divides(features):
+    return 1 // (3 - features[Feature.ISSUES]) * 0
+
 def leaves(features, mask):
     sys.exit()
 
@@ -42,6 +49,13 @@ def lines(result: subprocess.CompletedProcess[str]) -> list[str]:
     return result.stderr.splitlines()
 
 
+def told_by(out: Path) -> list[str]:
+    """Return what a command that was begun said on stderr, line by line."""
+    text = out.with_name("log").read_text()
+    assert "Traceback" not in text, text
+    return text.splitlines()
+
+
 @pytest.fixture
 def raising(tmp_path: Path) -> Path:
     """A file of policies that raise."""
@@ -50,7 +64,7 @@ def raising(tmp_path: Path) -> Path:
     return file
 
 
-@pytest.mark.parametrize("name", ["leaves", "leaves_well", "raises", "stops"])
+@pytest.mark.parametrize("name", ["divides", "leaves", "leaves_well", "raises", "stops"])
 @pytest.mark.parametrize("backend", ["sequential", "threading", "loky"])
 def test_policy_that_raises_is_named_and_there_are_no_results(
     tmp_path: Path, raising: Path, name: str, backend: str
@@ -110,7 +124,7 @@ def test_killed_worker_is_told_and_what_was_finished_is_kept(tmp_path: Path):
     with begun(out, *LONG, "--backend", "loky", "--jobs", 2) as process:
         os.kill(children(process.pid)[0], signal.SIGKILL)
         code = process.wait()
-    kept, told = out.with_name("log").read_text().splitlines()
+    kept, told = told_by(out)
     assert code == 2
     assert "are kept in" in kept and "the same command goes on" in kept
     assert "--backend loky: a worker process was killed" in told

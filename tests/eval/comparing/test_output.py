@@ -6,7 +6,15 @@ import pandas as pd
 import pytest
 
 from tdx_env.errors import OutputError
-from tdx_eval.comparing.output import PARTS, RESULTS, check_folder, remove_results, write_table
+from tdx_eval.comparing.output import (
+    PARTS,
+    RESULTS,
+    check_file,
+    check_folder,
+    remove_results,
+    write_table,
+    write_text,
+)
 
 ROWS = pd.DataFrame({"seed": [1, 2]})
 
@@ -27,6 +35,20 @@ def test_file_is_no_folder(tmp_path: Path):
     for place in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(OutputError):
             check_folder(place, overwrite=True)
+
+
+def test_file_of_results_is_checked_before_any_work(tmp_path: Path):
+    check_file(tmp_path / "new.json")
+    for place in (tmp_path, tmp_path / ("x" * 300), tmp_path / "file" / "below"):
+        (tmp_path / "file").touch()
+        with pytest.raises(OutputError):
+            check_file(place)
+
+
+def test_longest_name_can_be_written(tmp_path: Path):
+    """What is written under another name first needs no longer one."""
+    write_text(tmp_path / ("x" * 255), "whole")
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["whole"]
 
 
 def test_only_our_own_results_are_removed(tmp_path: Path):
