@@ -6,6 +6,21 @@ where the mistake is, what was given and what is allowed.
 
 from typing import Self
 
+_LONGEST = 400  # characters of a name or value that a message repeats
+
+
+def escaped(text: str) -> str:
+    """Return a user's text on one line: what can't be printed is written with a backslash."""
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode() for one in text
+    )
+
+
+def printable(text: str) -> str:
+    """Return a user's text as a message may repeat it: one line, its middle left out if long."""
+    half = _LONGEST // 2
+    return escaped(text if len(text) <= _LONGEST else f"{text[:half]}...{text[-half:]}")
+
 
 class TdxEnvError(Exception):
     """Base of every error that is the user's to mend."""
@@ -57,6 +72,13 @@ class StatusError(TdxEnvError, ValueError):
 
 class NotResetError(TdxEnvError, RuntimeError):
     """`step` was called before `reset`, or after the episode had ended."""
+
+
+class BrokenError(RuntimeError):
+    """The simulator met a case that it doesn't handle: its own mistake, which nobody else can mend.
+
+    Not a `TdxEnvError`: a traceback belongs into the report of it.
+    """
 
 
 class MissingExtraError(TdxEnvError, ImportError):

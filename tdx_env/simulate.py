@@ -12,11 +12,11 @@ from tdx_env.engine.batch import Batch
 from tdx_env.engine.metrics import busy_cells, episode_metrics
 from tdx_env.engine.render import holder_text, microseconds
 from tdx_env.engine.waiting import together
-from tdx_env.errors import PolicyError, TdxEnvError
+from tdx_env.errors import BrokenError, PolicyError, TdxEnvError
 from tdx_env.module.status import Status, encode
-from tdx_env.scenarios import Scenario
+from tdx_env.scenarios import Scenario, setup_of
 from tdx_env.spaces import observation_size, observe
-from tdx_env.state.actors import Path
+from tdx_env.state.actors import CallPath
 from tdx_env.state.calls import Leaf, Outcome
 from tdx_env.state.discipline import N_ACTIONS, Action
 
@@ -79,7 +79,7 @@ def blamed(name: str) -> Iterator[None]:
     """
     try:
         yield
-    except (TdxEnvError, KeyboardInterrupt):
+    except (TdxEnvError, BrokenError, KeyboardInterrupt):
         raise
     except BaseException as error:  # the user's own code raises what it likes
         text = " ".join(str(error).split())
@@ -109,7 +109,7 @@ def _conflict(batch: Batch, action: int) -> Conflict:
     return Conflict(
         time=int(run["now"]),
         actor=actor,
-        path=Path(int(me["path"])).name.lower(),
+        path=CallPath(int(me["path"])).name.lower(),
         call=Leaf(int(me["leaf"])).name,
         status=encode(_STATUS[Outcome(int(me["outcome"]))], int(me["operand"])),
         issue=int(me["issues"]),
@@ -131,7 +131,7 @@ def simulate(scenario: Scenario, policy: Any, seed: int, n_conflicts: int) -> Ac
     Raises:
         PolicyError: The policy answered with something that is not allowed.
     """
-    batch = Batch(scenario.setup(), policy.discipline.record())
+    batch = Batch(setup_of(scenario), policy.discipline.record())
     choose = _chooser(policy, batch)
     batch.reset([seed])
     batch.advance()
@@ -145,7 +145,7 @@ def simulate(scenario: Scenario, policy: Any, seed: int, n_conflicts: int) -> Ac
         if len(conflicts) < n_conflicts:
             conflicts.append(_conflict(batch, action))
         batch.advance(actions=[action])
-    clock_khz = int(scenario.setup()["clock_khz"][0])
+    clock_khz = scenario.clock_khz
     return Account(episode_metrics(batch, 0), conflicts, busy_cells(batch, 0), clock_khz)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tdx_agents.catalogue import find
+from tdx_agents.handwritten import find
 from tdx_env.errors import PolicyError
 from tdx_env.module.status import Status, encode
 from tdx_env.scenarios import load

@@ -6,7 +6,7 @@ They run under the default discipline.
 from tdx_agents.protocol import Decide, Features, if_allowed
 from tdx_agents.row import Row
 from tdx_env.host.discipline import DEFAULT
-from tdx_env.spaces import OperandClass, operand_class
+from tdx_env.module.operand_classes import OperandClass, operand_class
 from tdx_env.state.discipline import N_ACTIONS, Action
 from tdx_env.state.features import Feature
 
@@ -68,7 +68,9 @@ def by_lottery(features: Features) -> int:
         None: a yardstick. The draw is the simulator's own, the same in every run of a seed.
     """
     mask = features[Feature.MASK]
-    n_allowed = (mask & 1) + (mask >> 1 & 1) + (mask >> 2 & 1)
+    n_allowed = 0
+    for action in range(N_ACTIONS):
+        n_allowed += mask >> action & 1
     skip = features[Feature.LOTTERY] % max(1, n_allowed)
     for action in range(N_ACTIONS):
         if mask >> action & 1:

@@ -5,6 +5,7 @@ from enum import IntEnum
 import numpy as np
 
 from tdx_env.state.accounting import N_CATEGORIES
+from tdx_env.state.discipline import N_HOST_LOCKS
 
 NEVER = 1 << 62  # due time of an actor that waits for somebody else [cycles]
 MAX_GPAS = 32  # capacity of a vCPU's zero-step list
@@ -95,7 +96,7 @@ class Exit(IntEnum):
     SIGNAL = 6  # not an exit of its own: KVM returns to user space for a signal
 
 
-class Path(IntEnum):
+class CallPath(IntEnum):
     """The call chain that a decision belongs to."""
 
     FAULT = 0
@@ -197,7 +198,7 @@ ACTOR_FIELDS = [
     ("issues", np.int32),  # issues of the current SEAMCALL, this one included
     ("kicks", np.int32),  # kicks during the current SEAMCALL
     ("busies", np.int32),  # busy replies during the current operation
-    ("path", np.int32),  # a Path
+    ("path", np.int32),  # a CallPath
     ("purpose", np.int32),  # a Purpose
     ("action", np.int32),  # the last decision
     ("fault_entry", np.int32),  # leaf entry of the fault being handled, or NONE
@@ -214,7 +215,7 @@ ACTOR_FIELDS = [
     ("cursor_end", np.int32),  # one past its last page
     ("zapped", np.int32),  # pages zapped since mmu_lock was taken
     ("has_mmu_lock", np.int32),  # 0 no, 1 read, 2 write
-    ("has_lock", np.int32, (2,)),  # HostLocks: 0 no, 1 read, 2 write
+    ("has_lock", np.int32, (N_HOST_LOCKS,)),  # HostLocks: 0 no, 1 read, 2 write
     ("has_gate", np.int32),
     ("kick_kind", np.int32),  # a Kick: what the own kick is booked to
     ("ipi_kind", np.int32),  # a Kick: what the pending IPI is booked to

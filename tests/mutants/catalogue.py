@@ -55,7 +55,7 @@ MUTANTS = [
     ),
     Mutant(
         "epoch parity swapped at TD exit",
-        "host/chains.py",
+        "host/vcpus.py",
         'run["refcount"][me["vcpu_epoch"] & 1] -= 1',
         'run["refcount"][1 - (me["vcpu_epoch"] & 1)] -= 1',
     ),
@@ -304,5 +304,53 @@ MUTANTS = [
         "host/track.py",
         '    if not world.discipline["gate_first"]:\n        release_gate(world, actor)\n',
         "",
+    ),
+    Mutant(
+        "a vCPU at the gate has no handler",
+        "engine/loop.py",
+        "    elif state == State.RUN_LOOP or state == State.GATED:\n",
+        "    elif state == State.RUN_LOOP:\n",
+    ),
+    Mutant(
+        "a purpose handled as another one",
+        "host/chains.py",
+        "    elif purpose == Purpose.BLOCK:\n        block_for_a_while",
+        "    elif purpose == Purpose.UNBLOCK:\n        block_for_a_while",
+    ),
+    Mutant(
+        "REENTER forgotten among the exhaustions",
+        "host/busy.py",
+        "    elif not is_local and what != Exhaustion.REENTER and what",
+        "    elif not is_local and what",
+    ),
+    Mutant(
+        "a page that is blocked already taken for KVM's mistake",
+        "host/busy.py",
+        "    elif outcome == Outcome.GPA_RANGE_ALREADY_BLOCKED:\n",
+        "    elif outcome == Outcome.GPA_RANGE_NOT_BLOCKED:\n",
+    ),
+    Mutant(
+        "UNBLOCK keeps its entry locked",
+        "host/leaves.py",
+        "Cost.RANGE_UNBLOCK, _ENTRY, _STORE,",
+        "Cost.RANGE_UNBLOCK, _ENTRY, _LOCKED,",
+    ),
+    Mutant(
+        "EXPORT.MEM asks for BLOCK's epoch",
+        "host/leaves.py",
+        "Cost.EXPORT_MEM, Check.WRITES,",
+        "Cost.EXPORT_MEM, _ENTRY,",
+    ),
+    Mutant(
+        "the epoch lock is always free",
+        "host/lock_words.py",
+        "Lock.MIGSC]] = Word.EPOCH, Word.MIG,",
+        "Lock.MIGSC]] = NO_WORD, Word.MIG,",
+    ),
+    Mutant(
+        "AUG made without the mirror of the tree lock",
+        "host/leaves.py",
+        "Cost.PAGE_AUG, _ENTRY, _STORE, True, _SH,",
+        "Cost.PAGE_AUG, _ENTRY, _STORE, True, NONE,",
     ),
 ]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tdx_agents.protocol import Policy
 from tdx_env.engine.batch import SKIP, Batch
 from tdx_env.errors import BackendError, PolicyError
-from tdx_env.scenarios import Scenario, digest
+from tdx_env.scenarios import Scenario, digest, setup_of
 from tdx_env.simulate import blamed
 from tdx_env.spaces import observation_size, observe
 from tdx_eval.comparing.episodes import cells_of, episodes_of
@@ -96,7 +96,7 @@ def jobs_of(
     return [
         Job(spec, name, setup, some[first : first + chunk], overrides, known[spec], content, code)
         for name, some in seeds.items()
-        for setup, content in [(scenarios[name].setup(), digest(scenarios[name]))]
+        for setup, content in [(setup_of(scenarios[name]), digest(scenarios[name]))]
         for first in range(0, len(some), chunk)
         for spec in policies
     ]
@@ -149,7 +149,7 @@ def run_batch(policy: Policy, scenario: Scenario, seeds: range) -> Batch:
     Raises:
         PolicyError: The policy answered with something that is not allowed.
     """
-    batch = Batch(scenario.setup(), policy.discipline.record(), len(seeds))
+    batch = Batch(setup_of(scenario), policy.discipline.record(), len(seeds))
     _play(batch, policy, scenario.name, seeds)
     return batch
 

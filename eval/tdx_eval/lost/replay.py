@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from tdx_env.engine.batch import Batch
 from tdx_env.engine.scene import Scene
-from tdx_env.scenarios import Scenario
+from tdx_env.scenarios import Scenario, setup_of
 from tdx_env.scenarios import load as load_scenario
 from tdx_env.state.world import End
 from tdx_eval.comparing.yardsticks import load_policy
@@ -55,7 +55,7 @@ class Replay:
         self.discipline = policy.discipline
         self._decide = policy.decide
         self.batch = Batch(
-            scenario_of(case.scenario).setup(),
+            setup_of(scenario_of(case.scenario)),
             policy.discipline.record(),
             n_events_traced=_N_RECORDED,
         )
@@ -78,8 +78,8 @@ class Replay:
         """Play until the episode ends."""
         return self.to(self._cap)
 
-    def recorded(self, begin: int, until: int | None = None) -> NDArray[np.int64]:
-        """Return the events from one instant to another: time, actor, state before, entry.
+    def recorded(self, begin: int, until: int | None = None) -> NDArray[np.void]:
+        """Return the events from one instant to another, dtype EVENT.
 
         Args:
             begin: [cycles]
@@ -95,5 +95,5 @@ class Replay:
             run = self.to(instant).run
             parts.append(self.batch.world(0).trace["event"][: int(run["n_traced"])].copy())
             self.batch.run["n_traced"] = 0
-        events: NDArray[np.int64] = np.concatenate(parts)
+        events: NDArray[np.void] = np.concatenate(parts)
         return events

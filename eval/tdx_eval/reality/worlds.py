@@ -13,7 +13,7 @@ from tdx_env.engine.batch import Batch
 from tdx_env.errors import ScenarioError
 from tdx_env.host.discipline import Discipline
 from tdx_env.jit import decision
-from tdx_env.scenarios import Scenario
+from tdx_env.scenarios import Scenario, setup_of
 from tdx_env.scenarios import load as load_scenario
 from tdx_env.state.accounting import Category
 from tdx_env.state.calls import Leaf
@@ -81,7 +81,9 @@ def run_world(world: World, host: str | Host, n_draws: int, n_traced: int = 0) -
         n_traced: Events kept of each episode.
     """
     decide, discipline = _rule_of(host)
-    batch = Batch(world.scenario().setup(), discipline.record(), n_draws, n_events_traced=n_traced)
+    batch = Batch(
+        setup_of(world.scenario()), discipline.record(), n_draws, n_events_traced=n_traced
+    )
     batch.reset(np.arange(n_draws))
     batch.advance(decide)
     return batch
@@ -94,7 +96,7 @@ def run_in_turns(world: World, host: str | Host, n_draws: int) -> Iterator[Batch
         A batch with the next seeds, from 0.
     """
     decide, discipline = _rule_of(host)
-    setup = world.scenario().setup()
+    setup = setup_of(world.scenario())
     for first in range(0, n_draws, _AT_A_TIME):
         seeds = np.arange(first, min(first + _AT_A_TIME, n_draws))
         batch = Batch(setup, discipline.record(), len(seeds))
