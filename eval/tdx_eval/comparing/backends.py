@@ -120,10 +120,8 @@ def _as_they_come(
     from joblib import delayed
 
     parallel = _parallel(name, n_jobs, "generator_unordered")
-    with (
-        interrupts_ignored(),
-        deaths_told(name),
-    ):  # the first jobs go out here, and the processes start
+    # The first jobs go out here, and the processes start.
+    with interrupts_ignored(), deaths_told(name):
         results = parallel(delayed(function)(item) for item in items)
     try:
         with deaths_told(name):
