@@ -41,7 +41,7 @@ def test_user_who_leaves_gets_no_exit_code_0(tmp_path: Path):
     command += ["--policy", f"{file}:decide"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     (told,) = done.stderr.splitlines()
-    assert "mine:decide raised SystemExit" in told
+    assert "mine.py:decide: raised SystemExit" in told
     assert (done.returncode, done.stdout) == (2, "")
 
 

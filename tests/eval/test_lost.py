@@ -80,10 +80,10 @@ def test_replay_does_not_go_back():
 def test_recorded_events_are_those_from_an_instant_on():
     replay = Replay(Case("p6-sean-2", S8, SEED))
     every = replay.recorded(0)
-    some = int(every[len(every) // 2][0])
-    assert np.array_equal(replay.recorded(some), every[every[:, 0] >= some])
-    until = int(every[3 * len(every) // 4][0])
-    is_between = (every[:, 0] >= some) & (every[:, 0] <= until)
+    some = int(every["time"][len(every) // 2])
+    assert np.array_equal(replay.recorded(some), every[every["time"] >= some])
+    until = int(every["time"][3 * len(every) // 4])
+    is_between = (every["time"] >= some) & (every["time"] <= until)
     assert np.array_equal(replay.recorded(some, until), every[is_between])
 
 
