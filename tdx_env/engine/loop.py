@@ -30,7 +30,7 @@ from tdx_env.host.chains import (
 from tdx_env.host.cpus import wake_on_cpu
 from tdx_env.host.enter import enter_run_loop
 from tdx_env.host.fault import begin_fault_pass, end_pass, look_up_page, walk
-from tdx_env.host.kick import note_kick_sent
+from tdx_env.host.kick import answers_read, note_kick_sent
 from tdx_env.host.mmu_lock import request_mmu
 from tdx_env.host.restore import end_hold
 from tdx_env.host.run_loop import flush_on_old_cpu
@@ -91,17 +91,17 @@ def _back_from_user(world: World, actor: int) -> None:
 
 @inner
 def _sent(world: World, actor: int) -> None:
-    """Handle KICK_SEND: all IPIs are out; wait for those who have not left the guest."""
+    """Handle KICK_SEND: all IPIs are out; wait for the answers and read them."""
     me = world.actors["row"][actor]
     book(world, actor, me["category"])
     note_kick_sent(world, actor)
-    if me["waiting"] == 0:
+    if me["targets"] == 0:
         after_kick(world, actor)
         return
     me["state"] = State.KICK_WAIT
     if me["kick_kind"] == Kick.DECISION:
         me["category"] = Category.KICK_WAIT
-    world.actors["due"][actor] = NEVER
+    world.actors["due"][actor] = answers_read(world, actor) if me["waiting"] == 0 else NEVER
 
 
 @inner
@@ -202,6 +202,8 @@ def _handle_host(world: World, actor: int, state: int) -> None:
         zap_slot(world, actor)
     elif state == State.VCPU_LOAD:
         flush_on_old_cpu(world, actor)
+    elif state == State.FLUSH_TLB:
+        try_enter(world, actor)
 
 
 @pasted

@@ -64,7 +64,7 @@ def _trip_of(world: World, actor: int, reason: int) -> int:
     """Return the category that an exit and the re-entry after it are booked to."""
     me = world.actors["row"][actor]
     if reason == Exit.KICK:
-        return Category.TRACK_KICK if me["ipi_kind"] == Kick.TRACK else Category.KICK_TARGET
+        return Category.KICK_TARGET if me["ipi_kind"] == Kick.DECISION else Category.TRACK_KICK
     if reason == Exit.EPT_VIOLATION and me["refault"]:
         return Category.REFAULT
     if reason == Exit.HOST_PRIORITY_TIMEOUT:

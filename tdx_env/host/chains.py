@@ -33,7 +33,7 @@ from tdx_env.host.kick import leave_guest_mode, note_kick_over, release_gate
 from tdx_env.host.lock_words import release
 from tdx_env.host.mmu_lock import release_mmu
 from tdx_env.host.restore import begin_restore, block_for_a_while, restored
-from tdx_env.host.run_loop import leaves_run_loop
+from tdx_env.host.run_loop import flushes_tlb, leaves_run_loop
 from tdx_env.host.seamcall_lock import release_lock
 from tdx_env.host.seamcalls import issue, lock_and_issue, new_call
 from tdx_env.host.slots import delete_with_lock
@@ -43,6 +43,8 @@ from tdx_env.host.track import after_block, after_demote, after_track, go_on_tra
 from tdx_env.host.zap import (
     begin_chunk,
     clear_page,
+    next_page,
+    yield_lock,
     zap_with_lock,
 )
 from tdx_env.jit import inner
@@ -184,6 +186,10 @@ def after_kick(world: World, actor: int) -> None:
         new_call(world, actor, Leaf.MEM_PAGE_AUG, me["entry"])
     elif purpose == Purpose.TRACK:
         new_call(world, actor, Leaf.MEM_TRACK, me["entry"])
+    elif purpose == Purpose.NEXT_PAGE:
+        next_page(world, actor)
+    elif purpose == Purpose.YIELD:
+        yield_lock(world, actor)
     else:
         go_on_tracked(world, actor, purpose)
 
@@ -204,12 +210,12 @@ def enter_guest(world: World, vcpu: int) -> None:
 
 @inner
 def try_enter(world: World, vcpu: int) -> None:
-    """Handle RUN_LOOP and GATED: check the gate, issue VP.ENTER."""
+    """Handle RUN_LOOP, FLUSH_TLB and GATED: serve requests, check the gate, issue VP.ENTER."""
     me = world.actors["row"][vcpu]
     book(world, vcpu, me["category"])
     if me["state"] == State.RUN_LOOP and leaves_run_loop(world, vcpu):
         return
-    if not pass_gate(world, vcpu):
+    if flushes_tlb(world, vcpu) or not pass_gate(world, vcpu):
         return
     if is_repeat(world, vcpu):
         issue(world, vcpu)
@@ -305,10 +311,9 @@ def leave_guest(world: World, vcpu: int) -> None:
     reason = me["exit"]
     if reason == Exit.TICK or reason == Exit.KICK:
         me["state"] = State.HOST_IRQ
-        me["category"] = Category.HOST_IRQ
-        if reason == Exit.KICK:
-            me["category"] = me["trip"]
-        world.actors["due"][vcpu] = run["now"] + run["costs"][Cost.IRQ_HANDLER]
+        me["category"] = me["trip"] if reason == Exit.KICK else Category.HOST_IRQ
+        handler = Cost.KICK_HANDLER if reason == Exit.KICK else Cost.IRQ_HANDLER
+        world.actors["due"][vcpu] = run["now"] + run["costs"][handler]
     elif reason == Exit.EPT_VIOLATION:
         if me["pending"] and not me["accept_fault"]:
             kill(world, vcpu, NONE, Outcome.EPT_VIOLATION)

@@ -23,11 +23,18 @@ def _cost(scenario: Scenario, *names: str) -> int:
 def _kick_cycles(scenario: Scenario) -> int:
     """Return what a kick of all vCPUs takes at most [cycles]."""
     host = scenario.host
-    target = _cost(scenario, "kick_target")
+    target = _cost(scenario, "kick_target", "kick_icr", "kick_ack")
     if host.n_sockets > 1:
         target += _cost(scenario, "kick_remote")
     late = _cost(scenario, "irq_off") if host.irq_off_share > 0 else 0
-    return host.n_vcpus.high * target + late + _cost(scenario, "kick_fixed", "td_exit")
+    once = _cost(scenario, "kick_fixed", "ipi_delivery", "td_exit", "kick_handler")
+    return host.n_vcpus.high * target + late + once
+
+
+def _flush_cycles(scenario: Scenario) -> int:
+    """Return what flushing the shared EPT of all vCPUs takes at most [cycles]."""
+    requests = scenario.host.n_vcpus.high * _cost(scenario, "kick_scan")
+    return requests + _kick_cycles(scenario)
 
 
 def _unmap_cycles(scenario: Scenario) -> int:
@@ -77,7 +84,8 @@ def group_item_cycles(scenario: Scenario, group: Group) -> int:
     split = _split_cycles(scenario, group.program, group)
     if group.program == "convert":
         pages = group.chunk * _zap_cycles(scenario, group.level)
-        return trip + _cost(scenario, "user_exit") + split + pages
+        flush = _flush_cycles(scenario) + _cost(scenario, "invept")
+        return trip + _cost(scenario, "user_exit") + split + pages + flush
     work = "touch" if group.program == "touch" else ("accept_4k", "accept_2m")[group.level]
     guest = _cost(scenario, "tdcall", "tdcall", work, "ve")
     return trip + guest + split + _add_cycles(scenario)
@@ -95,6 +103,8 @@ def task_item_cycles(scenario: Scenario, task: Task) -> int:
         return task.chunk * _add_cycles(scenario)
     work = _split_cycles(scenario, task.kind, task)
     work += task.chunk * _zap_cycles(scenario, task.level)
+    if task.kind != "block_restore":
+        work += _flush_cycles(scenario)
     if task.kind == "slot_delete":
         work += _cost(scenario, "srcu")
     if task.hold_us is not None:
