@@ -223,8 +223,8 @@ FEATURES = (
         (1 << 20) - 1, Scale.LOG2, _AVERAGE, _UPKEEP,
     ),
     FeatureRow(
-        Feature.KICK_SEND_TARGET, "average cost of sending one IPI", "cycles", 0, _SHORT,
-        Scale.LOG2, _AVERAGE, _UPKEEP,
+        Feature.KICK_SEND_TARGET, "average cost of an IPI, beyond a kick of nobody", "cycles", 0,
+        _SHORT, Scale.LOG2, _AVERAGE, _UPKEEP,
     ),
     FeatureRow(
         Feature.KICK_WAIT, "average wait after a kick's last IPI", "cycles", 0, _SHORT,
