@@ -9,7 +9,7 @@ from tdx_env.scenarios.values import Range
 from tdx_env.state.accounting import Category
 from tdx_env.state.discipline import ASK
 from tdx_env.state.features import Feature
-from tdx_eval.reality.criteria import MostlyAtLeast, Reaches, Within
+from tdx_eval.reality.criteria import Below, MostlyAtLeast, Reaches, Within
 from tdx_eval.reality.row import Kind, Row, Sample
 from tdx_eval.reality.worlds import (
     MERGED,
@@ -90,20 +90,31 @@ def _ticking(n_draws: int) -> Sample:
 
 @functools.cache
 def _stops(n_draws: int) -> Floats:
-    """Return the converter's time in one of TRACK's kicks, in each draw [µs]."""
-    world = World(SPINNING.name, (*SPINNING.overrides, (_CHUNK, _PAGES[1])))
-    batch = finished(run(world, MERGED, n_draws))
-    return microseconds(world, booked(batch, Category.TRACK_KICK, 0) / n_zaps(batch))
+    """Return the converter's time in one of TRACK's kicks, in each draw [µs].
+
+    The difference of two lengths of a chunk, so that the flush at its end cancels.
+    """
+    spent = []
+    for pages in _PAGES:
+        world = World(SPINNING.name, (*SPINNING.overrides, (_CHUNK, pages)))
+        spent.append(booked(finished(run(world, MERGED, n_draws)), Category.TRACK_KICK, 0))
+    return microseconds(SPINNING, spent[1] - spent[0]) / (_PAGES[1] - _PAGES[0])
 
 
 def _stop(n_draws: int) -> Sample:
     """Measure one stop of all vCPUs."""
-    return Sample(_stops(n_draws), "Sending the IPIs one after the other is nearly all of it.")
+    note = (
+        "IPIs go out side by side: what grows with the vCPUs are cache lines, not IPIs. The "
+        "observed difference contains one kick at least, and whatever else is slower with vCPUs "
+        "in the guest."
+    )
+    return Sample(_stops(n_draws), note)
 
 
 def _stop_each(n_draws: int) -> Sample:
     """Measure a stop for each vCPU in the guest."""
-    return Sample(_stops(n_draws) / N_TARGETS, "That it is linear in the vCPUs is a guess.")
+    note = "Mode, request queue and answer of a target are three cache lines: see stop."
+    return Sample(_stops(n_draws) / N_TARGETS, note)
 
 
 def _in_tries(n_draws: int) -> Sample:
@@ -124,7 +135,7 @@ ROWS = (
     Row(
         "conversion-spinning", Kind.MEASURED,
         "Converting 1 GiB of a 248-vCPU TD takes 68 s with 247 vCPUs spinning in the TD.",
-        _DSTACK, "µs a page", Within(259), _spinning, rests_on="kick_target",
+        _DSTACK, "µs a page", Within(259), _spinning,
     ),
     Row(
         "conversion-halted", Kind.MEASURED,
@@ -139,13 +150,17 @@ ROWS = (
     Row(
         "stop", Kind.MEASURED,
         "Stopping some 247 vCPUs in the guest costs 259 - 23 µs a page.",
-        "derived from " + _DSTACK, "µs", Within(236), _stop, rests_on="kick_target",
+        "derived from " + _DSTACK, "µs", Within(236), _stop,
+    ),
+    Row(
+        "stop-below", Kind.MEASURED,
+        "So one kick of 247 vCPUs takes less than 236 µs.",
+        "derived from " + _DSTACK, "µs", Below(236), _stop,
     ),
     Row(
         "stop-each", Kind.MEASURED,
         "That is 0.95 µs for each vCPU.",
         "derived from " + _DSTACK, "µs a vCPU", Within(0.95, 0.01), _stop_each,
-        rests_on="kick_target",
     ),
     Row(
         "stop-in-tries", Kind.STATED,

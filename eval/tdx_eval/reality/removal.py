@@ -44,9 +44,9 @@ def _why(n_vcpus: int, n_draws: int) -> str:
     )
     if n_vcpus > 4:
         text += (
-            f" {n_vcpus} vCPUs instead of 4 change the median by {grown:+.2f} µs: a vCPU outside "
-            "of the guest costs a kick nothing here. What grew with vCPUs or memory in the "
-            "measurement is not known (a scan of all vCPUs, remote memory)."
+            f" {n_vcpus} vCPUs instead of 4 change the median by {grown:+.2f} µs, since TRACK's "
+            "kick looks at each of them. What else grew with vCPUs or memory in the measurement "
+            "is not known (remote memory)."
         )
     return text
 
