@@ -299,6 +299,20 @@ def succeed(world: World, actor: int) -> None:
 
 
 @inner
+def _serve_interrupt(world: World, vcpu: int) -> None:
+    """Run the handler of what ended the guest's turn: an IPI's, or a tick's or device's."""
+    run = world.run
+    me = world.actors["row"][vcpu]
+    me["state"] = State.HOST_IRQ
+    if me["exit"] == Exit.KICK:
+        me["category"] = me["trip"]
+        world.actors["due"][vcpu] = run["now"] + run["costs"][Cost.KICK_HANDLER]
+    else:
+        me["category"] = Category.HOST_IRQ
+        world.actors["due"][vcpu] = run["now"] + run["costs"][Cost.IRQ_HANDLER]
+
+
+@inner
 def leave_guest(world: World, vcpu: int) -> None:
     """Handle TD_EXIT: outside the guest; serve the exit."""
     run = world.run
@@ -310,10 +324,7 @@ def leave_guest(world: World, vcpu: int) -> None:
     leave_guest_mode(world, vcpu)
     reason = me["exit"]
     if reason == Exit.TICK or reason == Exit.KICK:
-        me["state"] = State.HOST_IRQ
-        me["category"] = me["trip"] if reason == Exit.KICK else Category.HOST_IRQ
-        handler = Cost.KICK_HANDLER if reason == Exit.KICK else Cost.IRQ_HANDLER
-        world.actors["due"][vcpu] = run["now"] + run["costs"][handler]
+        _serve_interrupt(world, vcpu)
     elif reason == Exit.EPT_VIOLATION:
         if me["pending"] and not me["accept_fault"]:
             kill(world, vcpu, NONE, Outcome.EPT_VIOLATION)

@@ -338,8 +338,8 @@ MUTANTS = [
     Mutant(
         "a kick's handler takes as long as a tick's",
         "host/chains.py",
-        "handler = Cost.KICK_HANDLER if",
-        "handler = Cost.IRQ_HANDLER if",
+        'run["costs"][Cost.KICK_HANDLER]',
+        'run["costs"][Cost.IRQ_HANDLER]',
     ),
     Mutant(
         "vCPUs outside the guest are not looked at",
