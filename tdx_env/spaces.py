@@ -223,7 +223,7 @@ FEATURES = (
         (1 << 20) - 1, Scale.LOG2, _AVERAGE, _UPKEEP,
     ),
     FeatureRow(
-        Feature.KICK_SEND_TARGET, "average cost of an IPI, beyond a kick of nobody", "cycles", 0,
+        Feature.KICK_SEND_TARGET, "average cost of one more IPI", "cycles", 0,
         _SHORT, Scale.LOG2, _AVERAGE, _UPKEEP,
     ),
     FeatureRow(
