@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tdx_env.engine.batch import Batch
 from tdx_env.host.discipline import DEFAULT
 from tdx_env.jit import decision
-from tdx_env.scenarios import Scenario, load
+from tdx_env.scenarios import Scenario, load, setup_of
 from tdx_env.state.discipline import Action
 
 _FILE = Path(__file__).resolve().with_name("common.toml")
@@ -34,6 +34,6 @@ def load_common(n_vcpus: int, n_items: int) -> Scenario:
 
 def episode(scenario: Scenario, seed: int = 1, n_events_traced: int = 0) -> tuple[Batch, Any]:
     """Start an episode of a scenario; return it and the policy for it."""
-    batch = Batch(scenario.setup(), DEFAULT.record(), 1, n_events_traced=n_events_traced)
+    batch = Batch(setup_of(scenario), DEFAULT.record(), 1, n_events_traced=n_events_traced)
     batch.reset([seed])
     return batch, always_retry()

@@ -20,7 +20,7 @@ import tdx_agents
 from tdx_agents import Policy
 from tdx_env.engine.batch import Batch
 from tdx_env.engine.metrics import busy_cells, episode_metrics
-from tdx_env.scenarios import Scenario, load, names
+from tdx_env.scenarios import Scenario, load, names, setup_of
 from tdx_env.state.features import Feature
 
 _POLICIES = ("P18", "P8", "P1", "P9", "P4", "break-even")
@@ -50,7 +50,7 @@ def run_digest(scenario: Scenario, policy: Policy, features: list[str]) -> tuple
     columns = [int(Feature[name]) for name in features]
     digest, n_events = hashlib.sha256(), 0
     for seed in _SEEDS:
-        batch = Batch(scenario.setup(), policy.discipline.record())
+        batch = Batch(setup_of(scenario), policy.discipline.record())
         batch.reset([seed])
         batch.advance()
         while batch.waiting[0]:

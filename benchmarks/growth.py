@@ -15,7 +15,7 @@ from benchmarks.tables import table
 from benchmarks.vector import Loop
 from tdx_env.engine.batch import Batch
 from tdx_env.host.discipline import DEFAULT
-from tdx_env.scenarios import Scenario, load
+from tdx_env.scenarios import Scenario, load, setup_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,7 +52,7 @@ class Episodes:
     """
 
     def __init__(self, scenario: Scenario, decide: Any, seconds: float) -> None:
-        self._batch = Batch(scenario.setup(), DEFAULT.record())
+        self._batch = Batch(setup_of(scenario), DEFAULT.record())
         self._decide = decide
         self._seconds = seconds
         self.start_ms: list[float] = []

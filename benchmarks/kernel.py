@@ -13,7 +13,7 @@ from benchmarks.rounds import Effort, in_rounds
 from benchmarks.simpy_model import SimpyModel
 from benchmarks.tables import spread, table
 from tdx_env.engine.batch import Batch
-from tdx_env.scenarios import Scenario, load
+from tdx_env.scenarios import Scenario, load, setup_of
 
 OURS, HEAP, SIMPY = "simulator", "heapq", "SimPy"
 _SIZES = (2, 8, 64, 248)
@@ -100,7 +100,7 @@ class _Case:
     def __init__(self, scenario: str, overrides: dict[str, object]) -> None:
         policy = tdx_agents.load("random")
         self._decide = policy.decide
-        setup = load(scenario, overrides).setup()
+        setup = setup_of(load(scenario, overrides))
         self._batch = Batch(setup, policy.discipline.record(), _N_EPISODES)
         self.n_events = self.n_decisions = 0
 

@@ -13,7 +13,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 
 _MAX_SEED = (1 << 63) - 1
 
-Scenario = Annotated[str, typer.Argument(help="A name of `list`, or a TOML file")]
+ScenarioName = Annotated[str, typer.Argument(help="A name of `list`, or a TOML file")]
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", help="Override: costs.bare=2300, host.n_vcpus=4..8")
 ]
@@ -33,7 +33,7 @@ def list_scenarios(
 
 
 @app.command("show")
-def show(name: Scenario, set_: Overrides = None, costs: CostsFile = None) -> None:
+def show(name: ScenarioName, set_: Overrides = None, costs: CostsFile = None) -> None:
     """Show every parameter of a scenario, with unit, range and source."""
     from tdx_env.cli_scenarios import show_command
     from tdx_env.scenarios import overrides_from
@@ -43,7 +43,7 @@ def show(name: Scenario, set_: Overrides = None, costs: CostsFile = None) -> Non
 
 @app.command("simulate")
 def simulate(
-    name: Scenario,
+    name: ScenarioName,
     policy: Annotated[str, typer.Option(help="Name, FILE.py:FUNCTION or folder")] = "P18",
     seed: Annotated[int, typer.Option(min=0, max=_MAX_SEED, help="Seed of the episode")] = 0,
     conflicts: Annotated[int, typer.Option(min=0, help="Conflicts to show")] = 20,

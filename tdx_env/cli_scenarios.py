@@ -11,10 +11,11 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
+from tdx_env.errors import escaped
 from tdx_env.scenarios.keys import NAMED, TABLES
-from tdx_env.scenarios.kinds import keys_of
-from tdx_env.scenarios.loader import Layers, layers, load, names
-from tdx_env.scenarios.schema import CostRange, Group, Scenario, Task, digest
+from tdx_env.scenarios.loader import Layers, layers_of, load, names
+from tdx_env.scenarios.schema import Scenario, digest
+from tdx_env.scenarios.tables import CostRange
 from tdx_env.scenarios.values import Range
 
 _PIPE_WIDTH = 160  # of what is no terminal, where nobody wants names cut
@@ -25,7 +26,7 @@ _PLAIN = _HEAD | {"costs"} | set(TABLES) | set(NAMED)
 
 def _console() -> Console:
     """Return the console: as wide as the terminal, or wide enough for a pipe."""
-    console = Console(highlight=False, markup=False)
+    console = Console(highlight=False, markup=False, emoji=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = _PIPE_WIDTH
     return console
@@ -47,7 +48,7 @@ def _written(value: object) -> str:
     if isinstance(value, tuple):
         return " ".join(str(item) for item in value)
     if isinstance(value, Range | str):
-        return str(value)
+        return escaped(str(value))
     return "-" if value is None else f"{value:,}"
 
 
@@ -72,7 +73,7 @@ def list_command(split: str | None = None) -> None:
     for name in wanted:
         scenario = load(name)
         n_vcpus = str(scenario.host.n_vcpus)
-        table.add_row(name, scenario.family, n_vcpus, _decisions(scenario), scenario.title)
+        table.add_row(name, scenario.family, n_vcpus, _decisions(scenario), escaped(scenario.title))
     _console().print(table)
 
 
@@ -113,9 +114,7 @@ def _all_rows(scenario: Scenario) -> Iterator[tuple[str, str, str, str]]:
         yield from _rows(f"{name}.", table, set(type(table).model_fields))
     for kind in NAMED:
         for name, table in getattr(scenario, kind).items():
-            is_actor = isinstance(table, Group | Task)
-            fields = keys_of(table) if is_actor else set(type(table).model_fields)
-            yield from _rows(f"{kind}.{name}.", table, fields)
+            yield from _rows(f"{kind}.{name}.", table, set(type(table).model_fields))
 
 
 def _parameters(scenario: Scenario, read: Layers, overrides: Mapping[str, object]) -> Table:
@@ -136,7 +135,14 @@ def _costs(scenario: Scenario) -> Table:
 
 def _cost_row(name: str, cost: CostRange) -> tuple[str, ...]:
     """Return a row of the table of costs."""
-    return f"costs.{name}", f"{cost.low:,}", f"{cost.high:,}", "cycles", cost.source, cost.by
+    return (
+        f"costs.{name}",
+        f"{cost.low:,}",
+        f"{cost.high:,}",
+        "cycles",
+        cost.source,
+        escaped(cost.by),
+    )
 
 
 def show_command(name: str | Path, overrides: Mapping[str, object] | None = None) -> None:
@@ -152,9 +158,10 @@ def show_command(name: str | Path, overrides: Mapping[str, object] | None = None
     changed = overrides or {}
     scenario = load(name, changed)
     console = _console()
-    console.print(f"{scenario.name}: {scenario.title} ({digest(scenario)})\n")
-    console.print(scenario.description.strip() + "\n")
-    console.print(_parameters(scenario, layers(name), changed))
+    console.print(f"{scenario.name}: {escaped(scenario.title)} ({digest(scenario)})\n")
+    lines = scenario.description.strip().splitlines()
+    console.print("\n".join(escaped(line.expandtabs()) for line in lines) + "\n")
+    console.print(_parameters(scenario, layers_of(name), changed))
     console.print(
         f"\nDrawn once an episode, from these tenths of each range: {scenario.cost_bands}"
     )

@@ -15,7 +15,7 @@ from tdx_env.engine.seeds import later_seeds, scenario_rows
 from tdx_env.engine.warm import warm_up
 from tdx_env.errors import ActionError, NotResetError, RenderModeError, ScenarioError
 from tdx_env.host.discipline import DEFAULT, Discipline
-from tdx_env.scenarios import Scenario, expand, load
+from tdx_env.scenarios import Scenario, expand, load, setup_of
 from tdx_env.spaces import action_space, observation_size, observation_space, observe
 from tdx_env.state.actors import Path as CallPath
 from tdx_env.state.calls import NONE
@@ -52,7 +52,7 @@ def scenarios_of(spec: ScenarioSpec, overrides: Mapping[str, object]) -> list[Sc
 
 def setups_of(scenarios: Sequence[Scenario]) -> NDArray[np.void]:
     """Return scenarios as the simulator reads them, dtype SETUP, shape (n,)."""
-    return np.concatenate([one.setup() for one in scenarios])
+    return np.concatenate([setup_of(one) for one in scenarios])
 
 
 def discipline_record(discipline: Discipline) -> NDArray[np.void]:

@@ -4,6 +4,23 @@ Command lines print the message of a `TdxEnvError` alone and leave with exit cod
 where the mistake is, what was given and what is allowed.
 """
 
+from typing import Self
+
+_LONGEST = 400  # characters of a name or value that a message repeats
+
+
+def escaped(text: str) -> str:
+    """Return a user's text on one line: what can't be printed is written with a backslash."""
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode() for one in text
+    )
+
+
+def printable(text: str) -> str:
+    """Return a user's text as a message may repeat it: one line, its middle left out if long."""
+    half = _LONGEST // 2
+    return escaped(text if len(text) <= _LONGEST else f"{text[:half]}...{text[-half:]}")
+
 
 class TdxEnvError(Exception):
     """Base of every error that is the user's to mend."""
@@ -55,3 +72,20 @@ class StatusError(TdxEnvError, ValueError):
 
 class NotResetError(TdxEnvError, RuntimeError):
     """`step` was called before `reset`, or after the episode had ended."""
+
+
+class MissingExtraError(TdxEnvError, ImportError):
+    """Something needs a library that is not installed."""
+
+    @classmethod
+    def of(cls, what: str, library: str, extra: str) -> Self:
+        """Return the error that names the extra of this package which brings a library.
+
+        Args:
+            what: What needs it.
+            library: What is missing.
+            extra: The extra.
+        """
+        return cls(
+            f"{what} needs {library}, which is not installed: pip install 'tdx-env[{extra}]'"
+        )

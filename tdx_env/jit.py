@@ -98,11 +98,11 @@ def decision(function: _Function) -> _Function:
     """Compile a decision function: integer features in, an `Action` (or ASK) out.
 
     All decision functions have one signature, so that the kernel that calls them compiles once.
-    A user's may divide by zero, and has to hear of it.
+    A user's may divide by zero or read past the features, and has to hear of it.
     """
     if not IS_COMPILED:
         return function
-    return compiled(function, DECISION_SIGNATURE, error_model="python")
+    return compiled(function, DECISION_SIGNATURE, error_model="python", boundscheck=True)
 
 
 def _part(function: _Function, is_pasted: bool) -> _Function:

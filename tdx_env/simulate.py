@@ -13,7 +13,7 @@ from tdx_env.engine.render import holder_text, microseconds
 from tdx_env.engine.waiting import together
 from tdx_env.errors import PolicyError
 from tdx_env.module.status import Status, encode
-from tdx_env.scenarios import Scenario
+from tdx_env.scenarios import Scenario, setup_of
 from tdx_env.spaces import observation_size, observe
 from tdx_env.state.actors import Path
 from tdx_env.state.calls import Leaf, Outcome
@@ -108,7 +108,7 @@ def simulate(scenario: Scenario, policy: Any, seed: int, n_conflicts: int) -> Ac
     Raises:
         PolicyError: The policy answered with something that is not allowed.
     """
-    batch = Batch(scenario.setup(), policy.discipline.record())
+    batch = Batch(setup_of(scenario), policy.discipline.record())
     choose = _chooser(policy, batch)
     batch.reset([seed])
     batch.advance()
@@ -121,7 +121,7 @@ def simulate(scenario: Scenario, policy: Any, seed: int, n_conflicts: int) -> Ac
         if len(conflicts) < n_conflicts:
             conflicts.append(_conflict(batch, action))
         batch.advance(actions=[action])
-    clock_khz = int(scenario.setup()["clock_khz"][0])
+    clock_khz = scenario.clock_khz
     return Account(episode_metrics(batch, 0), conflicts, busy_cells(batch, 0), clock_khz)
 
 

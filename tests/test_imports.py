@@ -30,13 +30,14 @@ ALLOWED = {
     "tdx_env.jit": {"tdx_env.linking"},
     "tdx_env.linking": set(),
     "tdx_env.errors": set(),
+    "tdx_env.toml_file": {"tdx_env.errors"},
     "tdx_env.state": BASE,
     "tdx_env.module": STATE,
     "tdx_env.guest": MODULE,
     "tdx_env.host": GUEST,
     "tdx_env.engine": SEEN,
     "tdx_env.spaces": MODULE,
-    "tdx_env.scenarios": MODULE,
+    "tdx_env.scenarios": MODULE | {"tdx_env.toml_file"},
     "tdx_env.env": ENV,
     "tdx_env.vector": ENV | {"tdx_env.env"},
     "tdx_env.simulate": ENV,
@@ -90,6 +91,74 @@ def test_module_imports_only_what_stands_below_it(name, tree):
     allowed = ALLOWED[part] | {part}
     wrong = {w for w in wanted if part_of(w) not in allowed and w.split(".")[0] not in allowed}
     assert not wrong
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_module_is_hidden_by_a_name_of_its_package(package):
+    """Else `import tdx_agents.load` would give the function of that name."""
+    tree = ast.parse((PACKAGES[package] / "__init__.py").read_text())
+    names = {alias.asname or alias.name for alias in imports_of(tree)}
+    assert not names & {path.stem for path in PACKAGES[package].glob("*.py")}
+
+
+def imports_of(tree: ast.Module) -> Iterator[ast.alias]:
+    """Yield what a module imports by name."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            yield from node.names
+
+
+def test_no_two_modules_of_policies_and_training_have_one_name():
+    stems = [{p.stem for p in PACKAGES[name].glob("*.py")} for name in ("tdx_agents", "tdx_train")]
+    assert stems[0] & stems[1] == {"__init__"}
+
+
+def circle_of(arrows: dict[str, set[str]]) -> list[str]:
+    """Return modules that import each other in a circle, if there are such."""
+    left = dict(arrows)
+    while True:
+        last = [name for name, wanted in left.items() if not wanted & left.keys()]
+        if not last:
+            return list(left)
+        for name in last:
+            del left[name]
+
+
+# Folders whose modules import each other: there too, every arrow points down.
+FOLDERS = [
+    f"tdx_env.{name}" for name in ("state", "module", "guest", "host", "engine", "scenarios")
+]
+FOLDERS += ["tdx_agents", "tdx_train", "tdx_eval"]
+
+
+def modules_in(folder: str) -> dict[str, ast.Module]:
+    """Return the modules of a folder, without the folder's own `__init__`."""
+    return {name: tree for name, tree in MODULES if name.startswith(f"{folder}.")}
+
+
+def is_in(name: str, module: str) -> bool:
+    """Say whether a name is that of a module or of something in it."""
+    return f"{name}.".startswith(f"{module}.")
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_modules_of_a_folder_do_not_import_in_a_circle(folder):
+    """Imports for the type checker count as well."""
+    inside = modules_in(folder)
+    arrows: dict[str, set[str]] = {}
+    for name, tree in inside.items():
+        wanted = set(imported(tree))
+        arrows[name] = {other for other in inside if any(is_in(one, other) for one in wanted)}
+    assert not circle_of(arrows)
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_modules_of_a_folder_do_not_import_its_door(folder):
+    """The folder's `__init__` imports its modules: from inside that would be a circle."""
+    inside = modules_in(folder)
+    for tree in inside.values():
+        wanted = [one for one in imported(tree) if is_in(one, folder)]
+        assert all(any(is_in(one, name) for name in inside) for one in wanted)
 
 
 def at_import(tree: ast.Module) -> ast.Module:

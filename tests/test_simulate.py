@@ -2,7 +2,7 @@
 
 import pytest
 
-from tdx_agents.catalogue import find
+from tdx_agents.handwritten import find
 from tdx_env.module.status import Status, encode
 from tdx_env.scenarios import load
 from tdx_env.simulate import Conflict, simulate

@@ -72,7 +72,9 @@ def by_lottery(features: Features) -> int:
         None: a yardstick. The draw is the simulator's own, the same in every run of a seed.
     """
     mask = features[Feature.MASK]
-    n_allowed = (mask & 1) + (mask >> 1 & 1) + (mask >> 2 & 1)
+    n_allowed = 0
+    for action in range(N_ACTIONS):
+        n_allowed += mask >> action & 1
     skip = features[Feature.LOTTERY] % max(1, n_allowed)
     for action in range(N_ACTIONS):
         if mask >> action & 1:

@@ -1,13 +1,15 @@
 """Bundles: a learned agent in a folder, as numbers and JSON. Loading one executes nothing of it.
 
-A bundle is a folder with ``bundle.json`` (a `Manifest`) and ``weights.safetensors``. Other files in
-the folder are left alone.
+A bundle is a folder with ``bundle.json`` (a `Manifest`) and the weights that it names by their
+digest. The weights are written first: the rename of the manifest alone decides which bundle it is.
+Other files in the folder are left alone.
 """
 
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,16 +17,21 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from tdx_agents.network import Network, weight_shapes
-from tdx_agents.protocol import Kind, Policy
-from tdx_env.errors import BundleError, OutputError
-from tdx_env.host.discipline import DECISION_CYCLES, DEFAULT, Discipline
+from tdx_agents.network import Network, network_cycles, weight_shapes
+from tdx_agents.place import is_file
+from tdx_agents.protocol import Kind, Policy, shown
+from tdx_env.errors import BundleError, MissingExtraError, OutputError
+from tdx_env.host.discipline import DEFAULT, Discipline
 from tdx_env.spaces import observation_names
 from tdx_env.state.discipline import N_ACTIONS
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MANIFEST_NAME = "bundle.json"
-WEIGHTS_NAME = "weights.safetensors"
+_WEIGHTS_NAMES = re.compile(r"weights(-[0-9a-f]{16})?\.safetensors")  # format 1 had no digest
+_DIGITS = 16
+_SHOWN = 5  # names in a message
+_TRAIN_ANEW = "train the agent anew with tdx-train, or use the version of tdx-env that made it"
+_COPY_ANEW = "copy the whole folder again, or train the agent anew with tdx-train"
 _MAX_WIDTH = 1 << 16
 _MAX_LAYERS = 64
 _Width = Annotated[int, Field(ge=1, le=_MAX_WIDTH)]
@@ -40,13 +47,19 @@ class Training(BaseModel):
     scenario_digests: dict[str, str] = Field(description="scenario name to SHA-256 of its content")
 
 
+def _charged_for_its_shape(fields: dict[str, Any]) -> Discipline:
+    """Return the default discipline, its decisions charged by the network's shape."""
+    cycles = network_cycles(len(fields["observation_names"]), fields["hidden"])
+    return DEFAULT.with_(decision_cycles=cycles)
+
+
 class Manifest(BaseModel):
     """What ``bundle.json`` holds."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format_version: Literal[1] = 1
-    name: str = Field(min_length=1, max_length=100, description="what reports show")
+    format_version: Literal[2] = 2
+    name: str = Field(min_length=1, max_length=255, description="what reports show")
     hidden: tuple[_Width, ...] = Field(
         max_length=_MAX_LAYERS, description="width of each hidden layer, in order"
     )
@@ -56,16 +69,31 @@ class Manifest(BaseModel):
         description="columns of the observation it was trained on, in order",
     )
     discipline: Discipline = Field(
-        default=DEFAULT.with_(decision_cycles=DECISION_CYCLES["network"]),
-        description="what the host does round its decisions, decision_cycles included",
+        default_factory=_charged_for_its_shape,
+        description="what the host does round its decisions, decision_cycles included; left out: "
+        "the default discipline, charged what the network's shape gives",
     )
     training: Training
-    weights_sha256: str = Field(default="", description="digest of the weights; set when saved")
+    weights_sha256: str = Field(
+        default="",
+        pattern="^([0-9a-f]{64})?$",
+        description="digest of the weights, which names their file; set when saved",
+    )
 
     @property
     def layers(self) -> tuple[int, ...]:
         """Widths from the observation over the hidden layers to the actions."""
         return (len(self.observation_names), *self.hidden, N_ACTIONS)
+
+
+def weights_name(digest: str) -> str:
+    """Return the name of the file of weights with a SHA-256."""
+    return f"weights-{digest[:_DIGITS]}.safetensors"
+
+
+def is_ours(name: str) -> bool:
+    """Say whether a file's name is one that a bundle has, or one of an earlier format had."""
+    return name == MANIFEST_NAME or _WEIGHTS_NAMES.fullmatch(name) is not None
 
 
 def complaint(error: ValidationError) -> str:
@@ -74,7 +102,7 @@ def complaint(error: ValidationError) -> str:
     for problem in error.errors(include_url=False):
         place = ".".join(str(part) for part in problem["loc"])
         problems.append(f"{place}: {problem['msg']}" if place else problem["msg"])
-    return "; ".join(problems)
+    return " ".join("; ".join(problems).split())
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -90,10 +118,27 @@ def _write(path: Path, content: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def _put(folder: Path, weights: bytes, manifest: Manifest) -> None:
+    """Write weights, then the manifest that names them, then remove the weights before them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / weights_name(manifest.weights_sha256)
+    was_there = path.exists()
+    try:
+        _write(path, weights)
+        _write(folder / MANIFEST_NAME, manifest.model_dump_json(indent=2).encode() + b"\n")
+    except OSError:
+        if not was_there:
+            path.unlink(missing_ok=True)
+        raise
+    for other in folder.iterdir():
+        if other.name != path.name and _WEIGHTS_NAMES.fullmatch(other.name):
+            other.unlink(missing_ok=True)
+
+
 def save_bundle(
     folder: str | Path, weights: Mapping[str, NDArray[np.floating]], manifest: Manifest
 ) -> None:
-    """Write a bundle, in place of one that is there.
+    """Write a bundle, in place of one that is there; if that fails, the one that is there stays.
 
     Args:
         folder: Is made if it is missing.
@@ -104,36 +149,54 @@ def save_bundle(
     Raises:
         BundleError: The weights don't fit the manifest.
         OutputError: The folder can't be written.
+        MissingExtraError: The library that reads and writes weights is not installed.
     """
-    from safetensors.numpy import save
-
+    library = _safetensors()
     folder = Path(folder)
     plain = {name: np.ascontiguousarray(array, np.float32) for name, array in weights.items()}
-    _check_weights(folder, plain, manifest)
-    content = save(plain)
+    _check_weights(folder, plain, manifest, "give the weights of such a network")
+    content = library.numpy.save(plain)
     digest = hashlib.sha256(content).hexdigest()
-    full = manifest.model_copy(update={"weights_sha256": digest})
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / WEIGHTS_NAME, content)
-        _write(folder / MANIFEST_NAME, full.model_dump_json(indent=2).encode() + b"\n")
+        _put(folder, content, manifest.model_copy(update={"weights_sha256": digest}))
     except OSError as error:
         raise OutputError(f"{folder}: the bundle can't be written: {error.strerror}") from error
 
 
 def is_bundle(folder: Path) -> bool:
     """Say whether a folder has the manifest of a bundle."""
-    return (folder / MANIFEST_NAME).is_file()
+    return is_file(folder / MANIFEST_NAME)
 
 
 def _read(path: Path) -> bytes:
     """Return the content of a file of a bundle."""
     try:
+        if path.exists() and not path.is_file():
+            raise BundleError(f"{path}: is no regular file")  # a pipe would be waited for
         return path.read_bytes()
     except FileNotFoundError:
-        raise BundleError(f"{path}: is missing") from None
+        raise BundleError(f"{path}: is missing; {_COPY_ANEW}") from None
     except OSError as error:
         raise BundleError(f"{path}: can't be read: {error.strerror}") from error
+
+
+def _fields(path: Path) -> dict[str, Any]:
+    """Return what a manifest holds, if it is of our format."""
+    try:
+        fields: Any = json.loads(_read(path))
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, BundleError):
+            raise
+        raise BundleError(f"{path}: is no JSON: {error}; {_COPY_ANEW}") from None
+    if not isinstance(fields, dict):
+        kind = type(fields).__name__
+        raise BundleError(f"{path}: holds a {kind}, must be an object; {_COPY_ANEW}")
+    version = fields.get("format_version")
+    if version != FORMAT_VERSION:
+        raise BundleError(
+            f"{path}: format_version = {shown(version)}, must be {FORMAT_VERSION}; {_TRAIN_ANEW}"
+        )
+    return fields
 
 
 def load_manifest(folder: str | Path) -> Manifest:
@@ -143,55 +206,73 @@ def load_manifest(folder: str | Path) -> Manifest:
         BundleError: It is missing, damaged, of another format, or for another observation.
     """
     path = Path(folder) / MANIFEST_NAME
-    content = _read(path)
-    try:
-        fields: Any = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise BundleError(f"{path}: is no JSON: {error}") from None
-    if not isinstance(fields, dict):
-        raise BundleError(f"{path}: holds a {type(fields).__name__}, must be an object")
-    version = fields.get("format_version")
-    if version != FORMAT_VERSION:
-        raise BundleError(f"{path}: format_version = {version!r}, must be {FORMAT_VERSION}")
+    fields = _fields(path)
     try:
         manifest = Manifest.model_validate_json(json.dumps(fields))
     except ValidationError as error:
-        raise BundleError(f"{path}: {complaint(error)}") from None
+        raise BundleError(f"{path}: {complaint(error)}; {_TRAIN_ANEW}") from None
     _check_observation(path, manifest)
     return manifest
 
 
+def _listed(names: Sequence[str]) -> str:
+    """Return some names, the first ones of many."""
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(map(shown, names[:_SHOWN])) + more
+
+
 def _check_observation(path: Path, manifest: Manifest) -> None:
-    """Refuse a bundle that was trained on other columns than ours."""
+    """Refuse a bundle that was trained on other columns than ours, and say which."""
     ours, theirs = observation_names(), list(manifest.observation_names)
     if theirs == ours:
         return
-    pairs = zip(ours, theirs, strict=False)
-    place = next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(ours), len(theirs)))
-    theirs_there = theirs[place] if place < len(theirs) else "nothing"
-    ours_there = ours[place] if place < len(ours) else "nothing"
-    raise BundleError(
-        f"{path}: observation_names has {len(theirs)} columns, here there are {len(ours)}; "
-        f"column {place} is {theirs_there}, must be {ours_there}"
-    )
+    lacking = [name for name in ours if name not in theirs]
+    unknown = [name for name in theirs if name not in ours]
+    differences = []
+    if lacking:
+        differences.append(f"without {_listed(lacking)}")
+    if unknown:
+        differences.append(f"with {_listed(unknown)}, unknown here")
+    if not differences and len(theirs) != len(ours):
+        differences.append(f"in {len(theirs)} columns, here there are {len(ours)}")
+    if not differences:
+        place = next(i for i, (a, b) in enumerate(zip(ours, theirs, strict=True)) if a != b)
+        differences.append(
+            f"in another order: column {place} is {theirs[place]}, must be {ours[place]}"
+        )
+    told = ", ".join(differences)
+    raise BundleError(f"{path}: was trained on other features, {told}; {_TRAIN_ANEW}")
 
 
 def _check_weights(
-    path: Path, weights: Mapping[str, NDArray[np.generic]], manifest: Manifest
+    path: Path, weights: Mapping[str, NDArray[np.generic]], manifest: Manifest, advice: str
 ) -> None:
     """Refuse weights of other names, types or shapes than the manifest's, or not finite."""
     wanted = weight_shapes(manifest.layers)
     if set(weights) != set(wanted):
-        have, must = ", ".join(sorted(weights)) or "nothing", ", ".join(wanted)
-        raise BundleError(f"{path}: holds {have}; must hold {must}")
+        have, must = _listed(sorted(weights)) or "nothing", ", ".join(wanted)
+        raise BundleError(f"{path}: holds {have}; must hold {must}; {advice}")
     for name, shape in wanted.items():
         array = weights[name]
         if array.shape != shape:
-            raise BundleError(f"{path}: {name} has shape {array.shape}, must be {shape}")
+            raise BundleError(f"{path}: {name} has shape {array.shape}, must be {shape}; {advice}")
         if array.dtype != np.float32:
-            raise BundleError(f"{path}: {name} is {array.dtype}, must be float32")
+            raise BundleError(f"{path}: {name} is {array.dtype}, must be float32; {advice}")
         if not np.isfinite(array).all():
-            raise BundleError(f"{path}: {name} has a value that is not finite")
+            raise BundleError(f"{path}: {name} has a value that is not finite; {advice}")
+
+
+def _safetensors() -> Any:
+    """Return the library that reads and writes weights.
+
+    Raises:
+        MissingExtraError: It is not installed.
+    """
+    try:
+        import safetensors.numpy
+    except ImportError:
+        raise MissingExtraError.of("a learned agent", "safetensors", "train") from None
+    return safetensors
 
 
 def load_weights(folder: str | Path, manifest: Manifest) -> dict[str, NDArray[np.float32]]:
@@ -199,20 +280,31 @@ def load_weights(folder: str | Path, manifest: Manifest) -> dict[str, NDArray[np
 
     Raises:
         BundleError: They are missing, damaged, or don't fit the manifest.
+        MissingExtraError: The library that reads them is not installed.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
-    path = Path(folder) / WEIGHTS_NAME
+    library = _safetensors()
+    path = Path(folder) / weights_name(manifest.weights_sha256)
     content = _read(path)
     if hashlib.sha256(content).hexdigest() != manifest.weights_sha256:
-        raise BundleError(f"{path}: is damaged or of another bundle: its digest differs")
+        raise BundleError(f"{path}: is damaged, its digest differs; {_COPY_ANEW}")
     try:
-        weights = load(content)
-    except (SafetensorError, KeyError, ValueError) as error:
-        raise BundleError(f"{path}: is no safetensors file: {error}") from None
-    _check_weights(path, weights, manifest)
+        weights: dict[str, NDArray[np.float32]] = library.numpy.load(content)
+    except (library.SafetensorError, KeyError, ValueError) as error:
+        raise BundleError(f"{path}: is no safetensors file: {error}; {_TRAIN_ANEW}") from None
+    _check_weights(path, weights, manifest, _TRAIN_ANEW)
     return weights
+
+
+def _load_both(folder: str | Path) -> tuple[Manifest, dict[str, NDArray[np.float32]]]:
+    """Return manifest and weights; once more if the bundle was replaced between the two."""
+    manifest = load_manifest(folder)
+    try:
+        return manifest, load_weights(folder, manifest)
+    except BundleError:
+        newer = load_manifest(folder)
+        if newer.weights_sha256 == manifest.weights_sha256:
+            raise
+        return newer, load_weights(folder, newer)
 
 
 def load_bundle(folder: str | Path) -> Policy:
@@ -220,9 +312,10 @@ def load_bundle(folder: str | Path) -> Policy:
 
     Raises:
         BundleError: The bundle is damaged, not one of ours, or for another observation.
+        MissingExtraError: The library that reads weights is not installed.
     """
-    manifest = load_manifest(folder)
-    network = Network(load_weights(folder, manifest), manifest.activation)
+    manifest, weights = _load_both(folder)
+    network = Network(weights, manifest.activation)
     return Policy(
         name=manifest.name,
         number="",

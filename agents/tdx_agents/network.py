@@ -1,4 +1,4 @@
-"""The policy network without torch: a stack of dense layers, and the best allowed action."""
+"""The policy network without torch: dense layers, the best allowed action, and what it takes."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -7,9 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tdx_env.jit import kernel
+from tdx_env.state.discipline import N_ACTIONS
 
 Weights = Mapping[str, NDArray[np.float32]]
 Activation = Literal["tanh", "relu"]
+MULTIPLY_ADDS_PER_CYCLE = 2
+CYCLES_PER_INPUT = 1
 
 
 def weight_shapes(layers: Sequence[int]) -> dict[str, tuple[int, ...]]:
@@ -23,6 +26,25 @@ def weight_shapes(layers: Sequence[int]) -> dict[str, tuple[int, ...]]:
         shapes[f"layers.{number}.weight"] = (n_outputs, n_inputs)
         shapes[f"layers.{number}.bias"] = (n_outputs,)
     return shapes
+
+
+def network_cycles(n_inputs: int, hidden: Sequence[int]) -> int:
+    """Return what one decision of a network takes [cycles].
+
+    Half a cycle for each multiply-add of its layers, and one for each input to be read and scaled.
+    It holds for a network in C with 16-bit fixed-point numbers, as a kernel would have it.
+
+    Args:
+        n_inputs: Columns of the observation.
+        hidden: Width of each hidden layer; `N_ACTIONS` outputs follow.
+
+    Source:
+        Derived: such a network of 32-64-64-3 took 1,258 ns in C with -O2, at 2.5 GHz 0.5 cycles for
+        each of its 6,336 multiply-adds, caches warm. What an input takes: guess.
+    """
+    layers = (n_inputs, *hidden, N_ACTIONS)
+    multiply_adds = sum(a * b for a, b in zip(layers[:-1], layers[1:], strict=True))
+    return multiply_adds // MULTIPLY_ADDS_PER_CYCLE + n_inputs * CYCLES_PER_INPUT
 
 
 @kernel
@@ -84,7 +106,7 @@ class Network:
             observations: Shape (n, observation_size()).
 
         Returns:
-            Shape (n, 3); a row doesn't depend on the others.
+            Shape (n, N_ACTIONS); a row doesn't depend on the others.
         """
         values = np.ascontiguousarray(observations, np.float32)
         for number, (weight, bias) in enumerate(self._layers):
@@ -106,7 +128,7 @@ class Network:
         Args:
             observations: Shape (n, observation_size()).
             features: Not used.
-            masks: 1 for each allowed action, shape (n, 3).
+            masks: 1 for each allowed action, shape (n, N_ACTIONS).
         """
         best = np.where(masks != 0, self.logits(observations), -np.inf)
         return np.argmax(best, axis=1).astype(np.int64)

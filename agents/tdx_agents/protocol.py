@@ -1,13 +1,14 @@
 """What a policy is: a decision rule in one of three forms, and a host discipline."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tdx_env.errors import PolicyError
+from tdx_env.errors import PolicyError, TdxEnvError
 from tdx_env.host.discipline import Discipline
 from tdx_env.jit import kernel
 from tdx_env.state.actors import Path
@@ -15,6 +16,7 @@ from tdx_env.state.calls import Leaf
 from tdx_env.state.discipline import N_ACTIONS, Action
 from tdx_env.state.features import Feature
 
+_MAX_SHOWN = 80  # characters of a value in a message
 Features = NDArray[np.int64]
 Decide = Callable[[Features], int]
 Act = Callable[[NDArray[np.float32], Features, NDArray[np.int8]], NDArray[np.int64]]
@@ -40,8 +42,8 @@ class Policy:
         kind: Form of the decision rule.
         discipline: What the host does round the decisions.
         decide: Compiled policies: features, int64, shape (N_FEATURES,), to an allowed Action.
-        act: The others: observations (n, size), features (n, N_FEATURES), masks (n, 3) to actions
-            (n,), int64, every one allowed.
+        act: The others: observations (n, size), features (n, N_FEATURES), masks (n,
+            N_ACTIONS) to actions (n,), int64, every one allowed.
         behaves_as: Number of the row that does the same in all that is simulated, or "".
     """
 
@@ -65,6 +67,13 @@ class Policy:
         """What one decision takes [cycles]."""
         return self.discipline.decision_cycles
 
+    def blamed(self) -> AbstractContextManager[None]:
+        """Return a context in which what the rule raises becomes a `PolicyError` that names it.
+
+        Whoever runs ``decide`` in the simulator does it in there.
+        """
+        return blamed_on(f"{self.name} ({self.source})")
+
     @property
     def is_mergeable(self) -> bool:
         """Whether KVM could do it today, without being restructured."""
@@ -86,7 +95,7 @@ class Policy:
         Args:
             observations: Shape (n, observation_size()).
             features: The same decisions as integers, shape (n, N_FEATURES).
-            masks: 1 for each allowed action, shape (n, 3).
+            masks: 1 for each allowed action, shape (n, N_ACTIONS).
 
         Returns:
             Actions, shape (n,).
@@ -97,7 +106,8 @@ class Policy:
         allowed = np.ascontiguousarray(masks, np.int8)
         if self.decide is not None:
             rows = np.ascontiguousarray(features)
-            answers = np.array([self.decide(row) for row in rows], np.int64)
+            with self.blamed():
+                answers = np.array([self.decide(row) for row in rows], np.int64)
         else:
             assert self.act is not None
             answers = self.act(observations, features, allowed)
@@ -116,10 +126,40 @@ def _are_allowed(answers: NDArray[np.int64], masks: NDArray[np.int8]) -> NDArray
     return is_action & allowed
 
 
+def told(error: BaseException) -> str:
+    """Return an exception in one line."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+@contextmanager
+def blamed_on(place: str) -> Iterator[None]:
+    """Turn whatever a decision rule raises into a `PolicyError` that names it.
+
+    Kernels raise nothing: round a run in the simulator it can only be the rule. Ctrl-C and errors
+    that are told already pass.
+    """
+    try:
+        yield
+    except (KeyboardInterrupt, TdxEnvError):
+        raise
+    except BaseException as error:  # SystemExit too: else a command ends well without results
+        raise PolicyError(f"{place}: raised {told(error)}") from error
+
+
+def shown(value: object) -> str:
+    """Return any value as a message can show it: in one line, and not too long."""
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # a user's own class, or an integer of thousands of digits
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
+
+
 def refusal(answer: object, mask: NDArray[np.integer]) -> str:
     """Return in words that an answer is not allowed, and which ones are."""
     allowed = ", ".join(f"{action.name} ({action:d})" for action in Action if mask[action])
-    return f"returned {answer!r}, allowed here: {allowed}"
+    return f"returned {shown(answer)}, allowed here: {allowed}"
 
 
 @kernel
@@ -147,5 +187,5 @@ def is_removal(features: Features) -> bool:
 
 
 def mask_of(features: Features) -> NDArray[np.int8]:
-    """Return the allowed actions at one decision, shape (3,)."""
+    """Return the allowed actions at one decision, shape (N_ACTIONS,)."""
     return np.array([features[Feature.MASK] >> action & 1 for action in Action], np.int8)

@@ -14,7 +14,7 @@ import importlib.util
 import inspect
 import operator
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -25,7 +25,20 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from tdx_agents.bundle import complaint
-from tdx_agents.protocol import Act, Decide, Features, Kind, Policy, is_allowed, mask_of, refusal
+from tdx_agents.place import is_file
+from tdx_agents.protocol import (
+    Act,
+    Decide,
+    Features,
+    Kind,
+    Policy,
+    blamed_on,
+    is_allowed,
+    mask_of,
+    refusal,
+    shown,
+    told,
+)
 from tdx_env.errors import PolicyError
 from tdx_env.host.discipline import DEFAULT, Discipline
 from tdx_env.jit import DECISION_SIGNATURE
@@ -36,6 +49,7 @@ from tdx_env.state.features import N_FEATURES, Feature
 
 NAMES = [feature.name.lower() for feature in Feature]
 _PLAIN = ["features", "mask"]
+_MUST_TAKE = "must take (features, mask), or (features) and be compiled with tdx_env.jit.decision"
 _COMPILER_IS_ON = isinstance(is_allowed, Dispatcher)
 
 
@@ -49,15 +63,11 @@ def _import(path: Path) -> ModuleType:
     sys.modules[module.__name__] = module  # dataclasses look their module up there
     try:
         spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:  # whatever the user's own code raises
-        raise PolicyError(f"{path}: can't be imported: {_told(error)}") from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever the user's own code raises, SystemExit too
+        raise PolicyError(f"{path}: can't be imported: {told(error)}") from error
     return module
-
-
-def _told(error: BaseException) -> str:
-    """Return an exception in one line."""
-    text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
 
 
 def _function(module: ModuleType, path: Path, name: str) -> Callable[..., Any]:
@@ -73,8 +83,8 @@ def _function(module: ModuleType, path: Path, name: str) -> Callable[..., Any]:
 def _discipline(module: ModuleType, path: Path) -> Discipline:
     """Return the discipline that a user's file asks for."""
     changes = getattr(module, "DISCIPLINE", {})
-    if not isinstance(changes, dict):
-        raise PolicyError(f"{path}: DISCIPLINE is a {type(changes).__name__}, must be a dict")
+    if not isinstance(changes, dict) or not all(isinstance(key, str) for key in changes):
+        raise PolicyError(f"{path}: DISCIPLINE = {shown(changes)}, must be a dict of fields")
     if hasattr(module, "DECISION_CYCLES"):
         changes = {**changes, "decision_cycles": module.DECISION_CYCLES}
     try:
@@ -84,7 +94,10 @@ def _discipline(module: ModuleType, path: Path) -> Discipline:
 
 
 def to_action(answer: object, mask: NDArray[np.int8]) -> int | None:
-    """Return a user's answer as an allowed action, or None: a number, an `Action` or its name."""
+    """Return a user's answer as an allowed action, or None: a number, an `Action` or its name.
+
+    A bool or a float is none, though it would do as a number: it is hardly what was meant.
+    """
     if isinstance(answer, str):
         if answer.upper() not in Action.__members__:
             return None
@@ -103,10 +116,8 @@ def _plain_act(function: Callable[..., Any], place: str) -> Act:
 
     def decide_one(features: Features, mask: NDArray[np.int8]) -> int:
         named = dict(zip(NAMES, features.tolist(), strict=True))
-        try:
+        with blamed_on(place):
             answer = function(named, mask)
-        except Exception as error:  # whatever the user's own code raises
-            raise PolicyError(f"{place}: raised {_told(error)}") from error
         action = to_action(answer, mask)
         if action is None:
             raise PolicyError(f"{place}: {refusal(answer, mask)}")
@@ -123,8 +134,8 @@ def _plain_act(function: Callable[..., Any], place: str) -> Act:
 
 def _sample_decisions(zap_yield: bool) -> NDArray[np.int64]:
     """Return decisions of every path as they occur, shape (n, N_FEATURES)."""
-    retry, kick, yield_ = (1 << action for action in Action)
-    every = retry | kick | yield_
+    retry, kick, yield_ = 1 << Action.RETRY, 1 << Action.KICK, 1 << Action.YIELD
+    every = (1 << N_ACTIONS) - 1
     kinds = (
         (CallPath.FAULT, Leaf.MEM_PAGE_AUG, every),
         (CallPath.ZAP, Leaf.MEM_RANGE_BLOCK, every if zap_yield else retry | kick),
@@ -144,35 +155,74 @@ def _sample_decisions(zap_yield: bool) -> NDArray[np.int64]:
 
 
 def _check_compiled(decide: Decide, place: str, discipline: Discipline) -> None:
-    """Refuse a compiled function that answers a sample with something that is not allowed."""
+    """Refuse a compiled function that answers a sample with something that is not allowed.
+
+    It is asked as it was written too: compiled, a float or a bool has become an integer.
+    """
+    written = getattr(decide, "py_func", decide)
     for row in _sample_decisions(discipline.zap_yield):
-        try:
-            answer = decide(row)
-        except Exception as error:  # whatever the user's own code raises
-            raise PolicyError(f"{place}: raised {_told(error)}") from error
         mask = mask_of(row)
-        if to_action(answer, mask) is None:
-            raise PolicyError(f"{place}: {refusal(answer, mask)}")
+        for function in (decide, written):
+            with blamed_on(place), np.errstate(divide="raise", over="ignore"):
+                answer = function(row)
+            if to_action(answer, mask) is None:
+                raise PolicyError(f"{place}: {refusal(answer, mask)}")
+
+
+def _signature(function: Callable[..., Any], place: str) -> inspect.Signature:
+    """Return what a user's function takes."""
+    try:
+        return inspect.signature(getattr(function, "py_func", function))
+    except (TypeError, ValueError):  # some that are written in C have none
+        raise PolicyError(f"{place}: is {shown(function)}, {_MUST_TAKE}") from None
+
+
+def _takes(signature: inspect.Signature, names: Sequence[str]) -> bool:
+    """Say whether a function can be called with so many arguments."""
+    try:
+        signature.bind(*names)
+    except TypeError:
+        return False
+    return True
+
+
+def _recursive(function: object, above: tuple[object, ...] = ()) -> str | None:
+    """Return the name of a compiled function that calls itself, at last, or None."""
+    plain = getattr(function, "py_func", None)
+    if plain is None:
+        return None
+    if function in above:
+        return str(plain.__name__)
+    callees = (plain.__globals__.get(name) for name in plain.__code__.co_names)
+    found = (_recursive(callee, (*above, function)) for callee in callees)
+    return next((name for name in found if name is not None), None)
 
 
 def _is_compiled(function: Callable[..., Any], place: str) -> bool:
     """Say which of the two forms a user's function has."""
-    plain = getattr(function, "py_func", function)
-    parameters = list(inspect.signature(plain).parameters)
+    signature = _signature(function, place)
     if isinstance(function, Dispatcher):
+        recursive = _recursive(function)
+        if recursive is not None:  # too deep, compiled code ends the process without a word
+            raise PolicyError(f"{place}: {recursive} calls itself, must not where it is compiled")
         signatures = [signature.return_type for signature in function.nopython_signatures]
-        if signatures == [DECISION_SIGNATURE.return_type] and len(parameters) == 1:
+        if signatures == [DECISION_SIGNATURE.return_type] and _takes(signature, _PLAIN[:1]):
             return True
         raise PolicyError(f"{place}: is compiled, must be so by tdx_env.jit.decision")
-    if len(parameters) == len(_PLAIN):
+    if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
+        raise PolicyError(f"{place}: is async or a generator, must be a plain function")
+    if _takes(signature, _PLAIN):
         return False
     # With the compiler off, a decision function is left as it was.
-    if len(parameters) == 1 and not _COMPILER_IS_ON:
+    if _takes(signature, _PLAIN[:1]) and not _COMPILER_IS_ON:
         return True
-    raise PolicyError(
-        f"{place}: takes ({', '.join(parameters)}), must take (features, mask), "
-        "or (features) and be compiled with tdx_env.jit.decision"
-    )
+    raise PolicyError(f"{place}: takes ({', '.join(signature.parameters)}), {_MUST_TAKE}")
+
+
+def _title(function: Callable[..., Any], place: str) -> str:
+    """Return the first line of a function's docstring, or its place."""
+    text = inspect.getdoc(getattr(function, "py_func", function)) or ""
+    return (text.strip() or place).splitlines()[0]
 
 
 def load_user_file(path: Path, name: str) -> Policy:
@@ -186,7 +236,7 @@ def load_user_file(path: Path, name: str) -> Policy:
         PolicyError: The file can't be imported or lacks the function, its discipline is not
             allowed, or a compiled function answers with something that is not allowed.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise PolicyError(f"{path}: there is no such file")
     module = _import(path)
     function = _function(module, path, name)
@@ -202,7 +252,7 @@ def load_user_file(path: Path, name: str) -> Policy:
     return Policy(
         name=f"{path.stem}:{name}",
         number="",
-        title=(inspect.getdoc(getattr(function, "py_func", function)) or place).splitlines()[0],
+        title=_title(function, place),
         source=place,
         kind=Kind.PYTHON if decide is None else Kind.COMPILED,
         discipline=discipline,

@@ -16,7 +16,7 @@ from tdx_env.engine.batch import Batch
 from tdx_env.engine.render import microseconds
 from tdx_env.host.discipline import DEFAULT, Discipline
 from tdx_env.jit import decision
-from tdx_env.scenarios import Scenario, load
+from tdx_env.scenarios import Scenario, load, setup_of
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import State
 from tdx_env.state.calls import EntryState, Leaf
@@ -47,7 +47,7 @@ def second_busies(scenario: Scenario, discipline: Discipline, seeds: range) -> d
     found = {}
     for first in range(seeds.start, seeds.stop, _AT_A_TIME):
         some = np.arange(first, min(first + _AT_A_TIME, seeds.stop))
-        batch = Batch(scenario.setup(), discipline.record(), len(some))
+        batch = Batch(setup_of(scenario), discipline.record(), len(some))
         batch.reset(some)
         batch.advance(policy)
         for index in np.flatnonzero(batch.waiting):
@@ -59,7 +59,7 @@ def second_busies(scenario: Scenario, discipline: Discipline, seeds: range) -> d
 
 def race_trace(scenario: Scenario, discipline: Discipline, seed: int) -> list[str]:
     """Return the events between a busy reply and the second one after the kick, one a line."""
-    batch = Batch(scenario.setup(), discipline.record(), 1, n_events_traced=1 << 20)
+    batch = Batch(setup_of(scenario), discipline.record(), 1, n_events_traced=1 << 20)
     batch.reset([seed])
     batch.advance(decision(kick_once))
     world = batch.world(0)
@@ -105,10 +105,10 @@ def stop_costs(scenario: Scenario, seeds: range) -> NDArray[np.float64]:
     costs = []
     for first in range(seeds.start, seeds.stop, _AT_A_TIME):
         some = np.arange(first, min(first + _AT_A_TIME, seeds.stop))
-        batch = Batch(scenario.setup(), DEFAULT.record(), len(some))
+        batch = Batch(setup_of(scenario), DEFAULT.record(), len(some))
         batch.reset(some)
         batch.advance(decision(retry_always))
-        khz = int(scenario.setup()["clock_khz"][0])
+        khz = scenario.clock_khz
         for index in range(len(some)):
             world = batch.world(index)
             sender = world.actors["row"][0]

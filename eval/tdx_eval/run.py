@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tdx_agents.protocol import Policy
 from tdx_env.engine.batch import SKIP, Batch
 from tdx_env.errors import BackendError, PolicyError, ScenarioError
-from tdx_env.scenarios import Scenario, digest
+from tdx_env.scenarios import Scenario, digest, setup_of
 from tdx_env.scenarios import load as load_scenario
 from tdx_env.spaces import observation_size, observe
 from tdx_eval.episodes import cells_of, episodes_of
@@ -144,7 +144,7 @@ def run_batch(
     Raises:
         PolicyError: The policy answered with something that is not allowed.
     """
-    setup = load_scenario(scenario, overrides).setup()
+    setup = setup_of(load_scenario(scenario, overrides))
     batch = Batch(setup, policy.discipline.record(), len(seeds))
     _play(batch, policy, scenario, seeds)
     return batch
@@ -185,7 +185,7 @@ class _Bench(threading.local):
         """Return a batch for a job's scenario and number of seeds."""
         key = (job.scenario_digest, len(job.seeds))
         if self._batch is None or self._key != key:
-            setup = _known_scenario(job).setup()
+            setup = setup_of(_known_scenario(job))
             self._batch = None  # its memory goes first
             self._batch = Batch(setup, policy.discipline.record(), len(job.seeds))
             self._key = key

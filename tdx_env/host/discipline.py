@@ -26,8 +26,11 @@ from tdx_env.state.setup import PAGES_PER_2M
 
 DEFAULT_KEY = "default"
 HOST_LEAVES = tuple(leaf.name for leaf in Leaf if leaf <= LAST_SEAMCALL)
-DECISION_CYCLES = {"counter": 10, "tree": 50, "network": 3000}
-"""What one decision takes, by kind of policy [cycles]. Source: guess."""
+DECISION_CYCLES = {"counter": 10, "tree": 50}
+"""What one decision takes, by kind of policy [cycles]; a network's follows its shape.
+
+Source: guess.
+"""
 
 _PER_LEAF = ("max_issues", "on_exhaustion", "tree_only", "on_foreign")
 _Limit = Annotated[int, Field(ge=1, lt=UNLIMITED)] | Literal["unlimited"]

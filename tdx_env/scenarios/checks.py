@@ -1,14 +1,12 @@
 """What must fit together across the fields of a scenario; memory areas have a module of their own.
 
-A file's mistakes inside one table are found by the models of `tdx_env.scenarios.schema`.
+A mistake inside one table is found by the table's model; the loader asks for both.
 """
-
-from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
+from tdx_env.errors import ScenarioError, printable
 from tdx_env.scenarios.area_checks import (
     check_areas,
     check_building,
@@ -17,17 +15,15 @@ from tdx_env.scenarios.area_checks import (
     check_memory,
     check_splits,
 )
-from tdx_env.scenarios.kinds import keys_of, needs_of
+from tdx_env.scenarios.groups import Running, Working
 from tdx_env.scenarios.lengths import longest_item_cycles, uncontended_cycles
-from tdx_env.scenarios.sizes import is_on_trigger_pages, users_of_areas, vcpu_count
-from tdx_env.scenarios.values import known, missing, mistake
-from tdx_env.state.costs import Cost
+from tdx_env.scenarios.schema import Scenario
+from tdx_env.scenarios.sizes import area_users, group_followed, vcpu_count
+from tdx_env.scenarios.tables import COST_NAMES
+from tdx_env.scenarios.tasks import Following, InitVcpu
+from tdx_env.scenarios.wording import known, missing, mistake
 from tdx_env.state.setup import MAX_AREAS, MAX_GROUPS, MAX_TASKS
 
-if TYPE_CHECKING:
-    from tdx_env.scenarios.schema import Group, Scenario, Task
-
-COST_NAMES = tuple(cost.name.lower() for cost in Cost)
 _CAP_FACTOR = 10  # the time cap is at least so many uncontended lengths
 
 
@@ -52,30 +48,15 @@ def _check_costs(scenario: Scenario) -> None:
             raise missing(f"costs.{name}", "must be a table with low, high, source and by")
     for name, given in scenario.costs.items():
         if name not in COST_NAMES:
-            key = f"costs.{name}"
-            raise mistake(key, given.low, f"unknown key, must be one of: {', '.join(COST_NAMES)}")
+            raise mistake(f"costs.{name}", given.low, f"unknown key, {known(COST_NAMES)}")
 
 
-def _check_keys(key: str, table: Group | Task, kind: str) -> None:
-    """Check that a group or task has the keys of its kind and no others."""
-    allowed = keys_of(table)
-    for field in sorted(table.model_fields_set - allowed):
-        must = f"{kind} has no such key, must be one of: {', '.join(sorted(allowed))}"
-        raise mistake(f"{key}.{field}", getattr(table, field), must)
-    for field in needs_of(table):
-        if getattr(table, field) is None:
-            raise missing(f"{key}.{field}", f"{kind} needs it")
-
-
-def _check_kinds(scenario: Scenario) -> None:
-    """Check that groups and tasks have the keys that fit what they do."""
+def _check_signals(scenario: Scenario) -> None:
+    """Check that signals have interrupts to come with."""
     for name, group in scenario.groups.items():
-        _check_keys(f"groups.{name}", group, group.program)
-        if group.signal_every > 0 and group.device_us.high == 0:
+        if isinstance(group, Running) and group.signal_every > 0 and group.device_us.high == 0:
             must = "must be 0: signals come with device interrupts, device_us is 0"
             raise mistake(f"groups.{name}.signal_every", group.signal_every, must)
-    for name, task in scenario.tasks.items():
-        _check_keys(f"tasks.{name}", task, task.kind)
 
 
 def _check_vcpus(scenario: Scenario) -> None:
@@ -94,7 +75,7 @@ def _check_vcpus(scenario: Scenario) -> None:
     if not rest and not low == high == n_vcpus.low == n_vcpus.high:
         must = f'must be {low}, or one group\'s count must be "rest": else vCPUs have no program'
         raise mistake("host.n_vcpus", n_vcpus, must)
-    has_work = bool(rest) and scenario.groups[rest[0]].items is not None
+    has_work = bool(rest) and isinstance(scenario.groups[rest[0]], Working)
     if has_work and vcpu_count(scenario, rest[0]).low == 0:
         must = f"must be at least {high + 1}: groups.{rest[0]} would get no vCPU"
         raise mistake("host.n_vcpus", n_vcpus, must)
@@ -102,7 +83,7 @@ def _check_vcpus(scenario: Scenario) -> None:
 
 def _check_initialised(scenario: Scenario) -> None:
     """Check that no more vCPUs are created than the TD has."""
-    tasks = [task for task in scenario.tasks.values() if task.kind == "init_vcpu"]
+    tasks = [task for task in scenario.tasks.values() if isinstance(task, InitVcpu)]
     created = sum(task.count.high * task.items.high for task in tasks)
     if created > scenario.host.n_vcpus.low:
         must = f"must be at least {created}: so many are created"
@@ -112,11 +93,12 @@ def _check_initialised(scenario: Scenario) -> None:
 def _check_pcpus(scenario: Scenario) -> None:
     """Check that vCPU threads that share CPUs are preempted now and then."""
     n_pcpus = scenario.host.n_pcpus
+    if isinstance(n_pcpus, str):
+        return
     for name, group in scenario.groups.items():
-        ticks = group.tick_us
-        if not isinstance(n_pcpus, str) and group.program != "parked" and ticks.high == 0:
+        if isinstance(group, Running) and group.tick_us.high == 0:
             must = f"must be above 0: host.n_pcpus is {n_pcpus}, only a tick ends a thread's slice"
-            raise mistake(f"groups.{name}.tick_us", ticks, must)
+            raise mistake(f"groups.{name}.tick_us", group.tick_us, must)
 
 
 def _check_irq_off(scenario: Scenario) -> None:
@@ -131,26 +113,28 @@ def _check_irq_off(scenario: Scenario) -> None:
 
 def _check_references(scenario: Scenario) -> None:
     """Check that the areas and groups that are named exist and can be used so."""
-    for key, area, _, _ in users_of_areas(scenario):
-        if area not in scenario.areas:
-            raise mistake(f"{key}.area", area, f"unknown area, {known(scenario.areas)}")
+    for user in area_users(scenario):
+        if user.area not in scenario.areas:
+            raise mistake(f"{user.key}.area", user.area, f"unknown area, {known(scenario.areas)}")
     for name, task in scenario.tasks.items():
+        if not isinstance(task, Following):
+            continue
         if task.trigger_group is not None:
             _check_trigger(scenario, f"tasks.{name}", task, task.trigger_group)
         elif {"trigger_period", "trigger_lead"} & task.model_fields_set:
             raise missing(f"tasks.{name}.trigger_group", "trigger_period and trigger_lead need it")
 
 
-def _check_trigger(scenario: Scenario, key: str, task: Task, trigger_group: str) -> None:
+def _check_trigger(scenario: Scenario, key: str, task: Following, trigger_group: str) -> None:
     """Check the group that a task waits for."""
-    with_items = {name: g for name, g in scenario.groups.items() if g.items is not None}
+    with_items = [name for name, group in scenario.groups.items() if isinstance(group, Working)]
     if trigger_group not in scenario.groups:
         raise mistake(f"{key}.trigger_group", trigger_group, f"unknown group, {known(with_items)}")
     group = scenario.groups[trigger_group]
-    if group.items is None:
+    if not isinstance(group, Working):
         must = f"its vCPUs have no work items, {known(with_items)}"
         raise mistake(f"{key}.trigger_group", trigger_group, must)
-    if not is_on_trigger_pages(scenario, task):
+    if group_followed(scenario, task) is None:
         return
     if group.layout == "interleaved":
         must = "its layout is interleaved, must be own, regions or shared for a task to follow it"
@@ -161,7 +145,8 @@ def _check_trigger(scenario: Scenario, key: str, task: Task, trigger_group: str)
 
 def _check_work(scenario: Scenario) -> None:
     """Check that there is something to finish."""
-    if not scenario.tasks and all(group.items is None for group in scenario.groups.values()):
+    has_work = any(isinstance(group, Working) for group in scenario.groups.values())
+    if not scenario.tasks and not has_work:
         raise missing(
             "groups", "must hold a group that touches, accepts or converts, or there must be a task"
         )
@@ -186,7 +171,7 @@ def _check_limits(scenario: Scenario) -> None:
 _CHECKS: tuple[Callable[[Scenario], None], ...] = (
     _check_names,
     _check_costs,
-    _check_kinds,
+    _check_signals,
     _check_work,
     check_building,
     _check_vcpus,
@@ -203,11 +188,18 @@ _CHECKS: tuple[Callable[[Scenario], None], ...] = (
 )
 
 
-def check(scenario: Scenario) -> None:
+def check(where: str, scenario: Scenario) -> None:
     """Check that a scenario's fields fit together.
 
+    Args:
+        where: File and split, for the message.
+        scenario: What is checked.
+
     Raises:
-        PydanticCustomError: They don't; its text names key, value and what is allowed.
+        ScenarioError: They don't; its text names key, value and what is allowed.
     """
     for one in _CHECKS:
-        one(scenario)
+        try:
+            one(scenario)
+        except ScenarioError as error:
+            raise ScenarioError(f"{printable(where)}: {error}") from None

@@ -4,30 +4,44 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel
 
-from tdx_env.errors import ScenarioError
-from tdx_env.scenarios.checks import COST_NAMES
-from tdx_env.scenarios.schema import (
+from tdx_env.errors import ScenarioError, printable
+from tdx_env.scenarios.groups import PROGRAMS
+from tdx_env.scenarios.schema import Scenario
+from tdx_env.scenarios.tables import (
+    COST_NAMES,
     Area,
     CostRange,
-    Group,
+    FileTable,
     Guest,
     Host,
     Limits,
     Module,
-    Scenario,
-    Task,
 )
-from tdx_env.scenarios.values import Range, as_written, is_range_table
+from tdx_env.scenarios.tasks import KINDS
+from tdx_env.scenarios.values import Range, is_range_table
+from tdx_env.scenarios.wording import as_written, known
+from tdx_env.toml_file import why_not_toml
 
-TABLES: dict[str, type[BaseModel]] = {
+TABLES: dict[str, type[FileTable]] = {
     "host": Host,
     "module": Module,
     "guest": Guest,
     "limits": Limits,
 }
-NAMED: dict[str, type[BaseModel]] = {"areas": Area, "groups": Group, "tasks": Task}
+
+
+def _keys_of(models: Iterable[type[FileTable]]) -> list[str]:
+    """Return the keys that at least one of the models has."""
+    return list(dict.fromkeys(key for model in models for key in model.model_fields))
+
+
+# Tables of tables that a file names, with the keys of any kind; a kind's model knows its own.
+NAMED: dict[str, list[str]] = {
+    "areas": _keys_of([Area]),
+    "groups": _keys_of(PROGRAMS.values()),
+    "tasks": _keys_of(KINDS.values()),
+}
 _USER = {"source": "user", "by": "given by the user"}
 
 
@@ -47,29 +61,27 @@ def known_keys(table: tuple[str, ...], data: Mapping[str, Any]) -> list[str]:
         named = data.get(first)
         return list(named) if isinstance(named, Mapping) else []
     if len(table) == 2 and first in NAMED:
-        return list(NAMED[first].model_fields)
+        return NAMED[first]
     if first == "costs":
         return list(COST_NAMES) if len(table) == 1 else list(CostRange.model_fields)
     return []
 
 
-def _listed(names: Iterable[str]) -> str:
-    """Return known names for an error message."""
-    return f"must be one of: {', '.join(names) or '(there is none)'}"
-
-
 def _plain(value: object) -> object:
     """Return a value as TOML would have given it."""
-    if isinstance(value, np.generic):
-        return value.item()
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
     if isinstance(value, Range):
         return {"low": value.low, "high": value.high}
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
     return value
 
 
-def _as_cost(value: object) -> object:
+def _as_cost(plain: object) -> object:
     """Return a cost that a user gives, with its source."""
-    plain = _plain(value)
     if is_range_table(plain):
         return _USER | dict(plain) | {"source": "user"}  # type: ignore[call-overload]
     return {"low": plain, "high": plain} | _USER
@@ -85,23 +97,40 @@ def put(where: str, data: dict[str, Any], key: str, value: object) -> None:
         value: A whole number, range, boolean, text or list.
 
     Raises:
-        ScenarioError: There is no such key, or it is a table.
+        ScenarioError: There is no such key, or it is a table, or no file could hold the value.
     """
     parts = tuple(key.split("."))
+    shown = f"{printable(key)} = {as_written(value)}"
+    reason = why_not_toml(value) or why_not_toml(_plain(value))
+    if reason:
+        raise ScenarioError(f"{where}: {shown}, {reason}")
     for depth, part in enumerate(parts):
-        known = known_keys(parts[:depth], data)
-        if part not in known:
+        allowed = known_keys(parts[:depth], data)
+        if part not in allowed:
             level = f" below {'.'.join(parts[:depth])}" if depth else ""
-            given = f"{key} = {as_written(_plain(value))}"
-            raise ScenarioError(f"{where}: {given}, unknown key{level}, {_listed(known)}")
+            raise ScenarioError(f"{where}: {shown}, unknown key{level}, {known(allowed)}")
     if len(parts) == 3 and parts[0] == "costs":
         whole = ".".join(parts[:2])
         raise ScenarioError(f"{where}: {key} can't be given alone, give {whole} = low..high")
     is_cost = len(parts) == 2 and parts[0] == "costs"
     below = [] if is_cost else known_keys(parts, data)
     if below or (len(parts) == 1 and parts[0] in {*TABLES, *NAMED, "costs"}):
-        raise ScenarioError(f"{where}: {key} is a table, give one of its keys, {_listed(below)}")
+        raise ScenarioError(f"{where}: {key} is a table, give one of its keys, {known(below)}")
+    table = _table_at(where, data, parts[:-1])
+    table[parts[-1]] = _as_cost(_plain(value)) if is_cost else _plain(value)
+
+
+def _table_at(where: str, data: dict[str, Any], parts: tuple[str, ...]) -> dict[str, Any]:
+    """Return the table at a dotted key, which is made if it isn't there.
+
+    Raises:
+        ScenarioError: Something else is there.
+    """
     table = data
-    for part in parts[:-1]:
-        table = table.setdefault(part, {})
-    table[parts[-1]] = _as_cost(value) if is_cost else _plain(value)
+    for depth, part in enumerate(parts):
+        below = table.setdefault(part, {})
+        if not isinstance(below, dict):
+            key = printable(".".join(parts[: depth + 1]))
+            raise ScenarioError(f"{where}: {key} = {as_written(below)}, must be a table")
+        table = below
+    return table

@@ -1,14 +1,19 @@
 """What items of work and a whole episode take at most if nobody gets into anybody's way."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-from tdx_env.scenarios.kinds import MAPPED_2M, SPLITTING
+from tdx_env.scenarios.groups import AnyGroup, Convert, Touch, Working
+from tdx_env.scenarios.schema import Scenario
+from tdx_env.scenarios.tables import MAPPED_2M
+from tdx_env.scenarios.tasks import (
+    AnyTask,
+    BlockRestore,
+    Build,
+    Export,
+    InitVcpu,
+    Placed,
+    Prefault,
+    SlotDelete,
+)
 from tdx_env.state.setup import PAGES_PER_2M
-
-if TYPE_CHECKING:
-    from tdx_env.scenarios.schema import Group, Scenario, Task
 
 _TABLE_LEVELS = 3  # S-EPT pages that the first fault below an empty root adds
 _EXTENDS = 16  # MR.EXTEND calls for a page
@@ -43,12 +48,12 @@ def _unmap_cycles(scenario: Scenario) -> int:
     return calls + _kick_cycles(scenario)
 
 
-def _split_cycles(scenario: Scenario, what: str, table: Group | Task) -> int:
+def _split_cycles(scenario: Scenario, table: Working | Placed) -> int:
     """Return what splitting the 2M mappings in an item's way takes at most [cycles]."""
-    is_2m = table.area is not None and scenario.areas[table.area].initial in MAPPED_2M
-    if table.level == 1 or not is_2m or what not in SPLITTING:
+    is_2m = scenario.areas[table.area].initial in MAPPED_2M
+    if table.page_level == 1 or not is_2m or not table.splits:
         return 0
-    n_mappings = 1 + (table.chunk + PAGES_PER_2M - 2) // PAGES_PER_2M
+    n_mappings = 1 + (table.item_pages + PAGES_PER_2M - 2) // PAGES_PER_2M
     return n_mappings * (_unmap_cycles(scenario) + _cost(scenario, "demote"))
 
 
@@ -78,38 +83,43 @@ def _init_cycles(scenario: Scenario) -> int:
     return _cost(scenario, "vp_create", "vp_init") + _ADDCX_CALLS * _cost(scenario, "vp_addcx")
 
 
-def group_item_cycles(scenario: Scenario, group: Group) -> int:
+def group_item_cycles(scenario: Scenario, group: Working) -> int:
     """Return what one item of a guest group takes at most, think time left out [cycles]."""
     trip = _cost(scenario, "td_exit", "run_loop", "vp_enter", "invept")
-    split = _split_cycles(scenario, group.program, group)
-    if group.program == "convert":
+    split = _split_cycles(scenario, group)
+    if isinstance(group, Convert):
         pages = group.chunk * _zap_cycles(scenario, group.level)
         flush = _flush_cycles(scenario) + _cost(scenario, "invept")
         return trip + _cost(scenario, "user_exit") + split + pages + flush
-    work = "touch" if group.program == "touch" else ("accept_4k", "accept_2m")[group.level]
+    work = "touch" if isinstance(group, Touch) else ("accept_4k", "accept_2m")[group.level]
     guest = _cost(scenario, "tdcall", "tdcall", work, "ve")
     return trip + guest + split + _add_cycles(scenario)
 
 
-def task_item_cycles(scenario: Scenario, task: Task) -> int:
-    """Return what one item of a host task takes at most, think time left out [cycles]."""
-    if task.kind == "build":
-        return task.chunk * (_cost(scenario, "page_add") + _EXTENDS * _cost(scenario, "mr_extend"))
-    if task.kind == "init_vcpu":
-        return _init_cycles(scenario)
-    if task.kind == "export":
-        return _export_cycles(scenario, task.chunk)
-    if task.kind == "prefault":
-        return task.chunk * _add_cycles(scenario)
-    work = _split_cycles(scenario, task.kind, task)
-    work += task.chunk * _zap_cycles(scenario, task.level)
-    if task.kind != "block_restore":
+def _removal_cycles(scenario: Scenario, task: Placed) -> int:
+    """Return what taking away an item's pages takes at most, for good or for a while [cycles]."""
+    work = _split_cycles(scenario, task)
+    work += task.item_pages * _zap_cycles(scenario, task.page_level)
+    if not isinstance(task, BlockRestore):
         work += _flush_cycles(scenario)
-    if task.kind == "slot_delete":
+    if isinstance(task, SlotDelete):
         work += _cost(scenario, "srcu")
-    if task.hold_us is not None:
+    if isinstance(task, BlockRestore):
         work += scenario.cycles(task.hold_us.high) + _cost(scenario, "range_unblock")
     return work
+
+
+def task_item_cycles(scenario: Scenario, task: AnyTask) -> int:
+    """Return what one item of a host task takes at most, think time left out [cycles]."""
+    if isinstance(task, Build):
+        return task.chunk * (_cost(scenario, "page_add") + _EXTENDS * _cost(scenario, "mr_extend"))
+    if isinstance(task, InitVcpu):
+        return _init_cycles(scenario)
+    if isinstance(task, Export):
+        return _export_cycles(scenario, task.chunk)
+    if isinstance(task, Prefault):
+        return task.chunk * _add_cycles(scenario)
+    return _removal_cycles(scenario, task)
 
 
 def _threads_per_cpu(scenario: Scenario) -> int:
@@ -118,9 +128,9 @@ def _threads_per_cpu(scenario: Scenario) -> int:
     return 1 if isinstance(n_pcpus, str) else -(-scenario.host.n_vcpus.high // n_pcpus.low)
 
 
-def _group_length(scenario: Scenario, group: Group) -> int:
+def _group_length(scenario: Scenario, group: AnyGroup) -> int:
     """Return what all items of a group's vCPU take at most, others on its CPU included [cycles]."""
-    if group.items is None:
+    if not isinstance(group, Working):
         return 0
     each = group.think_cycles.high + group_item_cycles(scenario, group)
     return group.items.high * each * _threads_per_cpu(scenario)
@@ -135,7 +145,7 @@ def longest_item_cycles(scenario: Scenario) -> int:
     wait = others * _cost(scenario, "slice", "switch")
     longest = 0
     for group in scenario.groups.values():
-        if group.items is not None:
+        if isinstance(group, Working):
             own = group_item_cycles(scenario, group)
             longest = max(longest, group.think_cycles.high + own + wait)
     for task in scenario.tasks.values():

@@ -1,19 +1,21 @@
 """Scenarios by name or file: reading, the split, overrides, and lists of names."""
 
 import functools
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from tdx_env.errors import ScenarioError
+from tdx_env.errors import ScenarioError, printable
+from tdx_env.scenarios.checks import check
 from tdx_env.scenarios.complaints import scenario_error
 from tdx_env.scenarios.keys import put
-from tdx_env.scenarios.schema import SPLITS, Scenario
-from tdx_env.scenarios.values import as_written, is_range_table
+from tdx_env.scenarios.schema import SCHEMA_VERSION, SPLITS, Scenario
+from tdx_env.scenarios.values import is_range_table, is_whole
+from tdx_env.scenarios.wording import as_written, known
+from tdx_env.toml_file import read_toml
 
 _FOLDER = Path(__file__).resolve().parent
 _COSTS_FILE = "costs.toml"
@@ -39,25 +41,22 @@ class Layers(NamedTuple):
     name: object
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file.
+def _read(path: Path) -> dict[str, Any]:
+    """Return what a TOML file holds.
 
     Raises:
         ScenarioError: It can't be read, or isn't TOML.
     """
     try:
-        with path.open("rb") as file:
-            return tomllib.load(file)
-    except OSError as error:
-        raise ScenarioError(f"{path}: can't be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ScenarioError(f"{path}: is no TOML file: {error}") from error
+        return read_toml(path)
+    except ValueError as error:
+        raise ScenarioError(f"{printable(str(path))}: {error}") from error
 
 
 @functools.cache
 def _packaged(name: str) -> dict[str, Any]:
     """Return a file of the package as read; not to be changed."""
-    return read_toml(_FOLDER / name)
+    return _read(_FOLDER / name)
 
 
 @functools.cache
@@ -89,14 +88,35 @@ def _split_name(name: str) -> tuple[str, str | None]:
     return name, None
 
 
-def _unknown_split(where: str, split: str, known: list[str]) -> ScenarioError:
+def _unknown_split(where: str, split: str, splits: Sequence[str]) -> ScenarioError:
     """Return the error for a split that a scenario doesn't have."""
-    return ScenarioError(
-        f'{where}: split "{split}" is unknown, must be one of: {", ".join(known) or "(none)"}'
-    )
+    return ScenarioError(f"{where}: split {as_written(split)} is unknown, {known(splits)}")
 
 
-def layers(name: str | Path) -> Layers:
+def _check_version(where: str, data: Mapping[str, Any]) -> None:
+    """Check that a file has the format that is read here, before anything else is made of it.
+
+    Raises:
+        ScenarioError: It hasn't; the message says how to go on.
+    """
+    reads = f"this version of tdx-env reads {SCHEMA_VERSION}"
+    if "schema_version" not in data:
+        line = f"schema_version = {SCHEMA_VERSION}"
+        raise ScenarioError(f"{where}: schema_version is missing, add the line {line}: {reads}")
+    given = data["schema_version"]
+    key = f"{where}: schema_version = {as_written(given)}"
+    if not is_whole(given):
+        raise ScenarioError(f"{key}, must be a whole number: {reads}")
+    if given > SCHEMA_VERSION:
+        raise ScenarioError(f"{key}, {reads}: install a newer tdx-env to use this file")
+    if given < SCHEMA_VERSION:
+        raise ScenarioError(
+            f"{key}, {reads}, the oldest there is: write {SCHEMA_VERSION} and load it again, what "
+            "else has to change is then named key by key"
+        )
+
+
+def layers_of(name: str | Path) -> Layers:
     """Read what a scenario is made of.
 
     Args:
@@ -107,14 +127,16 @@ def layers(name: str | Path) -> Layers:
     """
     file, split = _split_name(str(name))
     if file.endswith(_SUFFIX):
-        where, data = file, read_toml(Path(file))
+        where, data = printable(file), _read(Path(file))
     elif file in _slugs():
         where, data = f"{file}{_SUFFIX}", dict(_packaged(f"{file}{_SUFFIX}"))
     else:
         raise ScenarioError(
-            f'scenario "{name}" is unknown, must be a path to a {_SUFFIX} file or one of: '
+            f"scenario {as_written(str(name))} is unknown, must be a path to a {_SUFFIX} file or "
+            "one of: "
             f"{', '.join(_slugs())} (with /{', /'.join(SPLITS)})"
         )
+    _check_version(where, data)
     splits = data.pop("splits", {})
     if not isinstance(splits, Mapping) or not set(splits) <= set(SPLITS):
         raise ScenarioError(f"{where}: splits must be tables named {', '.join(SPLITS)}")
@@ -143,16 +165,18 @@ def load(name: str | Path, overrides: Mapping[str, object] | None = None) -> Sce
     Raises:
         ScenarioError: There is no such scenario, split or key, or the scenario is impossible.
     """
-    read = layers(name)
+    read = layers_of(name)
     data = deepcopy(merge(merge({"costs": read.costs}, read.base), read.split))
     if "name" in data:
         data["name"] = read.name
     for key, value in (overrides or {}).items():
         put(read.where, data, key, value)
     try:
-        return Scenario.model_validate(data)
+        scenario = Scenario.model_validate(data)
     except ValidationError as error:
         raise scenario_error(read.where, error, data) from error
+    check(read.where, scenario)
+    return scenario
 
 
 def names(split: str | None = None) -> list[str]:
@@ -162,7 +186,7 @@ def names(split: str | None = None) -> list[str]:
         ScenarioError: There is no such split.
     """
     if split is not None and split not in SPLITS:
-        raise _unknown_split("scenarios", split, list(SPLITS))
+        raise _unknown_split("scenarios", split, SPLITS)
     wanted = SPLITS if split is None else (split,)
     return [f"{slug}/{each}" for slug in _slugs() for each in wanted]
 
@@ -190,6 +214,6 @@ def expand(spec: str) -> list[str]:
 
 def _full_name(name: str) -> str:
     """Return a name with its split, after a look whether it is there."""
-    layers(name)
+    layers_of(name)
     file, split = _split_name(name)
     return f"{file}/{_DEFAULT_SPLIT}" if split is None and file in _slugs() else name

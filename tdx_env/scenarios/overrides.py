@@ -1,14 +1,14 @@
 """What a user changes about a scenario on the command line: single keys, and measured costs."""
 
 import re
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
-from tdx_env.errors import ScenarioError
-from tdx_env.scenarios.checks import COST_NAMES
-from tdx_env.scenarios.loader import read_toml
+from tdx_env.errors import ScenarioError, printable
+from tdx_env.scenarios.tables import COST_NAMES
 from tdx_env.scenarios.values import is_range_table
+from tdx_env.scenarios.wording import known
+from tdx_env.toml_file import parse_toml, read_toml
 
 _RANGE = re.compile(r"(-?[0-9_]+)\.\.(-?[0-9_]+)")
 _WORD = re.compile(r"[a-z][a-z0-9_]*")
@@ -22,20 +22,27 @@ def _parse(option: str, text: str) -> object:
     elif _WORD.fullmatch(text) and text not in {"true", "false", "inf", "nan"}:
         return text
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        table = parse_toml(f"value = {text}")
+    except ValueError:
+        table = {}
+    if set(table) != {"value"}:  # a line end in the text begins another key
         raise ScenarioError(
             f"--set {option}: the value must be a whole number, low..high, true, false or a word"
-        ) from None
+        )
+    return table["value"]
 
 
 def _from_costs_file(path: Path) -> dict[str, object]:
     """Return the costs of a user's file, by dotted key."""
+    where = printable(str(path))
+    try:
+        table = read_toml(path)
+    except ValueError as error:
+        raise ScenarioError(f"{where}: {error}") from error
     read: dict[str, object] = {}
-    for name, value in read_toml(path).items():
+    for name, value in table.items():
         if name not in COST_NAMES:
-            known = ", ".join(COST_NAMES)
-            raise ScenarioError(f"{path}: {name}, unknown cost, must be one of: {known}")
+            raise ScenarioError(f"{where}: {printable(name)}, unknown cost, {known(COST_NAMES)}")
         cost = dict(value) if is_range_table(value) else {"low": value, "high": value}
         read[f"costs.{name}"] = {"by": path.name} | cost
     return read
@@ -53,9 +60,13 @@ def overrides_from(set_options: Sequence[str], costs_file: Path | None = None) -
         ScenarioError: An option or the file can't be understood.
     """
     found = {} if costs_file is None else _from_costs_file(costs_file)
+    given: dict[str, object] = {}
     for option in set_options:
-        key, equals, text = option.partition("=")
-        if not equals or not key.strip() or not text.strip():
-            raise ScenarioError(f"--set {option}: must be key=value, for example costs.bare=2300")
-        found[key.strip()] = _parse(option, text.strip())
-    return found
+        shown = printable(option)
+        key, equals, text = (part.strip() for part in option.partition("="))
+        if not equals or not key or not text:
+            raise ScenarioError(f"--set {shown}: must be key=value, for example costs.bare=2300")
+        if key in given:
+            raise ScenarioError(f"--set {shown}: {printable(key)} is set twice, must be set once")
+        given[key] = _parse(shown, text)
+    return found | given

@@ -1,88 +1,106 @@
 """From a scenario to the record of integers that the kernel reads."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
 from tdx_env.module.host_priority import timeout_cycles
 from tdx_env.module.seamcalls import MODULE_VERSIONS
-from tdx_env.scenarios.sizes import area_regions, group_placement, page_shift, task_placement
+from tdx_env.scenarios.checks import check
+from tdx_env.scenarios.groups import Convert, Group, Hammer, Running, Thinking, Touch, Working
+from tdx_env.scenarios.schema import Scenario
+from tdx_env.scenarios.sizes import (
+    Placement,
+    area_regions,
+    group_placement,
+    page_shift,
+    task_placement,
+)
+from tdx_env.scenarios.tables import NONE_DRAWN
+from tdx_env.scenarios.tasks import (
+    BlockRestore,
+    Export,
+    Following,
+    HostTask,
+    Placed,
+    SlotDelete,
+    Zap,
+)
 from tdx_env.scenarios.values import Range
 from tdx_env.state.actors import Program, Task
 from tdx_env.state.calls import NONE, Leaf
 from tdx_env.state.costs import Cost
 from tdx_env.state.setup import REST, SETUP, Initial
 
-if TYPE_CHECKING:
-    from tdx_env.scenarios.schema import Group, Scenario
-    from tdx_env.scenarios.schema import Task as TaskTable
 
-_NO_RANGE = Range(low=0, high=0)
-
-
-def _put_range(row: np.void, field: str, value: Range | None) -> None:
+def _put_range(row: np.void, field: str, value: Range) -> None:
     """Write a range to the two fields of a row that hold it."""
-    ends = value or _NO_RANGE
-    row[f"{field}_low"] = ends.low
-    row[f"{field}_high"] = ends.high
+    row[f"{field}_low"] = value.low
+    row[f"{field}_high"] = value.high
 
 
-def _in_cycles(scenario: Scenario, value: Range | None) -> Range | None:
+def _in_cycles(scenario: Scenario, value: Range) -> Range:
     """Return a range of microseconds as one of cycles."""
-    if value is None:
-        return None
     return Range(low=scenario.cycles(value.low), high=scenario.cycles(value.high))
 
 
-def _index(names: dict, name: str | None) -> int:
-    """Return the place of a name in a table, or NONE."""
-    return NONE if name is None else list(names).index(name)
-
-
 def _fill_group(row: np.void, scenario: Scenario, name: str, group: Group) -> None:
-    """Write a guest group."""
-    place = group_placement(scenario, name)
+    """Write a guest group; what its program doesn't have is left at none."""
     row["program"] = Program[group.program.upper()]
     if isinstance(group.count, str):
         row["count_low"] = row["count_high"] = REST
     else:
         _put_range(row, "count", group.count)
-    _put_range(row, "items", group.items)
-    _put_range(row, "think", group.think_cycles)
-    _put_range(row, "tick", _in_cycles(scenario, group.tick_us))
-    _put_range(row, "device", _in_cycles(scenario, group.device_us))
-    row["area"] = _index(scenario.areas, group.area)
+    row["area"] = row["leaf"] = NONE
+    row["chunk"] = 1
+    if isinstance(group, Running):
+        _put_range(row, "tick", _in_cycles(scenario, group.tick_us))
+        _put_range(row, "device", _in_cycles(scenario, group.device_us))
+        row["signal_every"] = group.signal_every
+    if isinstance(group, Thinking):
+        _put_range(row, "think", group.think_cycles)
+    if isinstance(group, Working):
+        _fill_pages(row, scenario, group, group_placement(scenario, name))
+    if isinstance(group, Touch):
+        row["same_rip"] = group.same_rip
+    if isinstance(group, Convert):
+        row["is_shared_after"] = group.is_shared_after
+    if isinstance(group, Hammer):
+        row["leaf"] = Leaf[group.leaf.upper()]
+
+
+def _fill_pages(
+    row: np.void, scenario: Scenario, table: Working | Placed, place: Placement
+) -> None:
+    """Write the items of a group or task, and where their pages are."""
+    _put_range(row, "items", table.items)
+    row["area"] = list(scenario.areas).index(table.area)
     row["stride"] = place.stride
     row["step"] = place.step
-    row["level"] = group.level
-    row["chunk"] = group.chunk
-    row["same_rip"] = group.same_rip
-    row["leaf"] = NONE if group.leaf is None else Leaf[group.leaf.upper()]
-    row["is_shared_after"] = group.program == "convert" and group.is_shared_after
-    row["signal_every"] = group.signal_every
+    row["level"] = table.page_level
+    row["chunk"] = table.item_pages
 
 
-def _fill_task(row: np.void, scenario: Scenario, name: str, task: TaskTable) -> None:
-    """Write a host task."""
-    place = task_placement(scenario, name)
+def _fill_task(row: np.void, scenario: Scenario, name: str, task: HostTask) -> None:
+    """Write a host task; what its kind doesn't have is left at none."""
     row["kind"] = Task[task.kind.upper()]
     _put_range(row, "count", task.count)
     _put_range(row, "items", task.items)
     _put_range(row, "think", task.think_cycles)
-    _put_range(row, "hold", _in_cycles(scenario, task.hold_us))
-    row["area"] = _index(scenario.areas, task.area)
-    row["stride"] = place.stride
-    row["step"] = place.step
-    row["level"] = task.level
-    row["chunk"] = task.chunk
-    row["trigger_group"] = _index(scenario.groups, task.trigger_group)
-    row["trigger_period"] = task.trigger_period
-    row["trigger_lead"] = task.trigger_lead
-    row["is_shared_after"] = task.is_shared_after
-    _put_range(row, "device", _in_cycles(scenario, task.device_us))
+    row["area"] = row["trigger_group"] = NONE
+    row["chunk"] = row["trigger_period"] = 1
+    if isinstance(task, Placed):
+        _fill_pages(row, scenario, task, task_placement(scenario, name))
+    if isinstance(task, Following):
+        row["trigger_period"] = task.trigger_period
+        row["trigger_lead"] = task.trigger_lead
+        if task.trigger_group is not None:
+            row["trigger_group"] = list(scenario.groups).index(task.trigger_group)
+    if isinstance(task, Zap):
+        row["is_shared_after"] = task.is_shared_after
+    if isinstance(task, Zap | Export | SlotDelete):
+        _put_range(row, "device", _in_cycles(scenario, task.device_us))
+    if isinstance(task, BlockRestore):
+        _put_range(row, "hold", _in_cycles(scenario, task.hold_us))
 
 
 def _fill_areas(row: np.void, scenario: Scenario) -> None:
@@ -110,7 +128,7 @@ def _fill_host(row: np.void, scenario: Scenario) -> None:
     """Write KVM's machine: CPUs, sockets, irq-off sections."""
     host = scenario.host
     row["break_on_contention"] = host.break_on_contention
-    _put_range(row, "n_pcpus", None if isinstance(host.n_pcpus, str) else host.n_pcpus)
+    _put_range(row, "n_pcpus", NONE_DRAWN if isinstance(host.n_pcpus, str) else host.n_pcpus)
     row["n_sockets"] = host.n_sockets
     row["ipi_cluster"] = host.ipi_cluster
     row["irq_off_share"] = host.irq_off_share
@@ -136,8 +154,14 @@ def _fill_costs(row: np.void, scenario: Scenario) -> None:
         row["cost_high"][cost] = given.high
 
 
-def setup_record(scenario: Scenario) -> NDArray[np.void]:
-    """Return the scenario as the kernel reads it: dtype SETUP, shape (1,)."""
+def setup_of(scenario: Scenario) -> NDArray[np.void]:
+    """Return the scenario as the kernel reads it: dtype SETUP, shape (1,).
+
+    Raises:
+        ScenarioError: Its fields don't fit together, as may be if it was not loaded but made or
+            copied with changes.
+    """
+    check(scenario.name, scenario)
     setup = np.zeros(1, SETUP)
     row = setup[0]
     _put_range(row, "n_vcpus", scenario.host.n_vcpus)

@@ -1,15 +1,13 @@
 """What a scenario needs at its largest draw: vCPUs and pages; `lengths` has its time."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from tdx_env.scenarios.groups import Working
+from tdx_env.scenarios.schema import Scenario
+from tdx_env.scenarios.tasks import Following, Placed
 from tdx_env.scenarios.values import Range
 from tdx_env.state.setup import PAGES_PER_2M
-
-if TYPE_CHECKING:
-    from tdx_env.scenarios.schema import Scenario, Task
 
 PAGE_SHIFT_4K = PAGES_PER_2M.bit_length() - 1
 
@@ -26,6 +24,9 @@ class Placement(NamedTuple):
     stride: int
     step: int
     n_units: int
+
+
+_NOWHERE = Placement(0, 0, 0)
 
 
 def vcpu_count(scenario: Scenario, name: str) -> Range:
@@ -56,60 +57,89 @@ def _block(layout: str, n_units: int, chunk: int) -> tuple[int, int]:
 def group_placement(scenario: Scenario, name: str) -> Placement:
     """Return where a guest group's items are."""
     group = scenario.groups[name]
-    if group.items is None:
-        return Placement(0, 0, 0)
+    if not isinstance(group, Working):
+        return _NOWHERE
     count = vcpu_count(scenario, name).high
-    stride, step = _block(group.layout, group.items.high * group.chunk, group.chunk)
+    chunk = group.item_pages
+    stride, step = _block(group.layout, group.items.high * chunk, chunk)
     last = (count - 1) * stride + (group.items.high - 1) * (step or count)
-    return Placement(stride, step, last + group.chunk if count > 0 else 0)
+    return Placement(stride, step, last + chunk if count > 0 else 0)
 
 
-def is_on_trigger_pages(scenario: Scenario, task: Task) -> bool:
-    """Say whether a task works on the pages of the group it waits for."""
+def group_followed(scenario: Scenario, task: Following) -> str | None:
+    """Return the group whose pages a task works on: the one it waits for, if they are there."""
     group = scenario.groups.get(task.trigger_group or "")
-    return group is not None and group.area == task.area and group.level == task.level
+    if not isinstance(group, Working):
+        return None
+    is_there = group.area == task.area and group.level == task.page_level
+    return task.trigger_group if is_there else None
 
 
 def task_placement(scenario: Scenario, name: str) -> Placement:
     """Return where a host task's items are; a triggered task follows its group's layout."""
     task = scenario.tasks[name]
-    if task.area is None:
-        return Placement(0, 0, 0)
+    if not isinstance(task, Placed):
+        return _NOWHERE
     last = task.items.high - 1
-    if task.trigger_group is not None:
+    followed = None
+    if isinstance(task, Following) and task.trigger_group is not None:
         last = last * task.trigger_period + task.trigger_lead
-    if task.trigger_group is not None and is_on_trigger_pages(scenario, task):
-        stride, step, _ = group_placement(scenario, task.trigger_group)
+        followed = group_followed(scenario, task)
+    chunk = task.item_pages
+    if followed is not None:
+        stride, step, _ = group_placement(scenario, followed)
     else:
-        stride, step = _block(task.layout, (last + 1) * task.chunk, task.chunk)
-    n_units = (task.count.high - 1) * stride + last * step + task.chunk
+        stride, step = _block(task.layout, (last + 1) * chunk, chunk)
+    n_units = (task.count.high - 1) * stride + last * step + chunk
     return Placement(stride, step, n_units)
 
 
-def users_of_areas(scenario: Scenario) -> Iterator[tuple[str, str, int, int]]:
-    """Yield what refers to an area: its key, the area, level and units that it needs there."""
+class AreaUser(NamedTuple):
+    """A group or task that works in an area.
+
+    Attributes:
+        key: Its key in the file.
+        area: The area's name.
+        level: The size of its pages: 0 for 4K, 1 for 2M.
+        table: The group or task.
+    """
+
+    key: str
+    area: str
+    level: int
+    table: Working | Placed
+
+
+def area_users(scenario: Scenario) -> Iterator[AreaUser]:
+    """Yield who works in an area, groups first."""
     for name, group in scenario.groups.items():
-        if group.area is not None:
-            units = group_placement(scenario, name).n_units
-            yield f"groups.{name}", group.area, group.level, units
+        if isinstance(group, Working):
+            yield AreaUser(f"groups.{name}", group.area, group.page_level, group)
     for name, task in scenario.tasks.items():
-        if task.area is not None:
-            units = task_placement(scenario, name).n_units
-            yield f"tasks.{name}", task.area, task.level, units
+        if isinstance(task, Placed):
+            yield AreaUser(f"tasks.{name}", task.area, task.page_level, task)
+
+
+def _units(scenario: Scenario, user: AreaUser) -> int:
+    """Return how many pages of its level a group or task needs in its area."""
+    table, _, name = user.key.partition(".")
+    placement = group_placement if table == "groups" else task_placement
+    return placement(scenario, name).n_units
 
 
 def page_shift(scenario: Scenario) -> int:
     """Return the logarithm of the 4K entries a region has in the model: 0 if none is used."""
-    has_4k = any(level == 0 for _, _, level, _ in users_of_areas(scenario))
+    has_4k = any(user.level == 0 for user in area_users(scenario))
     return PAGE_SHIFT_4K if has_4k else 0
 
 
 def needed_regions(scenario: Scenario, area: str) -> int:
     """Return how many 2M regions groups and tasks need in an area."""
     needed = 0
-    for _, used, level, units in users_of_areas(scenario):
-        if used == area:
-            needed = max(needed, -(-units // PAGES_PER_2M) if level == 0 else units)
+    for user in area_users(scenario):
+        if user.area == area:
+            units = _units(scenario, user)
+            needed = max(needed, -(-units // PAGES_PER_2M) if user.level == 0 else units)
     return needed
 
 

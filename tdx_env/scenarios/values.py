@@ -38,22 +38,6 @@ def refuse(allowed: str) -> PydanticCustomError:
     return PydanticCustomError("allowed", "must be {allowed}", {"allowed": allowed})
 
 
-def mistake(key: str, given: object, must: str) -> PydanticCustomError:
-    """Return the error that names key, value and what is allowed."""
-    text = f"{key} = {as_written(given)}, {must}"
-    return PydanticCustomError("mistake", "{text}", {"text": text})
-
-
-def missing(key: str, why: str) -> PydanticCustomError:
-    """Return the error for a key that isn't there."""
-    return PydanticCustomError("mistake", "{text}", {"text": f"{key} is missing, {why}"})
-
-
-def known(names: Mapping[str, object]) -> str:
-    """Return the list of known names for an error message."""
-    return f"must be one of: {', '.join(names) or '(there is none)'}"
-
-
 def is_whole(value: object) -> bool:
     """Say whether a value is an integer and no boolean."""
     return isinstance(value, int) and not isinstance(value, bool)
@@ -75,9 +59,9 @@ class Whole:
     @property
     def allowed(self) -> str:
         """What is allowed, for error messages."""
-        return " or ".join(
-            [f"a whole number from {self.low:,} to {self.high:,}", *(f'"{w}"' for w in self.words)]
-        )
+        numbers = f"a whole number from {self.low:,} to {self.high:,}"
+        only = f"{self.low:,}" if self.low == self.high else numbers
+        return " or ".join([only, *(f'"{word}"' for word in self.words)])
 
     def check(self, value: Any) -> int | str:
         """Return the value if it is allowed.
@@ -226,21 +210,3 @@ class Bands:
     ) -> CoreSchema:
         """Return pydantic's schema: our own check and nothing else."""
         return core_schema.no_info_plain_validator_function(self.check)
-
-
-def as_written(value: object) -> str:
-    """Return a value as a user would write it in a file."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        return f'"{value}"'
-    if isinstance(value, Range):
-        return str(value).replace(",", "")
-    if isinstance(value, Mapping) and set(_ENDS) <= value.keys():
-        low, high = as_written(value["low"]), as_written(value["high"])
-        return low if low == high else f"{low}..{high}"
-    if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{key} = {as_written(item)}' for key, item in value.items())}}}"
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(as_written(item) for item in value)}]"
-    return str(value)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from tdx_agents.catalogue import catalogue
+from tdx_agents.handwritten import catalogue
 from tdx_agents.protocol import Policy
 from tdx_env.module import Operand
 from tdx_env.state.actors import Path

@@ -1,10 +1,13 @@
 """Bundles of learned agents: what is written is read back, anything else is refused."""
 
+import errno
 import hashlib
 import json
+import os
 import pickle
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,20 +15,23 @@ from pydantic import ValidationError
 from safetensors.numpy import save
 
 from tdx_agents import Manifest, Training, load, load_bundle, save_bundle
-from tdx_agents.bundle import MANIFEST_NAME, WEIGHTS_NAME, load_manifest
-from tdx_agents.network import Network, weight_shapes
+from tdx_agents.bundle import MANIFEST_NAME, load_manifest, weights_name
+from tdx_agents.network import Network, network_cycles, weight_shapes
 from tdx_agents.protocol import Kind
 from tdx_env.errors import BundleError, OutputError
 from tdx_env.host.discipline import DEFAULT
 from tdx_env.spaces import observation_names, observation_size
+from tdx_env.state.discipline import N_ACTIONS
 
+ROOT = Path(__file__).resolve().parents[2]
+NAMES = observation_names()
 TRAINING = Training(config_digest="c" * 64, seeds=(1, 2), scenario_digests={"s06": "d" * 64})
 MANIFEST = Manifest(name="ppo-1", hidden=(16, 8), activation="tanh", training=TRAINING)
 
 
-def weights_of(manifest=MANIFEST):
+def weights_of(manifest=MANIFEST, seed=0):
     """Return weights that fit a manifest."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     return {
         name: rng.normal(size=shape).astype(np.float32)
         for name, shape in weight_shapes(manifest.layers).items()
@@ -46,11 +52,17 @@ def change_manifest(folder, **changes):
     path.write_text(json.dumps({key: value for key, value in fields.items() if value is not None}))
 
 
+def weights_path(folder):
+    """Return the file of a bundle's weights."""
+    return folder / weights_name(load_manifest(folder).weights_sha256)
+
+
 def change_weights(folder, weights):
     """Put other weights into a bundle, with the digest that goes with them."""
     content = weights if isinstance(weights, bytes) else save(weights)
-    (folder / WEIGHTS_NAME).write_bytes(content)
-    change_manifest(folder, weights_sha256=hashlib.sha256(content).hexdigest())
+    digest = hashlib.sha256(content).hexdigest()
+    (folder / weights_name(digest)).write_bytes(content)
+    change_manifest(folder, weights_sha256=digest)
 
 
 def test_loaded_policy_acts_as_the_saved_network(bundle):
@@ -73,8 +85,11 @@ def test_policy_has_the_manifest_s_name_and_discipline(tmp_path):
     assert policy.decision_cycles == 777
 
 
-def test_network_takes_3000_cycles_unless_told():
-    assert MANIFEST.discipline == DEFAULT.with_(decision_cycles=3000)
+@pytest.mark.parametrize("hidden", [(), (16, 8), (64, 64)])
+def test_decision_is_charged_by_the_network_s_shape_unless_told(hidden):
+    manifest = Manifest(name="x", hidden=hidden, activation="tanh", training=TRAINING)
+    cycles = network_cycles(observation_size(), hidden)
+    assert manifest.discipline == DEFAULT.with_(decision_cycles=cycles)
 
 
 def test_manifest_is_read_back_as_written(bundle):
@@ -89,10 +104,73 @@ def test_folder_is_a_policy_for_load(bundle):
 
 def test_saving_again_replaces_and_leaves_other_files(bundle):
     (bundle / "log.txt").write_text("mine")
-    save_bundle(bundle, weights_of(), MANIFEST.model_copy(update={"name": "ppo-2"}))
+    (bundle / "weights.safetensors").write_text("of an earlier format")
+    save_bundle(bundle, weights_of(seed=1), MANIFEST.model_copy(update={"name": "ppo-2"}))
     assert load_bundle(bundle).name == "ppo-2"
     names = sorted(path.name for path in bundle.iterdir())
-    assert names == [MANIFEST_NAME, "log.txt", WEIGHTS_NAME]
+    assert names == [MANIFEST_NAME, "log.txt", weights_path(bundle).name]
+
+
+def content_of(folder):
+    """Return what lies in a folder."""
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("n_writes", [0, 1])
+def test_full_disk_leaves_the_bundle_that_is_there(bundle, monkeypatch, n_writes):
+    before = content_of(bundle)
+    written = []
+
+    def fsync(number):
+        if len(written) == n_writes:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        written.append(number)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(OutputError, match="agent: the bundle can't be written: No space left"):
+        save_bundle(bundle, weights_of(seed=1), MANIFEST)
+    assert content_of(bundle) == before
+
+
+def test_failure_to_save_the_same_weights_again_leaves_them(bundle, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    before = content_of(bundle)
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(OutputError):
+        save_bundle(bundle, weights_of(), MANIFEST)
+    assert content_of(bundle) == before
+
+
+@pytest.mark.parametrize("n_renames", [0, 1])
+def test_process_killed_while_saving_leaves_the_bundle_that_is_there(bundle, n_renames):
+    code = (
+        "import os, pathlib\n"
+        "from tests.agents.test_bundle import MANIFEST, save_bundle, weights_of\n"
+        "renames, rename = [], pathlib.Path.replace\n"
+        "def replace(path, target):\n"
+        f"    if len(renames) == {n_renames}: os._exit(9)\n"
+        "    renames.append(target)\n"
+        "    return rename(path, target)\n"
+        "pathlib.Path.replace = replace\n"
+        f"save_bundle({str(bundle)!r}, weights_of(seed=1), MANIFEST)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 9
+    observations = np.random.default_rng(2).random((20, observation_size()), np.float32)
+    masks, nothing = np.ones((20, N_ACTIONS), np.int8), np.zeros((20, 0), np.int64)
+    expected = Network(weights_of(), "tanh").act(observations, nothing, masks)
+    assert (load_bundle(bundle).actions(observations, nothing, masks) == expected).all()
+
+
+def test_bundle_replaced_between_its_two_files_is_read_again(bundle, monkeypatch):
+    from tdx_agents import bundle as module
+
+    stale = load_manifest(bundle)
+    save_bundle(bundle, weights_of(seed=1), MANIFEST.model_copy(update={"name": "ppo-2"}))
+    answers = iter([stale, load_manifest(bundle)])
+    monkeypatch.setattr(module, "load_manifest", lambda folder: next(answers))
+    assert load_bundle(bundle).name == "ppo-2"
 
 
 def test_loading_needs_no_torch(bundle):
@@ -101,6 +179,16 @@ def test_loading_needs_no_torch(bundle):
         f"tdx_agents.load({str(bundle)!r}); assert sys.modules['torch'] is None"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_missing_library_names_the_extra_that_brings_it(bundle):
+    code = (
+        "import sys; sys.modules['safetensors'] = None; import tdx_agents\n"
+        f"try: tdx_agents.load({str(bundle)!r})\n"
+        "except ImportError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert "not installed: pip install 'tdx-env[train]'" in done.stdout
 
 
 def test_unwritable_place_is_told(tmp_path):
@@ -117,10 +205,19 @@ def test_weights_that_do_not_fit_are_not_written(tmp_path):
     assert not (tmp_path / "agent").exists()
 
 
-@pytest.mark.parametrize("name", [MANIFEST_NAME, WEIGHTS_NAME])
-def test_missing_file_is_told(bundle, name):
-    (bundle / name).unlink()
-    with pytest.raises(BundleError, match=f"{name}: is missing"):
+@pytest.mark.parametrize("find", [lambda folder: folder / MANIFEST_NAME, weights_path])
+def test_missing_file_is_told(bundle, find):
+    path = find(bundle)
+    path.unlink()
+    with pytest.raises(BundleError, match=f"{path.name}: is missing; copy the whole folder again"):
+        load_bundle(bundle)
+
+
+def test_pipe_in_place_of_a_file_is_refused(bundle):
+    path = weights_path(bundle)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(BundleError, match=f"{path.name}: is no regular file"):
         load_bundle(bundle)
 
 
@@ -140,26 +237,37 @@ def test_manifest_that_is_no_text_is_refused(bundle):
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"format_version": 2}, "format_version = 2, must be 1"),
-        ({"format_version": None}, "format_version = None, must be 1"),
+        ({"format_version": 1}, "format_version = 1, must be 2"),
+        ({"format_version": None}, "format_version = None, must be 2"),
+        ({"format_version": [9] * 1000}, r"format_version = \[9, [9, ]*\.\.\., must be 2"),
         ({"activation": "gelu"}, "activation: Input should be 'tanh' or 'relu'"),
         ({"hidden": None}, "hidden: Field required"),
+        ({"hidden": None, "discipline": None}, "hidden: Field required"),
         ({"hidden": [16, "x"]}, r"hidden\.1: "),
         ({"hidden": [0]}, r"hidden\.0: "),
         ({"hidden": [1 << 40]}, r"hidden\.0: "),
         ({"training": {}}, r"training\.config_digest: Field required"),
         ({"discipline": {"gate_scope": "all"}}, r"discipline\.gate_scope: "),
         ({"code": "import os"}, "code: Extra inputs are not permitted"),
-        ({"observation_names": ["is_start"]}, "has 1 columns, here there are"),
-        ({"weights_sha256": "0" * 64}, f"{WEIGHTS_NAME}: is damaged or of another bundle"),
+        (
+            {"observation_names": ["is_start"]},
+            "without 'path=FAULT', .* and 56 more",
+        ),
+        ({"observation_names": [*NAMES, "new"]}, "other features, with 'new', unknown here"),
+        ({"observation_names": [*NAMES, "is_start"]}, "in 63 columns, here there are 62"),
+        ({"weights_sha256": "0" * 64}, "weights-0000000000000000.safetensors: is missing"),
+        ({"weights_sha256": "../" * 9}, "weights_sha256: String should match pattern"),
         ({"hidden": [16, 9]}, r"layers\.1\.weight has shape \(8, 16\), must be \(9, 16\)"),
         ({"hidden": [16]}, "must hold layers.0.weight, layers.0.bias"),
     ],
 )
-def test_manifest_that_is_not_ours_is_refused(bundle, changes, told):
+def test_manifest_that_is_not_ours_is_refused_in_a_line_that_says_how_to_go_on(
+    bundle, changes, told
+):
     change_manifest(bundle, **changes)
-    with pytest.raises(BundleError, match=told):
+    with pytest.raises(BundleError, match=f"{told}.*train the agent anew with tdx-train") as caught:
         load_bundle(bundle)
+    assert len(str(caught.value).splitlines()) == 1
 
 
 def test_manifest_that_is_no_object_is_refused(bundle):
@@ -172,13 +280,13 @@ def test_other_order_of_columns_is_refused(bundle):
     names = observation_names()
     names[1], names[2] = names[2], names[1]
     change_manifest(bundle, observation_names=names)
-    with pytest.raises(BundleError, match="column 1 is path=ZAP, must be path=FAULT"):
+    with pytest.raises(BundleError, match="in another order: column 1 is path=ZAP, must be"):
         load_bundle(bundle)
 
 
 @pytest.mark.parametrize("cut", [0, 4, 100, -1])
 def test_cut_weights_are_refused(bundle, cut):
-    path = bundle / WEIGHTS_NAME
+    path = weights_path(bundle)
     path.write_bytes(path.read_bytes()[:cut])
     with pytest.raises(BundleError, match="is damaged"):
         load_bundle(bundle)
@@ -189,7 +297,8 @@ def test_cut_weights_are_refused(bundle, cut):
 )
 def test_weights_of_another_format_are_refused(bundle, content):
     change_weights(bundle, content)
-    with pytest.raises(BundleError, match=WEIGHTS_NAME):
+    told = r"weights-.*\.safetensors: .*train the agent anew with tdx-train"
+    with pytest.raises(BundleError, match=told):
         load_bundle(bundle)
 
 
@@ -212,4 +321,4 @@ def test_weights_of_another_type_are_refused(bundle):
 
 def test_manifest_refuses_unknown_fields():
     with pytest.raises(ValidationError):
-        Manifest(name="x", hidden=(), activation="tanh", training=TRAINING, code="")
+        Manifest.model_validate({**MANIFEST.model_dump(), "code": ""})

@@ -6,8 +6,8 @@ from hypothesis import given
 
 from tdx_agents import names, policies_table
 from tdx_agents.adaptive import break_even
-from tdx_agents.catalogue import catalogue, find, rows
 from tdx_agents.fault_loop import fault_loop, walk_again
+from tdx_agents.handwritten import catalogue, find, rows
 from tdx_agents.kick import paolo_5
 from tdx_agents.merged import install_16, kick_zap_else_yield
 from tdx_agents.protocol import Kind, mask_of

@@ -5,18 +5,27 @@ import numpy as np
 import pytest
 
 from tdx_agents import catalogue, names
+from tdx_agents import load as load_policy
 from tdx_env.engine.batch import Batch
-from tdx_env.scenarios import load
+from tdx_env.errors import PolicyError
+from tdx_env.scenarios import load, setup_of
 from tdx_env.state.world import End
 
 N_WORLDS = 3
+USER_FILE = """
+from tdx_env.jit import decision
+
+@decision
+def decide(features):
+    return {answer}
+"""
 
 
 @pytest.mark.skipif(numba.config.DISABLE_JIT, reason="takes minutes; the rules are tested plain")
 @pytest.mark.parametrize("policy", catalogue(), ids=names())
 @pytest.mark.parametrize("scenario", ["s03-zero-step/train", "s08-accept-2m/train"])
 def test_policy_runs_to_an_end_without_a_masked_action(policy, scenario):
-    batch = Batch(load(scenario).setup(), policy.discipline.record(), n_worlds=N_WORLDS)
+    batch = Batch(setup_of(load(scenario)), policy.discipline.record(), n_worlds=N_WORLDS)
     batch.reset(range(N_WORLDS))
     batch.advance(policy.decide, np.zeros(N_WORLDS, np.int64))
     batch.advance(policy.decide)
@@ -29,7 +38,7 @@ def test_batched_decisions_are_those_made_inside_the_simulator():
     policy = catalogue()[names().index("operand")]
     costs = []
     for is_inside in (True, False):
-        batch = Batch(load("s08-accept-2m/train").setup(), policy.discipline.record())
+        batch = Batch(setup_of(load("s08-accept-2m/train")), policy.discipline.record())
         batch.reset([5])
         batch.advance(policy.decide if is_inside else None)
         while not batch.ended.all():
@@ -40,3 +49,23 @@ def test_batched_decisions_are_those_made_inside_the_simulator():
             batch.advance(policy.decide if is_inside else None, actions)
         costs.append(batch.costs.tolist())
     assert costs[0] == costs[1]
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ("1 // (features[5] - 2) * 0", "Division|Warning"),
+        ("features[features[5] // 2 % 50 * 500] * 0", "Index"),
+    ],
+)
+def test_compiled_function_that_raises_in_the_simulator_is_named(tmp_path, answer, told):
+    """At loading it is asked about the first and the hundredth issue only."""
+    path = tmp_path / "mine.py"
+    path.write_text(USER_FILE.format(answer=answer))
+    policy = load_policy(f"{path}:decide")
+    batch = Batch(setup_of(load("s08-accept-2m/train")), policy.discipline.record())
+    batch.reset([1])
+    message = rf"mine\.py:decide\): raised \w*({told})"
+    with pytest.raises(PolicyError, match=message), policy.blamed():
+        batch.advance(policy.decide, [0])
+        batch.advance(policy.decide)

@@ -13,7 +13,7 @@ from tdx_agents import load as load_policy
 from tdx_env.engine.batch import Batch
 from tdx_env.engine.metrics import episode_metrics
 from tdx_env.host.discipline import DEFAULT
-from tdx_env.scenarios import load, names
+from tdx_env.scenarios import load, names, setup_of
 from tdx_env.state.accounting import IS_OVERHEAD, IS_WASTE, Category
 from tdx_env.state.discipline import N_ACTIONS
 from tdx_env.state.world import End
@@ -38,7 +38,7 @@ def disciplines() -> st.SearchStrategy[np.ndarray]:
 
 def played(name: str, discipline: Any, seed: int, actions: np.random.Generator | None) -> Batch:
     """Return a batch with one episode, played by random actions or the compiled lottery."""
-    batch = Batch(load(name).setup(), discipline)
+    batch = Batch(setup_of(load(name)), discipline)
     batch.reset([seed])
     if actions is None:
         batch.advance(load_policy("random").decide)
@@ -86,7 +86,7 @@ def test_off_cpu_time_is_no_waste_if_the_scenario_says_so():
     for weight in (0, 1):
         scenario = load("s08-accept-2m/train", {"limits.yield_weight": weight})
         record = DEFAULT.with_(zap_yield=True).record()
-        batch = Batch(scenario.setup(), record)
+        batch = Batch(setup_of(scenario), record)
         batch.reset([3])
         batch.advance()
         while batch.waiting[0]:
@@ -102,7 +102,7 @@ def test_off_cpu_time_is_no_waste_if_the_scenario_says_so():
 @given(st.sampled_from(QUICK), SEEDS, st.integers(0, 99))
 def test_cost_never_falls(name, seed, action_seed):
     actions = np.random.default_rng(action_seed)
-    batch = Batch(load(name).setup(), DEFAULT.record())
+    batch = Batch(setup_of(load(name)), DEFAULT.record())
     batch.reset([seed])
     batch.advance()
     last = 0
@@ -123,7 +123,7 @@ def test_all_policies_that_finish_have_done_the_same_work(name):
     n_seeds = 1 if numba.config.DISABLE_JIT else 3
     work, machine, n_finished = set(), set(), 0
     for policy in catalogue():
-        batch = Batch(load(name).setup(), policy.discipline.record(), n_seeds)
+        batch = Batch(setup_of(load(name)), policy.discipline.record(), n_seeds)
         batch.reset(range(n_seeds))
         batch.advance(policy.decide)
         for index, run in enumerate(batch.run):
@@ -150,7 +150,7 @@ def test_who_does_not_finish_has_done_less(name, discipline, seed):
 def test_killed_episode_costs_as_if_every_cpu_were_wasted_to_the_cap():
     policy = load_policy("P1")
     for seed in range(20):
-        batch = Batch(load("s08-accept-2m/train").setup(), policy.discipline.record())
+        batch = Batch(setup_of(load("s08-accept-2m/train")), policy.discipline.record())
         batch.reset([seed])
         batch.advance(policy.decide)
         metrics = episode_metrics(batch, 0)

@@ -12,7 +12,7 @@ from tdx_agents import load as load_policy
 from tdx_env.engine.batch import SKIP, Batch
 from tdx_env.engine.metrics import episode_metrics
 from tdx_env.host.discipline import DEFAULT
-from tdx_env.scenarios import load
+from tdx_env.scenarios import load, setup_of
 from tdx_env.state.calls import NONE
 from tdx_env.state.discipline import N_ACTIONS, Action
 from tdx_env.state.features import Feature
@@ -28,7 +28,7 @@ N_WORLDS = 6
 
 def batch_of(names: list[str], n_worlds: int = N_WORLDS, **arguments: Any) -> Batch:
     """Return a batch of scenarios under the default discipline."""
-    setups = np.concatenate([load(name).setup() for name in names])
+    setups = np.concatenate([setup_of(load(name)) for name in names])
     return Batch(setups, DEFAULT.record(), n_worlds, **arguments)
 
 

@@ -14,7 +14,7 @@ from tdx_agents import load as load_policy
 from tdx_env.engine.batch import Batch
 from tdx_env.engine.metrics import busy_cells, episode_metrics, percentile, upper_edge
 from tdx_env.host.discipline import DEFAULT
-from tdx_env.scenarios import load
+from tdx_env.scenarios import load, setup_of
 from tdx_env.state.accounting import CATEGORY_TABLE
 from tdx_env.state.booking import latency_bin
 from tdx_env.state.calls import Leaf, Outcome
@@ -32,7 +32,7 @@ MOST_WORLDS = 3000  # tried in search of one that ends as wanted; one in a hundr
 def played(scenario: str, seed: int = 1, policy: str = "random") -> Batch:
     """Return a batch with one episode, played to its end."""
     chosen = load_policy(policy)
-    batch = Batch(load(scenario).setup(), chosen.discipline.record())
+    batch = Batch(setup_of(load(scenario)), chosen.discipline.record())
     batch.reset([seed])
     batch.advance(chosen.decide)
     return batch
@@ -155,11 +155,11 @@ def test_kill_names_call_and_outcome():
 @pytest.mark.parametrize("scenario", PLAYED)
 def test_metrics_of_a_world_are_those_of_its_place(scenario):
     """Another world beside it changes nothing."""
-    batch = Batch(load(scenario).setup(), DEFAULT.record(), n_worlds=3)
+    batch = Batch(setup_of(load(scenario)), DEFAULT.record(), n_worlds=3)
     batch.reset([1, 2, 3])
     batch.advance(load_policy("random").decide)
     for index in range(3):
-        alone = Batch(load(scenario).setup(), DEFAULT.record())
+        alone = Batch(setup_of(load(scenario)), DEFAULT.record())
         alone.reset([index + 1])
         alone.advance(load_policy("random").decide)
         assert episode_metrics(batch, index) == episode_metrics(alone, 0)

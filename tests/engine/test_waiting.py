@@ -11,7 +11,7 @@ from tdx_agents import load as load_policy
 from tdx_env.engine.batch import Batch
 from tdx_env.engine.causes import Cause
 from tdx_env.engine.waiting import Wait, together, waiting_actors, waits
-from tdx_env.scenarios import load
+from tdx_env.scenarios import load, setup_of
 from tdx_env.simulate import account_text, simulate
 from tdx_env.state.world import End
 
@@ -156,7 +156,7 @@ def stop(tmp_path: Path) -> Stop:
         path = tmp_path / "small.toml"
         path.write_text(HEAD + text)
         chosen = load_policy(policy)
-        batch = Batch(load(path).setup(), chosen.discipline.with_(**changes).record())
+        batch = Batch(setup_of(load(path)), chosen.discipline.with_(**changes).record())
         batch.reset([3])
         return show(batch, chosen.decide, step, lambda wait: wait.cause == cause and is_it(wait))
 
@@ -276,7 +276,7 @@ def test_fault_on_a_page_that_is_not_private_says_so(stop):
 
 
 def test_every_actor_has_a_line():
-    batch = Batch(load("s22-clean/test").setup(), load_policy("P18").discipline.record())
+    batch = Batch(setup_of(load("s22-clean/test")), load_policy("P18").discipline.record())
     batch.reset([1])
     lines = waiting_actors(batch, 0)
     assert len(lines) == batch.run["n_actors"][0]

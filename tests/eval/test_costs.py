@@ -14,7 +14,7 @@ from scipy.stats import kendalltau
 
 import tdx_agents
 from tdx_env.errors import ResultError, ScenarioError
-from tdx_env.scenarios import load
+from tdx_env.scenarios import load, setup_of
 from tdx_env.state.costs import COST_USES, Cost
 from tdx_eval.costs import ranges
 from tdx_eval.costs.check import check
@@ -201,7 +201,7 @@ def test_policies_that_did_the_same_count_once():
 
 
 def test_ends_fix_one_cost_and_no_other():
-    setup = load(SMALL).setup()
+    setup = setup_of(load(SMALL))
     low, high = ends(setup, Cost.TRACK, ["low", "high"])
     assert low["cost_low"][Cost.TRACK] == low["cost_high"][Cost.TRACK] == 3_000
     assert high["cost_low"][Cost.TRACK] == high["cost_high"][Cost.TRACK] == 6_000
@@ -209,9 +209,9 @@ def test_ends_fix_one_cost_and_no_other():
 
 
 def test_digest_is_blind_to_texts_and_sees_ranges():
-    plain = digest(load(SMALL).setup())
-    assert digest(load(SMALL, {"title": "another"}).setup()) == plain
-    assert digest(load(SMALL, {"costs.bare": 2_000}).setup()) != plain
+    plain = digest(setup_of(load(SMALL)))
+    assert digest(setup_of(load(SMALL, {"title": "another"}))) == plain
+    assert digest(setup_of(load(SMALL, {"costs.bare": 2_000}))) != plain
 
 
 def test_controls_are_left_out():
@@ -230,7 +230,7 @@ def test_scenarios_that_say_nothing_are_refused(name: str, message: str):
 @COMPILED
 def test_costs_that_are_pinned_give_the_same_episodes():
     seeds, some = np.arange(3), policies()[:1]
-    setup = load(SMALL).setup()
+    setup = setup_of(load(SMALL))
     usual = play_all(some, setup, seeds)[0, 0]
     fixed = play_all(some, pinned(setup, seeds), seeds)[0]
     assert (fixed[[0, 1, 2], [0, 1, 2]] == usual).all()
@@ -256,7 +256,7 @@ def test_scenario_that_is_too_large_says_how_large(monkeypatch: pytest.MonkeyPat
 
 @COMPILED
 def test_outcome_begins_with_the_events():
-    outcomes = play_all(policies()[:1], load(SMALL).setup(), np.arange(2))
+    outcomes = play_all(policies()[:1], setup_of(load(SMALL)), np.arange(2))
     assert outcomes.shape == (1, 1, 2, len(FIELDS))
     assert (outcomes[..., FIELDS.index("n_events")] > 0).all()
 

@@ -9,7 +9,7 @@ import pytest
 
 from tdx_env.engine.batch import Batch
 from tdx_env.engine.waiting import waits
-from tdx_env.scenarios import load
+from tdx_env.scenarios import load, setup_of
 from tdx_env.state.world import End
 from tdx_eval.losses.chain import Chain, chain_of_kill, hang_chain, title
 from tdx_eval.losses.expected import EXPECTED, Expectation, check
@@ -58,7 +58,7 @@ def chain(policy: str, scenario: str) -> str:
 def test_replay_with_stops_is_the_same_episode(policy, scenario):
     """Closing the books at an instant changes nothing of what happens."""
     chosen = load_policy(policy)
-    batch = Batch(load(scenario).setup(), chosen.discipline.record())
+    batch = Batch(setup_of(load(scenario)), chosen.discipline.record())
     batch.reset([SEED])
     batch.advance(chosen.decide)
     replay = Replay(Case(chosen.name, scenario, SEED))

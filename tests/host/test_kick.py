@@ -7,7 +7,7 @@ import pytest
 
 from tdx_agents import load as load_policy
 from tdx_env.engine.batch import Batch
-from tdx_env.scenarios import load
+from tdx_env.scenarios import load, setup_of
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import State
 
@@ -111,7 +111,7 @@ def play(folder: Path, more: str = "", policy: str = "P18", **changes: object) -
     path.write_text(SCENARIO + more)
     overrides = {key.replace("__", "."): value for key, value in changes.items()}
     chosen = load_policy(policy)
-    setup = load(path, overrides).setup()
+    setup = setup_of(load(path, overrides))
     batch = Batch(setup, chosen.discipline.record(), 1, n_events_traced=100_000)
     batch.reset([3])
     batch.advance(chosen.decide)

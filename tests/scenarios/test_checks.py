@@ -30,7 +30,7 @@ BAD = {
         "reward_scale", "yield_weight = 2\nreward_scale", "", "yield_weight = 2", "from 0 to 1"
     ),
     "future schema": ("schema_version = 1", "schema_version = 2", "", "schema_version = 2", "1"),
-    "unknown program": ('"compute"', '"sleep"', "", 'spinners.program = "sleep"', "'parked'"),
+    "unknown program": ('"compute"', '"sleep"', "", 'spinners.program = "sleep"', "parked"),
     "family": ('family = "own"', 'family = "S23"', "", 'family = "S23"', "S1 to S22"),
     "version": (
         "[host]", '[module]\nversion = "2"\n[host]', "", 'module.version = "2"', "1.5-no-free-lock"
@@ -197,8 +197,34 @@ REFUSED = {
     ),
     "kind of task": (
         "", {"tasks.zapper.kind": "import"},
-        "tasks.zapper.kind = \"import\", must be one of: 'zap', 'block_restore', 'build', "
-        "'export', 'slot_delete', 'prefault' or 'init_vcpu'",
+        'tasks.zapper.kind = "import", must be one of: zap, block_restore, build, export, '
+        "slot_delete, prefault, init_vcpu",
+    ),
+    "unknown key of a program": (
+        '[groups.more]\nprogram = "hammer"\ncount = 1\nleaf = "accept"\ntikc_us = 3\n', {},
+        "groups.more.tikc_us = 3, unknown key, must be one of: count, device_us, leaf, program, "
+        "signal_every, think_cycles, tick_us",
+    ),
+    "group without a program": (
+        "[groups.more]\ncount = 1\n", {},
+        "groups.more.program is missing, must be one of: compute, idle, touch, accept, convert, "
+        "hammer, parked",
+    ),
+    "program that is a number": (
+        "[groups.more]\nprogram = 3\ncount = 1\n", {},
+        "groups.more.program = 3, must be one of: compute, idle, touch, accept, convert, hammer, "
+        "parked",
+    ),
+    "program that is a list": (
+        "[groups.more]\nprogram = [1]\ncount = 1\n", {},
+        "groups.more.program = [1], must be one of: compute, idle, touch, accept, convert, "
+        "hammer, parked",
+    ),
+    "group that is a number": (
+        "[groups]\nmore = 3\n", {}, "groups.more = 3, must be a table"
+    ),
+    "task that is a list of tables": (
+        '[[tasks.more]]\nkind = "zap"\n', {}, 'tasks.more = [{kind = "zap"}], must be a table'
     ),
     "no CPU": (
         "", {"host.n_pcpus": 0},

@@ -5,7 +5,7 @@ import pytest
 from tdx_env.cli_scenarios import list_command, show_command
 from tdx_env.errors import ScenarioError
 from tdx_env.scenarios import names
-from tdx_env.scenarios.checks import COST_NAMES
+from tdx_env.scenarios.tables import COST_NAMES
 
 
 @pytest.fixture(autouse=True)
@@ -60,3 +60,14 @@ def test_show_says_who_set_a_parameter(key, value, set_by, capsys):
 def test_show_of_an_unknown_scenario_is_an_error():
     with pytest.raises(ScenarioError):
         show_command("s99-nothing")
+
+
+ODD = "[bold]loud[/bold] [/] :smile: \x1b[31mred"  # markup, an emoji, a terminal's colours
+
+
+def test_show_shows_a_users_texts_as_they_are(capsys):
+    cost = {"low": 1, "high": 2, "by": ODD}
+    show_command("s22-clean", {"title": ODD, "description": f"{ODD}\n{ODD}", "costs.bare": cost})
+    shown = capsys.readouterr().out
+    assert "\x1b" not in shown
+    assert shown.count("[bold]loud[/bold] [/] :smile: \\x1b[31mred") == 4

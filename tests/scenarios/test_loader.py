@@ -116,6 +116,13 @@ def test_the_digest_is_that_of_the_content(write):
     assert digest(load(path)) != digest(load(path, {"costs.bare": 2300}))
 
 
+def test_a_default_that_is_written_out_changes_no_digest(write):
+    path = write()
+    before = digest(load(path))
+    assert digest(load(path, {"tasks.zapper.is_shared_after": False})) == before
+    assert digest(load(path, {"tasks.zapper.is_shared_after": True})) != before
+
+
 def test_overriding_leaves_the_next_load_alone():
     before = load("s22-clean")
     load("s22-clean", {"costs.bare": 1, "host.n_vcpus": 9})

@@ -7,8 +7,8 @@ import pytest
 from tdx_env.engine.batch import Batch
 from tdx_env.engine.metrics import busy_cells
 from tdx_env.host.discipline import DEFAULT, Discipline
-from tdx_env.scenarios import SPLITS, Range, Scenario, load, names
-from tdx_env.scenarios.checks import COST_NAMES
+from tdx_env.scenarios import SPLITS, Range, Scenario, load, names, setup_of
+from tdx_env.scenarios.tables import COST_NAMES
 from tdx_env.state.discipline import Action
 from tdx_env.state.world import End
 
@@ -52,7 +52,7 @@ ABOUT = {
 
 def retried(name: str, n_worlds: int, discipline: Discipline = DEFAULT) -> Batch:
     """Return episodes under blind retry, at their end."""
-    batch = Batch(load(name).setup(), discipline.record(), n_worlds)
+    batch = Batch(setup_of(load(name)), discipline.record(), n_worlds)
     batch.reset(np.arange(n_worlds))
     batch.advance()
     while batch.waiting.any():

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tdx_env.scenarios import load
+from tdx_env.errors import ScenarioError
+from tdx_env.scenarios import load, setup_of
 from tdx_env.state.actors import Program, Task
 from tdx_env.state.calls import NONE, Leaf
 from tdx_env.state.costs import Cost
@@ -10,7 +11,7 @@ from tdx_env.state.setup import REST, SETUP, Initial
 
 
 def test_the_record_has_one_row_of_the_dtype(write):
-    setup = load(write()).setup()
+    setup = setup_of(load(write()))
     assert (setup.shape, setup.dtype) == ((1,), SETUP)
 
 
@@ -45,11 +46,11 @@ def test_the_record_has_one_row_of_the_dtype(write):
     ],
 )
 def test_scalars_agree_with_the_file(field, value, write):
-    assert load(write()).setup()[0][field] == value
+    assert setup_of(load(write()))[0][field] == value
 
 
 def test_a_group_with_items_agrees_with_the_file(write):
-    row = load(write()).setup()[0]["groups"][0]
+    row = setup_of(load(write()))[0]["groups"][0]
     assert row["program"] == Program.ACCEPT
     assert (row["count_low"], row["count_high"]) == (1, 2)
     assert (row["items_low"], row["items_high"]) == (10, 300)
@@ -60,19 +61,19 @@ def test_a_group_with_items_agrees_with_the_file(write):
 
 
 def test_the_group_with_the_rest_has_the_sentinels(write):
-    row = load(write()).setup()[0]["groups"][1]
+    row = setup_of(load(write()))[0]["groups"][1]
     assert row["program"] == Program.COMPUTE
     assert (row["count_low"], row["count_high"], row["area"]) == (REST, REST, NONE)
 
 
 def test_a_task_agrees_with_the_file(write):
-    row = load(write()).setup()[0]["tasks"][0]
+    row = setup_of(load(write()))[0]["tasks"][0]
     assert (row["kind"], row["area"], row["trigger_group"]) == (Task.ZAP, 0, NONE)
     assert (row["items_low"], row["step"], row["chunk"], row["is_shared_after"]) == (5, 4, 4, 0)
 
 
 def test_areas_lie_one_behind_the_other(write):
-    areas = load(write()).setup()[0]["areas"]
+    areas = setup_of(load(write()))[0]["areas"]
     assert areas["first_region"].tolist()[:2] == [0, 1]
     assert areas["n_regions"].tolist()[:2] == [1, 2]
     assert areas["initial"].tolist()[:2] == [Initial.MAPPED_4K, Initial.FREE]
@@ -80,40 +81,40 @@ def test_areas_lie_one_behind_the_other(write):
 
 def test_costs_and_bands_agree_with_the_scenario(write):
     changed = {"costs.track": {"low": 5, "high": 7}, "cost_bands": [3, 6]}
-    setup = load(write(), changed).setup()[0]
+    setup = setup_of(load(write(), changed))[0]
     assert (setup["cost_low"][Cost.TRACK], setup["cost_high"][Cost.TRACK]) == (5, 7)
     assert setup["cost_bands"] == 0b1001000
 
 
 def test_a_module_version_that_leaves_free_entries_alone_says_so(write):
-    setup = load(write(), {"module.version": "1.5-no-free-lock"}).setup()
+    setup = setup_of(load(write(), {"module.version": "1.5-no-free-lock"}))
     assert setup[0]["guests_lock_free"] == 0
 
 
 def test_2m_areas_alone_have_one_entry_a_region():
-    setup = load("s08-accept-2m").setup()[0]
+    setup = setup_of(load("s08-accept-2m"))[0]
     assert setup["page_shift"] == 0
     assert setup["areas"][0]["n_regions"] == 40
 
 
 def test_a_hammer_has_its_tdcall():
-    assert load("s10-hostile").setup()[0]["groups"][0]["leaf"] == Leaf.ATTR_RD
+    assert setup_of(load("s10-hostile"))[0]["groups"][0]["leaf"] == Leaf.ATTR_RD
 
 
 def test_a_triggered_task_follows_its_group():
-    setup = load("s09-accept-4k").setup()[0]
+    setup = setup_of(load("s09-accept-4k"))[0]
     group, task = setup["groups"][0], setup["tasks"][0]
     assert (task["stride"], task["step"]) == (group["stride"], group["step"])
     assert (task["trigger_group"], task["trigger_period"]) == (0, 2)
 
 
 def test_pages_of_an_interleaved_group_follow_each_other():
-    group = load("s01-boot-storm-region").setup()[0]["groups"][0]
+    group = setup_of(load("s01-boot-storm-region"))[0]["groups"][0]
     assert (group["stride"], group["step"]) == (1, 0)
 
 
 def test_every_vcpu_of_a_spread_group_has_regions_of_its_own():
-    setup = load("s02-boot-storm-spread").setup()[0]
+    setup = setup_of(load("s02-boot-storm-spread"))[0]
     assert setup["groups"][0]["stride"] == 512
     assert setup["areas"][0]["n_regions"] == 16
 
@@ -121,7 +122,7 @@ def test_every_vcpu_of_a_spread_group_has_regions_of_its_own():
 @pytest.mark.parametrize("field", ["hold_low", "hold_high"])
 def test_block_and_restore_holds_in_cycles(field):
     scenario = load("s03-zero-step", {"tasks.invalidator.hold_us": 100})
-    assert scenario.setup()[0]["tasks"][0][field] == 250_000
+    assert setup_of(scenario)[0]["tasks"][0][field] == 250_000
 
 
 @pytest.mark.parametrize(
@@ -137,23 +138,23 @@ def test_block_and_restore_holds_in_cycles(field):
     ],
 )
 def test_the_machine_agrees_with_what_is_given(key, given, field, value, write):
-    assert load(write(), {key: given}).setup()[0][field] == value
+    assert setup_of(load(write(), {key: given}))[0][field] == value
 
 
 def test_signals_of_a_group_agree_with_what_is_given(write):
     changed = {"groups.spinners.device_us": 20, "groups.spinners.signal_every": 7}
-    groups = load(write(), changed).setup()[0]["groups"]
+    groups = setup_of(load(write(), changed))[0]["groups"]
     assert groups["signal_every"].tolist() == [0, 7, 0, 0]
 
 
 def test_interrupts_of_a_task_are_in_cycles(write):
     changed = {"tasks.zapper.device_us": {"low": 1, "high": 30}}
-    row = load(write(), changed).setup()[0]["tasks"][0]
+    row = setup_of(load(write(), changed))[0]["tasks"][0]
     assert (row["device_low"], row["device_high"]) == (2_000, 60_000)
 
 
 def test_creating_vcpus_takes_no_pages():
-    row = load("s19-build").setup()[0]["tasks"][1]
+    row = setup_of(load("s19-build"))[0]["tasks"][1]
     assert (row["kind"], row["area"], row["stride"], row["step"]) == (Task.INIT_VCPU, NONE, 0, 0)
 
 
@@ -166,4 +167,12 @@ def test_creating_vcpus_takes_no_pages():
     ],
 )
 def test_a_task_has_its_kind(name, place, kind):
-    assert load(name).setup()[0]["tasks"][place]["kind"] == kind
+    assert setup_of(load(name))[0]["tasks"][place]["kind"] == kind
+
+
+def test_a_copy_that_does_not_fit_together_any_more_is_refused(write):
+    scenario = load(write())
+    groups = {name: group for name, group in scenario.groups.items() if name != "spinners"}
+    changed = scenario.model_copy(update={"groups": groups})
+    with pytest.raises(ScenarioError, match="tiny: host.n_vcpus = 4..6, must be"):
+        setup_of(changed)

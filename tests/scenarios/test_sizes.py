@@ -6,11 +6,11 @@ from hypothesis import strategies as st
 from tdx_env.scenarios import load
 from tdx_env.scenarios.sizes import (
     PAGE_SHIFT_4K,
+    area_users,
     group_placement,
     needed_regions,
     page_shift,
     task_placement,
-    users_of_areas,
 )
 from tdx_env.state.setup import PAGES_PER_2M
 
@@ -56,7 +56,7 @@ def test_a_lead_needs_room_behind_the_group():
 def test_creating_vcpus_needs_no_pages():
     scenario = load("s19-build")
     assert task_placement(scenario, "creator").n_units == 0
-    assert {key for key, *_ in users_of_areas(scenario)} == {"tasks.builder"}
+    assert {user.key for user in area_users(scenario)} == {"tasks.builder"}
 
 
 def test_holes_of_a_sparse_task_are_in_a_2m_page_each():

@@ -3,7 +3,7 @@
 import pytest
 from pydantic_core import PydanticCustomError
 
-from tdx_env.scenarios.values import Bands, Range, Span, Whole, as_written
+from tdx_env.scenarios.values import Bands, Range, Span, Whole
 
 
 @pytest.mark.parametrize(
@@ -43,11 +43,3 @@ def test_bands_are_put_in_order():
 def test_bands_are_different_and_from_0_to_9(given):
     with pytest.raises(PydanticCustomError, match="from 0 to 9"):
         Bands().check(given)
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(True, "true"), ("a", '"a"'), ({"low": 1, "high": 2}, "1..2"), (Range(low=3, high=3), "3")],
-)
-def test_values_in_messages_look_as_a_user_writes_them(value, text):
-    assert as_written(value) == text

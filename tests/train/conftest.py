@@ -4,8 +4,8 @@ import pytest
 
 from tdx_env.host.discipline import DEFAULT
 from tdx_train.config import TrainConfig
-from tdx_train.plan import Plan, plan_of
 from tdx_train.suite import Suite, load_all, suite_of
+from tdx_train.training_plan import TrainingPlan, plan_of
 from tdx_train.vec_env import SeamcallVecEnv
 
 NAMES = ("s03-zero-step/train", "s08-accept-2m/train")
@@ -38,6 +38,6 @@ def env(suite: Suite) -> SeamcallVecEnv:
 
 
 @pytest.fixture(scope="session")
-def tiny_plan() -> Plan:
+def tiny_plan() -> TrainingPlan:
     """A training run of a few thousand steps."""
     return plan_of("tiny", TINY, {})

@@ -1,12 +1,15 @@
 """Tests of training configurations: what is shipped, and what errors say."""
 
+import os
 from pathlib import Path
 
 import pytest
 
+from tdx_agents.network import network_cycles
 from tdx_env.errors import ConfigError
+from tdx_env.spaces import observation_size
 from tdx_train.config import TrainConfig, config_names, load_config
-from tdx_train.plan import plan_of
+from tdx_train.training_plan import plan_of
 
 MISTAKES = [
     ("n_env = 4", "n_env: unknown key, must be one of: scenarios, with_controls"),
@@ -21,6 +24,8 @@ MISTAKES = [
     ('[discipline]\ngate_scope = "all"', "discipline.gate_scope = 'all', must be 'nothing',"),
     ("[discipline]\ndecision_cycles = 1", "must be given as decision_cycles, outside the table"),
     ("n_envs = = 1", "is no TOML file"),
+    (f"n_envs = {'9' * 5_000}", "holds a whole number of more than 64 bits"),
+    (f"hidden = {'[' * 9_999}{']' * 9_999}", "is nested too deeply"),
 ]
 
 
@@ -52,6 +57,25 @@ def test_missing_file_is_named(tmp_path: Path):
         load_config(str(tmp_path / "none.toml"))
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("x" * 300 + ".toml", "can't be read: File name too long"),
+        ("\udcff.toml", "must be a name that can be printed"),
+        ("a\nb.toml", "must be a name that can be printed"),
+    ],
+)
+def test_name_that_no_file_or_report_can_have_is_refused(name: str, told: str):
+    with pytest.raises(ConfigError, match=told):
+        load_config(name)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe.toml")
+    with pytest.raises(ConfigError, match=r"pipe.toml: can't be read: must be a file, is a pipe"):
+        load_config(str(tmp_path / "pipe.toml"))
+
+
 @pytest.mark.parametrize("spec", ["test", "validation", "s03-zero-step/test"])
 def test_other_splits_than_train_are_refused(spec: str):
     with pytest.raises(ConfigError, match="must be train splits"):
@@ -72,6 +96,14 @@ def test_decisions_of_the_network_are_charged():
     config = TrainConfig(discipline={"gate_scope": "page"}, decision_cycles=1234)
     discipline = config.host_discipline()
     assert (discipline.decision_cycles, discipline.gate_scope) == (1234, "page")
+
+
+@pytest.mark.parametrize("name", config_names())
+@pytest.mark.parametrize("hidden", [(16,), (64, 64)])
+def test_charge_of_a_decision_follows_the_network_s_shape(name: str, hidden: tuple[int, ...]):
+    config = load_config(name).model_copy(update={"hidden": hidden})
+    charged = config.host_discipline().decision_cycles
+    assert charged == network_cycles(observation_size(), hidden)
 
 
 def test_overrides_reach_both_splits():

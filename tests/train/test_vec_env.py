@@ -9,7 +9,7 @@ from tdx_env.errors import ActionError
 from tdx_env.host.discipline import DEFAULT
 from tdx_env.spaces import observation_names
 from tdx_env.state.discipline import Action
-from tdx_train.seeds import train_seeds
+from tdx_train.seed_ranges import train_seeds
 from tdx_train.suite import Suite, load_all, suite_of
 from tdx_train.vec_env import SeamcallVecEnv
 

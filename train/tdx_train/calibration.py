@@ -12,34 +12,23 @@ A scenario that is lost in every episode under both blind policies (a hang at th
 takes the longest to simulate and teaches nothing: its cost is the cap's. It is left out.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tdx_agents.protocol import Kind, Policy
+from tdx_agents.constant import constant
+from tdx_agents.protocol import Policy
 from tdx_env.errors import ConfigError
 from tdx_env.host.discipline import Discipline
 from tdx_env.state.discipline import Action
 from tdx_env.state.world import End
-from tdx_train.seeds import train_seeds
+from tdx_train.seed_ranges import train_seeds
 from tdx_train.suite import Suite
 from tdx_train.validation import run_episodes
 
 _STREAM = 1 << 20  # number of an environment that no training run has
 _LEAST_SHARE = 0.1  # of an equal share
-
-
-def blind_policy(action: Action, discipline: Discipline) -> Policy:
-    """Return the policy that always takes one action, RETRY where that is masked."""
-
-    def act(
-        observations: NDArray[np.float32], features: NDArray[np.int64], masks: NDArray[np.int8]
-    ) -> NDArray[np.int64]:
-        return np.where(masks[:, action] != 0, action, Action.RETRY).astype(np.int64)
-
-    name = f"always {action.name}"
-    return Policy(name, "", name, "calibration", Kind.BATCHED, discipline, act=act)
 
 
 @dataclass(frozen=True)
@@ -85,7 +74,7 @@ def calibrated(
     episodes = np.arange(n_episodes, dtype=np.int64)
     seeds = train_seeds(seed, np.full(n_episodes, _STREAM), episodes)
     retried, yielded = (
-        _measure(suite, blind_policy(action, discipline), seeds, n_threads)
+        _measure(suite, replace(constant(action), discipline=discipline), seeds, n_threads)
         for action in (Action.RETRY, Action.YIELD)
     )
     kept = np.flatnonzero(retried.finished + yielded.finished)

@@ -4,21 +4,24 @@ import time
 from collections import defaultdict
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
-from stable_baselines3.common.callbacks import BaseCallback
 
 from tdx_agents.bundle import Manifest, Training
 from tdx_agents.network import Network
 from tdx_agents.protocol import Kind, Policy
-from tdx_train.log import ProgressLog, cost_column, learner_values, ratio_column
-from tdx_train.model import policy_weights
-from tdx_train.plan import Plan
+from tdx_env.errors import ConfigError
+from tdx_env.state.discipline import N_ACTIONS, Action
+from tdx_train.learning import BaseCallback
+from tdx_train.log import ProgressLog, answer_column, cost_column, learner_values, ratio_column
+from tdx_train.model import is_finite, policy_weights
 from tdx_train.run_folder import RunFolder
-from tdx_train.validation import REFERENCE, Judge, Verdict
+from tdx_train.training_plan import TrainingPlan
+from tdx_train.validation import REFERENCE, Counted, Judge, Verdict
 
 
-def manifest_of(plan: Plan) -> Manifest:
+def manifest_of(plan: TrainingPlan) -> Manifest:
     """Return what describes the agents of a training run."""
     return Manifest(
         name=plan.name,
@@ -36,17 +39,24 @@ def manifest_of(plan: Plan) -> Manifest:
 class Selection:
     """Validates agents and keeps the best one in the run's folder."""
 
-    def __init__(self, plan: Plan, judge: Judge, folder: RunFolder) -> None:
+    def __init__(self, plan: TrainingPlan, judge: Judge, folder: RunFolder) -> None:
         self._plan = plan
         self._judge = judge
         self._folder = folder
         self._manifest = manifest_of(plan)
         self.best_score = np.inf
         self.best_steps = 0
+        self.best_shares = np.zeros(N_ACTIONS)
 
-    def consider(self, weights: dict[str, np.ndarray], n_steps: int) -> Verdict:
-        """Validate an agent as it would ship; save it if it is the best so far."""
-        network = Network(weights, self._plan.config.activation)
+    def consider(
+        self, weights: dict[str, NDArray[np.float32]], n_steps: int
+    ) -> tuple[Verdict, NDArray[np.float64]]:
+        """Validate an agent as it would ship; save it if it is the best so far.
+
+        Returns:
+            How it did, and the share of each action in its answers, shape (N_ACTIONS,).
+        """
+        act = Counted(Network(weights, self._plan.config.activation).act)
         policy = Policy(
             self._plan.name,
             "",
@@ -54,14 +64,15 @@ class Selection:
             "training",
             Kind.BATCHED,
             self._plan.discipline,
-            act=network.act,
+            act=act,
         )
         verdict = self._judge.verdict(policy)
         if verdict.score < self.best_score:
             self._folder.save_agent(weights, self._manifest)
             self.best_score = verdict.score
             self.best_steps = n_steps
-        return verdict
+            self.best_shares = act.shares
+        return verdict, act.shares
 
 
 class Overseer(BaseCallback):
@@ -75,7 +86,7 @@ class Overseer(BaseCallback):
     """
 
     def __init__(
-        self, plan: Plan, selection: Selection, log: ProgressLog, console: Console
+        self, plan: TrainingPlan, selection: Selection, log: ProgressLog, console: Console
     ) -> None:
         super().__init__()
         self._plan = plan
@@ -112,7 +123,17 @@ class Overseer(BaseCallback):
         self._progress.stop()
 
     def _write_row(self, is_last: bool) -> None:
-        """Add a row to the log, with a validation if it is time for one."""
+        """Add a row to the log, with a validation if it is time for one.
+
+        Raises:
+            ConfigError: The last update left a network that can't decide any more.
+        """
+        if not is_finite(self.model):  # type: ignore[arg-type]
+            raise ConfigError(
+                f"learning_rate = {self._plan.config.learning_rate}: the network has weights that "
+                f"are not finite after {self.num_timesteps:,} steps, must be smaller; the best "
+                f"agent, of step {self._selection.best_steps:,}, is kept"
+            )
         row: dict[str, object] = {
             "steps": self.num_timesteps,
             "episodes": sum(len(costs) for costs in self._costs.values()),
@@ -130,7 +151,8 @@ class Overseer(BaseCallback):
 
     def _validate(self) -> dict[str, object]:
         """Validate the agent as it is now; return the columns of the log."""
-        verdict = self._selection.consider(policy_weights(self.model), self.num_timesteps)  # type: ignore[arg-type]
+        weights = policy_weights(self.model)  # type: ignore[arg-type]
+        verdict, shares = self._selection.consider(weights, self.num_timesteps)
         best = self._selection.best_score
         mark = " (best)" if self._selection.best_steps == self.num_timesteps else ""
         self._progress.console.print(
@@ -141,4 +163,6 @@ class Overseer(BaseCallback):
         columns: dict[str, object] = {"score": verdict.score, "best_score": best}
         for name, ratio in zip(self._plan.validation.names, verdict.ratios, strict=True):
             columns[ratio_column(name)] = float(ratio)
+        for action in Action:
+            columns[answer_column(action)] = float(shares[action])
         return columns

@@ -23,9 +23,10 @@ def run(
     """Train an agent and say how it went; return the exit code."""
     # torch takes seconds to import: mistakes are found before.
     from tdx_env.scenarios import overrides_from
+    from tdx_env.state.discipline import Action
     from tdx_train.config import load_config
-    from tdx_train.plan import plan_of
     from tdx_train.run_folder import RunFolder
+    from tdx_train.training_plan import plan_of
     from tdx_train.validation import REFERENCE
 
     console = Console(stderr=True)
@@ -33,14 +34,16 @@ def run(
     if seed is not None:
         settings = settings.model_copy(update={"seed": seed})
     plan = plan_of(Path(config).stem, settings, overrides_from(options, costs))
-    folder = RunFolder(out, overwrite)
-    from tdx_train.trainer import train
+    with RunFolder(out, overwrite) as folder:
+        from tdx_train.trainer import train
 
-    result = train(plan, folder, console)
+        result = train(plan, folder, console)
     done = "interrupted" if result.was_interrupted else "done"
     console.print(
         f"{done} after {result.n_steps:,} steps; best agent, of step {result.best_steps:,}, in "
-        f"{out}: cost {result.best_score:.3f} of {REFERENCE}'s on the validation split",
+        f"{out}: cost {result.best_score:.3f} of {REFERENCE}'s on the validation split; always "
+        f"RETRY under its discipline {result.retry_score:.3f}; "
+        f"{1 - result.best_shares[Action.RETRY]:.1%} of its answers were not RETRY",
         highlight=False,
         soft_wrap=True,
     )

@@ -1,14 +1,16 @@
 """Training configurations: frozen models read from TOML files."""
 
-import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 
-from tdx_env.errors import ConfigError
-from tdx_env.host.discipline import DECISION_CYCLES, Discipline
+from tdx_agents.network import network_cycles
+from tdx_env.errors import ConfigError, printable
+from tdx_env.host.discipline import Discipline
+from tdx_env.spaces import observation_size
+from tdx_env.toml_file import read_toml
 
 _FOLDER = Path(__file__).resolve().parent / "configs"
 _SUFFIX = ".toml"
@@ -64,11 +66,12 @@ class TrainConfig(BaseModel):
     evaluation_episodes: int = Field(
         default=32, ge=1, le=100_000, description="episodes of each validation scenario"
     )
-    decision_cycles: int = Field(
-        default=DECISION_CYCLES["network"],
+    decision_cycles: int | None = Field(
+        default=None,
         ge=0,
         le=1_000_000_000,
-        description="what one decision of the network is charged [cycles]",
+        description="what one decision of the network is charged [cycles]; left out: what its "
+        "shape gives (tdx_agents.network.network_cycles)",
     )
     discipline: dict[str, Any] = Field(
         default={}, description="changes to the default host discipline"
@@ -89,7 +92,10 @@ class TrainConfig(BaseModel):
         Raises:
             ValidationError: A change names no field of it, or has a value that is not allowed.
         """
-        return Discipline().with_(**{**self.discipline, "decision_cycles": self.decision_cycles})
+        cycles = self.decision_cycles
+        if cycles is None:
+            cycles = network_cycles(observation_size(), self.hidden)
+        return Discipline().with_(**{**self.discipline, "decision_cycles": cycles})
 
 
 def config_names() -> list[str]:
@@ -106,6 +112,8 @@ def load_config(name: str) -> TrainConfig:
     Raises:
         ConfigError: There is no such configuration, or it has an unknown key or a wrong value.
     """
+    if not name.isprintable():
+        raise ConfigError(f"configuration {name!r}: must be a name that can be printed")
     if name in config_names():
         path = _FOLDER / f"{name}{_SUFFIX}"
     elif name.endswith(_SUFFIX):
@@ -122,12 +130,9 @@ def load_config(name: str) -> TrainConfig:
 def _read(path: Path) -> dict[str, Any]:
     """Return what a TOML file holds."""
     try:
-        with path.open("rb") as file:
-            return tomllib.load(file)
-    except OSError as error:
-        raise ConfigError(f"{path}: can't be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: is no TOML file: {error}") from error
+        return read_toml(path)
+    except ValueError as error:
+        raise ConfigError(f"{printable(str(path))}: {error}") from error
 
 
 def _parsed(where: Path, data: dict[str, Any]) -> TrainConfig:

@@ -1,10 +1,14 @@
 """The training log: one CSV row for each update, readable at any time."""
 
+import contextlib
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from tdx_env.errors import OutputError
+from tdx_env.state.discipline import Action
 
 _GENERAL = ("steps", "seconds", "episodes", "score", "best_score")
 _LEARNER = {
@@ -23,6 +27,11 @@ def cost_column(scenario: str) -> str:
     return f"cost[{scenario}]"
 
 
+def answer_column(action: Action) -> str:
+    """Return the column of an action: its share of the agent's answers at validation."""
+    return f"answers[{action.name}]"
+
+
 def ratio_column(scenario: str) -> str:
     """Return the column of a validation scenario: mean cost as a share of the reference's."""
     return f"ratio[{scenario}]"
@@ -33,6 +42,15 @@ def learner_values(recorded: Mapping[str, object]) -> dict[str, object]:
     return {column: recorded[key] for column, key in _LEARNER.items() if key in recorded}
 
 
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    """Turn what the operating system refuses into an `OutputError`."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"the training log can't be written: {error.strerror}") from error
+
+
 class ProgressLog:
     """Writes the log; columns that a row doesn't have stay empty.
 
@@ -40,29 +58,47 @@ class ProgressLog:
         path: The file.
         training: Names of the training scenarios.
         validation: Names of the validation scenarios.
+
+    Raises:
+        OutputError: The file can't be written.
     """
 
     def __init__(self, path: Path, training: Sequence[str], validation: Sequence[str]) -> None:
         columns = [
             *_GENERAL,
+            *map(answer_column, Action),
             *(ratio_column(name) for name in validation),
             *(cost_column(name) for name in training),
             *_LEARNER,
         ]
-        self._file = path.open("w", newline="", encoding="utf-8")
+        with _explained():
+            self._file = path.open("w", newline="", encoding="utf-8")
         self._writer = csv.DictWriter(self._file, columns)
-        self._writer.writeheader()
-        self._file.flush()
+        try:
+            self.write({column: column for column in columns})
+        except OutputError:
+            self._close()
+            raise
+
+    def _close(self) -> None:
+        """Close the file; what can't be written any more was told already."""
+        with contextlib.suppress(OSError):
+            self._file.close()
 
     def write(self, row: Mapping[str, object]) -> None:
-        """Add a row."""
-        self._writer.writerow(
-            {
-                key: f"{value:.6g}" if isinstance(value, float) else value
-                for key, value in row.items()
-            }
-        )
-        self._file.flush()
+        """Add a row.
+
+        Raises:
+            OutputError: It can't be written.
+        """
+        with _explained():
+            self._writer.writerow(
+                {
+                    key: f"{value:.6g}" if isinstance(value, float) else value
+                    for key, value in row.items()
+                }
+            )
+            self._file.flush()
 
     def __enter__(self) -> Self:
         """Return the log."""
@@ -75,4 +111,4 @@ class ProgressLog:
         traceback: TracebackType | None,
     ) -> None:
         """Close the file."""
-        self._file.close()
+        self._close()

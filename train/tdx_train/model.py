@@ -1,15 +1,11 @@
 """The learner: stable-baselines3's MaskablePPO with fast settings, and its weights as arrays."""
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from sb3_contrib import MaskablePPO
-from stable_baselines3 import PPO
-from stable_baselines3.common.logger import Logger
-from torch.distributions import Distribution
 
 from tdx_env.state.discipline import Action
 from tdx_train.config import TrainConfig
+from tdx_train.learning import PPO, Logger, MaskablePPO, torch
 from tdx_train.vec_env import SeamcallVecEnv
 
 _ACTIVATIONS = {"relu": torch.nn.ReLU, "tanh": torch.nn.Tanh}
@@ -19,7 +15,9 @@ _GAMMA = 1.0  # episodes are finite; discounting per decision would pay for many
 def build_model(config: TrainConfig, env: SeamcallVecEnv) -> MaskablePPO:
     """Return the untrained learner of a configuration."""
     torch.set_num_threads(1)  # a second one gains little on so small a network
-    Distribution.set_default_validate_args(False)  # checks of each distribution cost 10 %
+    torch.distributions.Distribution.set_default_validate_args(
+        False
+    )  # checks of each distribution cost 10 %
     model = MaskablePPO(
         "MlpPolicy",
         env,
@@ -57,3 +55,8 @@ def policy_weights(model: PPO | MaskablePPO) -> dict[str, NDArray[np.float32]]:
         weights[f"layers.{number}.weight"] = layer.weight.detach().numpy().copy()
         weights[f"layers.{number}.bias"] = layer.bias.detach().numpy().copy()
     return weights
+
+
+def is_finite(model: PPO | MaskablePPO) -> bool:
+    """Say whether every parameter of the learner is a number."""
+    return all(bool(torch.isfinite(part).all()) for part in model.policy.parameters())

@@ -1,5 +1,6 @@
 """The folder of a training run: the best agent so far, its configuration, the log."""
 
+import fcntl
 import json
 import os
 import signal
@@ -8,17 +9,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tdx_agents.bundle import MANIFEST_NAME, WEIGHTS_NAME, Manifest, save_bundle
+from tdx_agents.bundle import Manifest, is_ours, save_bundle
 from tdx_env.errors import OutputError
 
 CONFIG_NAME = "config.json"
 LOG_NAME = "progress.csv"
-_OURS = (CONFIG_NAME, LOG_NAME, MANIFEST_NAME, WEIGHTS_NAME)
+_LOCK_NAME = ".lock"
 
 
 @contextmanager
@@ -37,54 +38,155 @@ def _ctrl_c_waits() -> Iterator[None]:
         before(*came[0])
 
 
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn what the operating system refuses into an `OutputError`."""
+    try:
+        yield
+    except OutputError:
+        raise
+    except OSError as error:
+        raise OutputError(f"{path}: can't be written: {error.strerror}") from error
+
+
+def _locked(folder: Path) -> int:
+    """Return an open file that keeps other runs away, however this process ends.
+
+    Raises:
+        OutputError: Another run has it.
+    """
+    path = folder / _LOCK_NAME
+    while True:
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # A run that ended in between took the file away: nobody else would find it locked.
+            if path.exists() and os.path.samestat(os.fstat(file), path.stat()):
+                return file
+        except BlockingIOError:
+            os.close(file)
+            raise OutputError(f"{folder}: another run is writing there") from None
+        except BaseException:
+            os.close(file)
+            raise
+        os.close(file)
+
+
+def _staged(name: str) -> str:
+    """Return what a file is called until there is an agent."""
+    return f".{name}.new"
+
+
+def _is_leftover(name: str) -> bool:
+    """Say whether a file's name is one that only a killed run leaves behind."""
+    staged = (_LOCK_NAME, _staged(CONFIG_NAME), _staged(LOG_NAME))
+    return name in staged or (name.startswith(".") and is_ours(name[1:].rpartition(".")[0]))
+
+
 class RunFolder:
-    """The folder that a training run writes to.
+    """The folder that a training run writes to; no other run can until it is closed.
+
+    What an earlier run left there stays as it is until the first agent of this one is saved:
+    configuration and log have other names until then.
 
     Args:
         path: Is made if it is missing.
-        overwrite: The files of an earlier run there are removed; others are left alone.
+        overwrite: An earlier run there may be replaced; files that are none of a run stay.
 
     Raises:
-        OutputError: It exists and isn't empty, or can't be written.
+        OutputError: It exists and isn't empty, another run is writing there, or it can't be
+            written.
     """
 
     def __init__(self, path: Path, overwrite: bool) -> None:
         self.path = path
+        self._has_agent = False
+        with _explained(path):
+            self._refuse_used(overwrite)
+            self._is_new = not path.exists()
+            path.mkdir(parents=True, exist_ok=True)
+            self._lock = _locked(path)
         try:
-            self._claim(overwrite)
-        except OSError as error:
-            if isinstance(error, OutputError):
-                raise
-            raise OutputError(f"{path}: can't be written: {error.strerror}") from error
+            with _explained(path):
+                self._refuse_used(overwrite)  # another run may have ended there since
+                self._remove_leftovers()
+        except BaseException:
+            self.close()
+            raise
 
-    def _claim(self, overwrite: bool) -> None:
-        """Make the folder, empty of our files, and try to write there."""
+    def _refuse_used(self, overwrite: bool) -> None:
+        """Refuse a file, and a folder with files if they must not be replaced."""
         if self.path.exists() and not self.path.is_dir():
             raise OutputError(f"{self.path}: is a file, must be a folder")
-        if self.path.is_dir() and any(self.path.iterdir()) and not overwrite:
+        if overwrite or not self.path.is_dir():
+            return
+        if not all(_is_leftover(file.name) for file in self.path.iterdir()):
             raise OutputError(
                 f"{self.path}: exists and isn't empty, must be a new folder (or use --overwrite)"
             )
-        self.path.mkdir(parents=True, exist_ok=True)
-        trial = self.path / f".{LOG_NAME}.{os.getpid()}"
-        trial.touch()
-        trial.unlink()
-        for name in _OURS:
-            (self.path / name).unlink(missing_ok=True)
+
+    def _remove_leftovers(self) -> None:
+        """Remove what a killed run left."""
+        for file in self.path.iterdir():
+            if file.name != _LOCK_NAME and _is_leftover(file.name):
+                file.unlink(missing_ok=True)
+
+    def _place(self, name: str) -> Path:
+        """Return where a file is now: it gets its name with the first agent."""
+        return self.path / (name if self._has_agent else _staged(name))
 
     @property
     def log_path(self) -> Path:
-        """Where the training log is."""
-        return self.path / LOG_NAME
+        """Where the training log is now."""
+        return self._place(LOG_NAME)
 
     def save_config(self, content: Mapping[str, Any]) -> None:
-        """Write the resolved configuration."""
-        path = self.path / CONFIG_NAME
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-        temporary.replace(path)
+        """Write the resolved configuration.
+
+        Raises:
+            OutputError: It can't be written.
+        """
+        with _explained(self.path / CONFIG_NAME):
+            self._place(CONFIG_NAME).write_text(
+                json.dumps(content, indent=2) + "\n", encoding="utf-8"
+            )
 
     def save_agent(self, weights: Mapping[str, NDArray[np.float32]], manifest: Manifest) -> None:
-        """Write the agent in place of the one before."""
+        """Write the agent in place of the one before.
+
+        Raises:
+            OutputError: It can't be written; the one before is still there.
+        """
         with _ctrl_c_waits():
             save_bundle(self.path, weights, manifest)
+            if not self._has_agent:
+                with _explained(self.path):
+                    self._name_files()
+
+    def _name_files(self) -> None:
+        """Put configuration and log in place of those of an earlier run."""
+        for name in (CONFIG_NAME, LOG_NAME):
+            if self._place(name).exists():
+                self._place(name).replace(self.path / name)
+            else:
+                (self.path / name).unlink(missing_ok=True)
+        self._has_agent = True
+
+    def close(self) -> None:
+        """Let other runs in; without an agent, leave everything as it was found."""
+        try:
+            if self.path.is_dir():
+                self._remove_leftovers()
+                (self.path / _LOCK_NAME).unlink(missing_ok=True)
+                if self._is_new and not any(self.path.iterdir()):
+                    self.path.rmdir()
+        finally:
+            os.close(self._lock)
+
+    def __enter__(self) -> Self:
+        """Return the folder."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()

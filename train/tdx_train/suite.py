@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from tdx_env.scenarios import Scenario, digest, load
+from tdx_env.scenarios import Scenario, digest, load, setup_of
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Suite:
 
     def setups(self) -> NDArray[np.void]:
         """Return the scenarios as the kernel reads them: dtype SETUP, shape (n_scenarios,)."""
-        return np.concatenate([scenario.setup() for scenario in self.scenarios])
+        return np.concatenate([setup_of(scenario) for scenario in self.scenarios])
 
     def only(self, places: NDArray[np.int64]) -> "Suite":
         """Return some of the scenarios, by their places; the shares are scaled up to sum 1."""

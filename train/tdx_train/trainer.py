@@ -1,7 +1,7 @@
 """A training run from start to end."""
 
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -10,17 +10,20 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 import tdx_agents
+from tdx_agents.constant import constant
 from tdx_agents.protocol import Policy
 from tdx_env.engine.warm import warm_up
+from tdx_env.state.discipline import Action
 from tdx_train.calibration import calibrated
 from tdx_train.callback import Overseer, Selection
+from tdx_train.learning import MaskablePPO
 from tdx_train.log import ProgressLog
 from tdx_train.model import build_model
-from tdx_train.plan import Plan
 from tdx_train.run_folder import RunFolder
-from tdx_train.seeds import TRAIN_LIMIT, VALIDATION_FIRST
+from tdx_train.seed_ranges import TRAIN_LIMIT, VALIDATION_FIRST
 from tdx_train.suite import Suite
-from tdx_train.validation import REFERENCE, Judge
+from tdx_train.training_plan import TrainingPlan
+from tdx_train.validation import REFERENCE, Judge, Verdict
 from tdx_train.vec_env import SeamcallVecEnv
 
 _CALIBRATION_EPISODES = 16
@@ -34,12 +37,16 @@ class Result:
     Attributes:
         best_score: Cost of the best agent relative to the reference, on the validation split.
         best_steps: Steps of training that it had.
+        best_shares: Share of each action in its answers there, shape (N_ACTIONS,).
+        retry_score: The score of always RETRY, charged as a counter, under its discipline.
         n_steps: Steps of training in all.
         was_interrupted: Whether Ctrl-C ended the run.
     """
 
     best_score: float
     best_steps: int
+    best_shares: NDArray[np.float64]
+    retry_score: float
     n_steps: int
     was_interrupted: bool
 
@@ -49,7 +56,14 @@ def _by_name(suite: Suite, values: NDArray[np.float64]) -> dict[str, float]:
     return dict(zip(suite.names, values.tolist(), strict=True))
 
 
-def resolved(plan: Plan, judge: Judge) -> dict[str, Any]:
+def _retried(plan: TrainingPlan, judge: Judge) -> Verdict:
+    """Measure always RETRY under the agent's discipline: what its decisions are held against."""
+    retry = constant(Action.RETRY)
+    cycles = retry.decision_cycles
+    return judge.verdict(replace(retry, discipline=plan.discipline.with_(decision_cycles=cycles)))
+
+
+def resolved(plan: TrainingPlan, judge: Judge, retried: Verdict) -> dict[str, Any]:
     """Return all that a run depends on, for ``config.json``."""
     last_validation = VALIDATION_FIRST + plan.config.evaluation_episodes - 1
     return {
@@ -60,6 +74,7 @@ def resolved(plan: Plan, judge: Judge) -> dict[str, Any]:
         "overrides": dict(plan.overrides),
         "reference": REFERENCE,
         "reference_costs": _by_name(plan.validation, judge.reference_costs),
+        "retry_costs": _by_name(plan.validation, retried.costs),
         "scenario_digests": {"train": plan.training.digests, "validation": plan.validation.digests},
         "reward_scales": _by_name(plan.training, plan.training.scales),
         "episode_shares": _by_name(plan.training, plan.training.shares),
@@ -74,7 +89,7 @@ def resolved(plan: Plan, judge: Judge) -> dict[str, Any]:
 
 
 def train(
-    plan: Plan, folder: RunFolder, console: Console, reference: Policy | None = None
+    plan: TrainingPlan, folder: RunFolder, console: Console, reference: Policy | None = None
 ) -> Result:
     """Train an agent; the best one on the validation split is kept in the folder.
 
@@ -101,26 +116,37 @@ def train(
             config.evaluation_episodes,
             config.n_threads,
         )
+        retried = _retried(plan, judge)
     if left_out:
         console.print(f"left out, lost whatever is answered: {', '.join(left_out)}")
     suite = plan.training
-    folder.save_config(resolved(plan, judge) | {"left_out": left_out})
+    folder.save_config(resolved(plan, judge, retried) | {"left_out": left_out})
     env = SeamcallVecEnv(suite, plan.discipline, config.n_envs, config.seed, config.n_threads)
     selection = Selection(plan, judge, folder)
     with ProgressLog(folder.log_path, suite.names, plan.validation.names) as log:
-        return _learn(plan, env, Overseer(plan, selection, log, console), selection)
+        model = build_model(config, env)
+        was_interrupted = _learn(
+            model, config.total_steps, Overseer(plan, selection, log, console), selection
+        )
+    return Result(
+        best_score=selection.best_score,
+        best_steps=selection.best_steps,
+        best_shares=selection.best_shares,
+        retry_score=retried.score,
+        n_steps=model.num_timesteps,
+        was_interrupted=was_interrupted,
+    )
 
 
-def _learn(plan: Plan, env: SeamcallVecEnv, overseer: Overseer, selection: Selection) -> Result:
-    """Run the learner until its steps are done or Ctrl-C."""
-    model = build_model(plan.config, env)
+def _learn(model: MaskablePPO, n_steps: int, overseer: Overseer, selection: Selection) -> bool:
+    """Run the learner until its steps are done or Ctrl-C; return whether it was that."""
     was_interrupted = False
     try:
-        model.learn(plan.config.total_steps, overseer, log_interval=None)  # type: ignore[arg-type]
+        model.learn(n_steps, overseer, log_interval=None)  # type: ignore[arg-type]
     except KeyboardInterrupt:
         if selection.best_steps == 0 and selection.best_score == float("inf"):
             raise
         was_interrupted = True
     finally:
         overseer.close()
-    return Result(selection.best_score, selection.best_steps, model.num_timesteps, was_interrupted)
+    return was_interrupted

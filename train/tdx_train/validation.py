@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tdx_agents.protocol import Policy
+from tdx_agents.protocol import Act, Policy
 from tdx_env.engine.batch import SKIP, Batch
 from tdx_env.spaces import observation_size, observe
-from tdx_train.seeds import validation_seeds
+from tdx_env.state.discipline import N_ACTIONS
+from tdx_train.seed_ranges import validation_seeds
 from tdx_train.suite import Suite
 
 REFERENCE = "P18"  # what Linux 6.16 does
@@ -32,10 +33,42 @@ class Verdict:
         return float(np.exp(np.log(self.ratios).mean()))
 
 
+class Counted:
+    """A batched rule that counts its answers.
+
+    Args:
+        act: The rule.
+
+    Attributes:
+        answers: How often it took each action, shape (N_ACTIONS,).
+    """
+
+    def __init__(self, act: Act) -> None:
+        self._act = act
+        self.answers = np.zeros(N_ACTIONS, np.int64)
+
+    def __call__(
+        self,
+        observations: NDArray[np.float32],
+        features: NDArray[np.int64],
+        masks: NDArray[np.int8],
+    ) -> NDArray[np.int64]:
+        """Return the rule's actions."""
+        actions = self._act(observations, features, masks)
+        self.answers += np.bincount(actions, minlength=N_ACTIONS)
+        return actions
+
+    @property
+    def shares(self) -> NDArray[np.float64]:
+        """Share of each action in the answers, shape (N_ACTIONS,)."""
+        return self.answers / max(1, self.answers.sum())
+
+
 def run_policy(batch: Batch, policy: Policy) -> None:
     """Run every episode of a batch to its end under a policy."""
     if policy.decide is not None:
-        batch.advance(policy.decide)
+        with policy.blamed():
+            batch.advance(policy.decide)
         return
     assert policy.act is not None
     batch.advance()

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from stable_baselines3.common.vec_env import VecEnv
 
 from tdx_env.engine.batch import Batch, Number
 from tdx_env.engine.metrics import episode_numbers
@@ -20,7 +19,8 @@ from tdx_env.host.discipline import Discipline
 from tdx_env.spaces import action_space, observation_size, observation_space, observe
 from tdx_env.state.discipline import N_ACTIONS
 from tdx_env.state.world import End
-from tdx_train.seeds import drawn_scenarios, train_seeds
+from tdx_train.learning import VecEnv
+from tdx_train.seed_ranges import drawn_scenarios, train_seeds
 from tdx_train.suite import Suite
 
 _MASKS = "action_masks"
@@ -159,7 +159,7 @@ class SeamcallVecEnv(VecEnv):
         }
 
     def action_masks(self) -> NDArray[np.bool_]:
-        """Return which actions are allowed now, shape (n_envs, 3)."""
+        """Return which actions are allowed now, shape (n_envs, N_ACTIONS)."""
         return self._batch.masks != 0
 
     def close(self) -> None:

@@ -4,7 +4,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from tdx_env.errors import ResultError, ScenarioError
-from tdx_env.scenarios import load
+from tdx_env.scenarios import load, setup_of
 from tdx_eval.costs import ranges
 from tdx_eval.costs.file import JSON, PAGE, read
 from tdx_eval.costs.page import page
@@ -81,7 +81,7 @@ def changed_scenarios(study: Study) -> list[str]:
     changed = []
     for scenario in study.scenarios:
         try:
-            same = digest(load(scenario.name).setup()) == scenario.digest
+            same = digest(setup_of(load(scenario.name))) == scenario.digest
         except ScenarioError:
             same = False
         if not same:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tdx_env.scenarios import names
-from tdx_env.scenarios.loader import layers, merge
+from tdx_env.scenarios.loader import layers_of, merge
 from tdx_env.scenarios.schema import CostRange
 from tdx_env.state.costs import COST_USES, Cost
 
@@ -43,7 +43,7 @@ def _row(name: str, given: Mapping[str, object]) -> CostRow:
 
 def common() -> list[CostRow]:
     """Return the costs that all scenarios share, in the order of the simulator."""
-    given = layers(names()[0]).costs
+    given = layers_of(names()[0]).costs
     return [_row(cost.name.lower(), given[cost.name.lower()]) for cost in Cost]
 
 
@@ -51,7 +51,7 @@ def overridden() -> dict[str, list[CostRow]]:
     """Return the costs that a packaged scenario gives another range, by name of the scenario."""
     found = {}
     for name in names():
-        read = layers(name)
+        read = layers_of(name)
         given = merge(read.base.get("costs", {}), read.split.get("costs", {}))
         if given:
             found[name] = [_row(cost, one) for cost, one in given.items()]

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tdx_agents.protocol import Policy
-from tdx_env.scenarios import load
+from tdx_env.scenarios import load, setup_of
 from tdx_env.state.costs import Cost
 from tdx_eval.costs.rank import TIE_SHARE, tau
 from tdx_eval.costs.runs import (
@@ -190,7 +190,7 @@ def study_scenario(name: str, policies: Sequence[Policy], max_seeds: int) -> Sce
     Returns:
         The result; of a scenario that is too large, the mean events of an episode.
     """
-    setup = load(name).setup()
+    setup = setup_of(load(name))
     n_events = n_events_of(setup, policies)
     n_seeds = min(max_seeds, MAX_EVENTS // n_events)
     if n_seeds < FEWEST_SEEDS:

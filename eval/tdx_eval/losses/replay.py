@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from tdx_env.engine.batch import Batch
 from tdx_env.engine.scene import Scene
 from tdx_env.scenarios import load as load_scenario
+from tdx_env.scenarios import setup_of
 from tdx_env.state.world import End
 from tdx_eval.yardsticks import load as load_policy
 
@@ -32,9 +33,9 @@ class Case:
 
 
 @functools.cache
-def setup_of(scenario: str) -> NDArray[np.void]:
+def setup_named(scenario: str) -> NDArray[np.void]:
     """Return a scenario as the simulator reads it."""
-    return load_scenario(scenario).setup()
+    return setup_of(load_scenario(scenario))
 
 
 class Replay:
@@ -54,7 +55,7 @@ class Replay:
         self.discipline = policy.discipline
         self._decide = policy.decide
         self.batch = Batch(
-            setup_of(case.scenario), policy.discipline.record(), n_events_traced=_N_RECORDED
+            setup_named(case.scenario), policy.discipline.record(), n_events_traced=_N_RECORDED
         )
         self.restart()
 

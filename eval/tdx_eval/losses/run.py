@@ -9,7 +9,7 @@ from tdx_env.engine.batch import Batch
 from tdx_env.engine.waiting import waits
 from tdx_env.state.world import End
 from tdx_eval.losses.chain import Chain, chain_of_kill, hang_chain
-from tdx_eval.losses.replay import Case, Replay, setup_of
+from tdx_eval.losses.replay import Case, Replay, setup_named
 from tdx_eval.run import run_batch
 from tdx_eval.yardsticks import load as load_policy
 
@@ -141,6 +141,6 @@ def run_pairs(
     """Run every policy in every scenario, scenario by scenario."""
     loaded = [load_policy(name) for name in policies]
     for scenario in scenarios:
-        setup_of(scenario)
+        setup_named(scenario)
         for policy in loaded:
             yield run_pair(policy, scenario, seeds, most_events)

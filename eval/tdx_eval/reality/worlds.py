@@ -13,7 +13,7 @@ from tdx_env.engine.batch import Batch
 from tdx_env.errors import ScenarioError
 from tdx_env.host.discipline import Discipline
 from tdx_env.jit import decision
-from tdx_env.scenarios import Scenario, load
+from tdx_env.scenarios import Scenario, load, setup_of
 from tdx_env.state.accounting import Category
 from tdx_env.state.calls import Leaf
 from tdx_env.state.setup import N_BANDS
@@ -75,7 +75,7 @@ def run(world: World, host: str | Host, n_draws: int, n_traced: int = 0) -> Batc
         policy = load_policy(host)
         assert policy.decide is not None
         decide, discipline = policy.decide, policy.discipline
-    batch = Batch(world.load().setup(), discipline.record(), n_draws, n_events_traced=n_traced)
+    batch = Batch(setup_of(world.load()), discipline.record(), n_draws, n_events_traced=n_traced)
     batch.reset(np.arange(n_draws))
     batch.advance(decide)
     return batch

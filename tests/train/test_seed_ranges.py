@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tdx_train.seeds import (
+from tdx_train.seed_ranges import (
     TEST_FIRST,
     TRAIN_LIMIT,
     drawn_scenarios,

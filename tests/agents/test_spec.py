@@ -115,12 +115,28 @@ def test_zap_yield_makes_a_policy_need_a_kvm_change(tmp_path):
         ("'WAIT'", "returned 'WAIT', allowed"),
         ("features['rip']", "raised KeyError: 'rip'"),
         ("1 // 0", "raised ZeroDivisionError"),
+        ("[][features['issues']]", "raised IndexError: list index out of range$"),
+        ("__import__('sys').exit(0)", "raised SystemExit: 0$"),
+        ("__import__('sys').exit()", "raised SystemExit$"),
+        ("raises(type('Odd', (BaseException,), {{}}))", "raised Odd$"),
+        ("decide(features, mask)", "raised RecursionError: maximum recursion depth exceeded"),
+        ("__import__('numpy').ones((3, 3))", r"returned array\(\[\[1\., .*\), allowed here"),
+        ("[5] * 1000", r"returned \[5, 5[5, ]*\.\.\., allowed here"),
+        ("10 ** 5000", "returned a int, allowed here"),
     ],
 )
 def test_bad_answer_names_file_function_and_what_is_allowed(tmp_path, answer, told):
-    spec = user_file(tmp_path, PLAIN, answer=answer)
-    policy = load(spec)
-    with pytest.raises(PolicyError, match=r"mine\.py:decide: " + told):
+    head = "def raises(error):\n    raise error\n"
+    policy = load(user_file(tmp_path, head + PLAIN, answer=answer.replace("{{}}", "{}")))
+    with pytest.raises(PolicyError, match=r"mine\.py:decide: " + told) as caught:
+        actions_of(policy, AUG)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_ctrl_c_in_a_user_s_function_is_no_mistake_of_it(tmp_path):
+    head = "def interrupt():\n    raise KeyboardInterrupt\n"
+    policy = load(user_file(tmp_path, head + PLAIN, answer="interrupt()"))
+    with pytest.raises(KeyboardInterrupt):
         actions_of(policy, AUG)
 
 
@@ -138,7 +154,10 @@ def test_masked_answer_is_refused(tmp_path):
         actions_of(policy, BLOCK)
 
 
-@pytest.mark.parametrize("answer", ["7", "2", "-1", "1 // (features[0] * 0)"])
+@pytest.mark.parametrize(
+    "answer",
+    ["7", "2", "-1", "1 // (features[0] * 0)", "features[1000]", "0.0", "features[29] > 0"],
+)
 def test_bad_answer_of_a_compiled_function_is_found_at_loading(tmp_path, answer):
     with pytest.raises(PolicyError, match=r"mine\.py:decide: (returned|raised)"):
         load(user_file(tmp_path, COMPILED, answer=answer))
@@ -149,13 +168,23 @@ def test_bad_answer_of_a_compiled_function_is_found_at_loading(tmp_path, answer)
     [
         ("def decide(features, mask:\n", r"mine\.py: can't be imported: SyntaxError"),
         ("import no_such_module\n", r"mine\.py: can't be imported: ModuleNotFoundError"),
+        ("import sys\nsys.exit()\n", r"mine\.py: can't be imported: SystemExit$"),
+        ("raise GeneratorExit\n", r"mine\.py: can't be imported: GeneratorExit$"),
+        ("decide = max\n", r"mine\.py:decide: is <built-in function max>, must take \(features"),
+        ("decide = dict\n", r"mine\.py:decide: is <class 'dict'>, must take \(features, mask\)"),
+        ("async def decide(features, mask): ...\n", "must be a plain function"),
+        ("def decide(features, *, mask): ...\n", r"takes \(features, mask\), must take"),
+        (
+            "DISCIPLINE = {1: 2}\ndef decide(features, mask): ...\n",
+            r"DISCIPLINE = \{1: 2\}, must be a dict of fields",
+        ),
         ("raise SystemExit(3)\n", r"mine\.py: can't be imported: SystemExit: 3"),
         ("def choose(features, mask): ...\n", r"has no function decide; its functions: choose"),
         ("decide = 3\n", r"has no function decide; its functions: none"),
         ("def decide(): ...\n", r"mine\.py:decide: takes \(\), must take \(features, mask\)"),
         (
             "DISCIPLINE = 3\ndef decide(features, mask): ...\n",
-            "DISCIPLINE is a int, must be a dict",
+            "DISCIPLINE = 3, must be a dict of fields",
         ),
         (
             "DISCIPLINE = {'gate': 1}\ndef decide(features, mask): ...\n",
@@ -181,6 +210,15 @@ def test_function_compiled_in_another_way_is_refused(tmp_path):
         load(user_file(tmp_path, text))
 
 
+def test_compiled_function_that_calls_itself_is_refused(tmp_path):
+    numba = pytest.importorskip("numba")
+    if numba.config.DISABLE_JIT:
+        pytest.skip("the compiler is off: Python itself says so")
+    answer = "0 if features[0] > 9 else decide(features)"
+    with pytest.raises(PolicyError, match=r"mine\.py:decide: decide calls itself, must not"):
+        load(user_file(tmp_path, COMPILED, answer=answer))
+
+
 def test_undecorated_function_of_one_argument_is_refused(tmp_path):
     numba = pytest.importorskip("numba")
     if numba.config.DISABLE_JIT:
@@ -194,6 +232,27 @@ def test_missing_file_and_missing_function_name_are_told(tmp_path):
         load(f"{tmp_path}/none.py:decide")
     with pytest.raises(PolicyError, match="say which function of the file"):
         load(f"{tmp_path}/none.py")
+
+
+@pytest.mark.parametrize("spec", ["x" * 300, "x" * 300 + "/agent", "retry@" + "x" * 300])
+def test_name_that_is_too_long_for_a_file_is_unknown(spec):
+    with pytest.raises(PolicyError, match=r"policy 'xxx.*\.\.\. is unknown, must be one of"):
+        load(spec)
+
+
+@pytest.mark.parametrize("spec", ["x" * 300 + ".py:decide", "mine.py:" + "x" * 300])
+def test_name_that_is_too_long_is_told_in_a_user_s_file_too(spec, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    user_file(tmp_path, PLAIN, answer="0")
+    with pytest.raises(PolicyError, match="there is no such file|has no function xxx"):
+        load(spec)
+
+
+def test_object_that_can_be_called_is_a_function_too(tmp_path):
+    text = (
+        "class Kick:\n    def __call__(self, features, mask):\n        return 1\ndecide = Kick()\n"
+    )
+    assert actions_of(load(user_file(tmp_path, text)), AUG) == [1]
 
 
 def test_answers_of_any_policy_are_checked():

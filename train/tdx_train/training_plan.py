@@ -19,7 +19,7 @@ _TEST = "/test"
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """A training run, resolved.
 
     Attributes:
@@ -44,7 +44,7 @@ class Plan:
         content = json.dumps(self.config.model_dump(mode="json"), sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
 
-    def restricted_to(self, suite: Suite) -> "Plan":
+    def restricted_to(self, suite: Suite) -> "TrainingPlan":
         """Return the plan with some of its training scenarios, and validation on the same."""
         kept = [place for place, name in enumerate(self.training.names) if name in suite.names]
         return replace(self, training=suite, validation=self.validation.only(np.array(kept)))
@@ -55,7 +55,7 @@ def _validation_name(name: str) -> str:
     return name.removesuffix(_TRAIN) + _VALIDATION if name.endswith(_TRAIN) else name
 
 
-def plan_of(name: str, config: TrainConfig, overrides: Mapping[str, object]) -> Plan:
+def plan_of(name: str, config: TrainConfig, overrides: Mapping[str, object]) -> TrainingPlan:
     """Load the scenarios of a configuration.
 
     Args:
@@ -85,7 +85,7 @@ def plan_of(name: str, config: TrainConfig, overrides: Mapping[str, object]) -> 
             "(or set with_controls = true)"
         )
     validation = load_all([_validation_name(one) for one in training], overrides)
-    return Plan(
+    return TrainingPlan(
         name=name,
         config=config,
         training=suite_of(list(training.values())),

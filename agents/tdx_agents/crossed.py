@@ -1,0 +1,51 @@
+"""The decisions of one policy under the discipline of another: ``retry@P18``.
+
+A policy is both, and a comparison of two policies credits neither. Held against ``retry@AGENT``, an
+agent shows what its decisions alone are worth; ``operand@P18`` and ``break-even@P18`` differ in
+nothing else either.
+"""
+
+from dataclasses import replace
+
+from tdx_agents.constant import constant
+from tdx_agents.handwritten import find, names
+from tdx_agents.protocol import Policy, shown
+from tdx_env.errors import PolicyError
+from tdx_env.state.discipline import Action
+
+
+def under(decisions: Policy, frame: Policy) -> Policy:
+    """Return the decisions of one policy under the discipline of another.
+
+    What a decision takes goes with who decides: it is the first one's.
+    """
+    return replace(
+        decisions,
+        name=f"{decisions.name}@{frame.name}",
+        number="",
+        title=f"decisions of {decisions.name}, discipline of {frame.name}",
+        source=f"{decisions.source}; discipline: {frame.source}",
+        discipline=frame.discipline.with_(decision_cycles=decisions.decision_cycles),
+        behaves_as="",
+    )
+
+
+def decider(name: str) -> Policy:
+    """Return whose decisions a name before the @ means.
+
+    Args:
+        name: An action, in any letters, or a name or number of the catalogue.
+
+    Raises:
+        PolicyError: It is neither.
+    """
+    if name.upper() in Action.__members__:
+        return constant(Action[name.upper()])
+    policy = find(name)
+    if policy is not None:
+        return policy
+    actions = ", ".join(action.name.lower() for action in Action)
+    raise PolicyError(
+        f"the decisions of {shown(name)} are unknown, must be one of: {actions} (always that "
+        f"action), {', '.join(names())}"
+    )

@@ -1,0 +1,56 @@
+"""Load a policy of any form by what a user types: its spec."""
+
+from pathlib import Path
+
+from tdx_agents.bundle import is_bundle, load_bundle
+from tdx_agents.crossed import decider, under
+from tdx_agents.handwritten import find, names
+from tdx_agents.place import is_file, is_folder
+from tdx_agents.protocol import Policy, shown
+from tdx_agents.user_file import load_user_file
+from tdx_env.errors import PolicyError
+
+_FILE_SUFFIX = ".py"
+_UNDER = "@"
+
+
+def _is_place(text: str) -> bool:
+    """Say whether there is a folder, or a file before the colon, of that name."""
+    return is_folder(Path(text)) or is_file(Path(text.rpartition(":")[0]))
+
+
+def load(spec: str | Path) -> Policy:
+    """Return a policy.
+
+    Args:
+        spec: A name or number of the catalogue ("P18", "break-even"), a function in a file
+            ("my_policy.py:decide"), or the folder of a bundle. With an action, or a name or number
+            of the catalogue, and an @ before it ("retry@P18", "operand@out/agent"): the decisions
+            of the one under the discipline of the other.
+
+    Raises:
+        PolicyError: There is no such policy, or a user's file can't be used.
+        BundleError: The folder is no bundle, or one that can't be used.
+        MissingExtraError: A bundle needs a library that is not installed.
+    """
+    text = str(spec)
+    policy = find(text)
+    if policy is not None:
+        return policy
+    if _UNDER in text and not _is_place(text):
+        name, _, frame = text.partition(_UNDER)
+        return under(decider(name), load(frame))
+    file_name, _, function = text.rpartition(":")
+    if file_name.endswith(_FILE_SUFFIX):
+        return load_user_file(Path(file_name), function)
+    if text.endswith(_FILE_SUFFIX):
+        raise PolicyError(f"{text}: say which function of the file, as in {text}:decide")
+    folder = Path(text)
+    if text and (is_folder(folder) or is_bundle(folder)):
+        return load_bundle(folder)
+    known = ", ".join(names())
+    raise PolicyError(
+        f"policy {shown(text)} is unknown, must be one of: {known}; a function in a file "
+        "(my_policy.py:decide); the folder of a learned agent; or decisions under another's "
+        "discipline (retry@P18)"
+    )

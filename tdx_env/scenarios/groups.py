@@ -1,0 +1,169 @@
+"""Groups of vCPUs: a model for each program, with the keys that this program has and no others.
+
+The class of a group says what else depends on its program: which pages it works on, what it
+removes or splits there. A program is added as a class here and a row of `AnyGroup`.
+"""
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, StrictBool, StrictStr
+
+from tdx_env.scenarios.tables import (
+    LAYOUT,
+    MAPPED_2M,
+    MAX_ITEMS,
+    MAX_US,
+    MAX_VCPUS,
+    NONE_DRAWN,
+    WITH_2M,
+    WITH_4K,
+    AreaName,
+    Chunk,
+    FileTable,
+    Items,
+    Level,
+    Think,
+    models_of,
+)
+from tdx_env.scenarios.values import REST, Range, Span, Whole
+
+_MIN_INTERRUPT_US = 5  # beyond some 100,000 interrupts a second a vCPU does nothing else
+_Gap = Annotated[Range, Span(_MIN_INTERRUPT_US, MAX_US, has_zero=True)]
+
+_PROGRAM: Any = Field(description="what its vCPUs run")
+
+
+class Group(FileTable):
+    """vCPUs that run one program."""
+
+    program: Annotated[StrictStr, _PROGRAM]
+    count: Annotated[Range | Literal["rest"], Span(1, MAX_VCPUS, (REST,))] = Field(
+        description="vCPUs; rest: all that no other group has"
+    )
+
+
+class Parked(Group):
+    """vCPUs of a TD that is being built: they can't run yet."""
+
+    program: Annotated[Literal["parked"], _PROGRAM]
+
+
+class Running(Group):
+    """vCPUs that run, and are interrupted."""
+
+    tick_us: _Gap = Field(
+        default=NONE_DRAWN, description="period of its timer interrupts, 0: none [µs]"
+    )
+    device_us: _Gap = Field(
+        default=NONE_DRAWN, description="mean gap of device interrupts, 0: none [µs]"
+    )
+    signal_every: Annotated[int, Whole(0, MAX_ITEMS)] = Field(
+        default=0,
+        description="every so many device interrupts a signal sends KVM to user space, 0: never",
+    )
+
+
+class Compute(Running):
+    """vCPUs that compute, for ever."""
+
+    program: Annotated[Literal["compute"], _PROGRAM]
+
+
+class Thinking(Running):
+    """vCPUs that compute for a while before they do something."""
+
+    think_cycles: Think = NONE_DRAWN
+
+
+class Idle(Thinking):
+    """vCPUs that halt, for ever."""
+
+    program: Annotated[Literal["idle"], _PROGRAM]
+
+
+class Hammer(Thinking):
+    """vCPUs that repeat a TDCALL on whatever entry the host works on, for ever."""
+
+    program: Annotated[Literal["hammer"], _PROGRAM]
+    leaf: Literal["accept", "attr_rd", "attr_wr"] = Field(
+        description="TDCALL that it repeats on whatever entry the host works on"
+    )
+
+
+class Working(Thinking):
+    """vCPUs that have work items, on pages of an area."""
+
+    unmaps: ClassVar[bool] = False  # takes pages away, for good or for a while
+    splits: ClassVar[bool] = False  # splits a 2M mapping where it works at 4K
+
+    items: Items = Field(description="work items of each vCPU")
+    area: AreaName
+    level: Level = 0
+    layout: Literal["own", "interleaved", "regions", "shared"] = Field(
+        default="own", description=LAYOUT
+    )
+
+    @property
+    def page_level(self) -> int:
+        """The size of its pages: 0 for 4K, 1 for 2M."""
+        return self.level
+
+    @property
+    def item_pages(self) -> int:
+        """How many pages of its level one item is about."""
+        return 1
+
+    @property
+    def initials(self) -> tuple[str, ...]:
+        """What its area may begin as."""
+        if self.level == 1:
+            return WITH_2M
+        return (*WITH_4K, *MAPPED_2M) if self.splits else WITH_4K
+
+
+class Touch(Working):
+    """vCPUs that touch pages, one an item."""
+
+    program: Annotated[Literal["touch"], _PROGRAM]
+    same_rip: StrictBool = Field(
+        default=False,
+        description="all items are one instruction (rep movs): no progress to zero-step",
+    )
+
+    @property
+    def initials(self) -> tuple[str, ...]:
+        """What its area may begin as: a page of any size can be touched."""
+        return (*WITH_4K, *MAPPED_2M)
+
+
+class Accept(Working):
+    """vCPUs that accept pages, one an item."""
+
+    splits: ClassVar[bool] = True
+
+    program: Annotated[Literal["accept"], _PROGRAM]
+
+
+class Convert(Working):
+    """vCPUs that ask for the conversion of pages from private to shared, a chunk an item."""
+
+    unmaps: ClassVar[bool] = True
+    splits: ClassVar[bool] = True
+
+    program: Annotated[Literal["convert"], _PROGRAM]
+    chunk: Chunk = 1
+    is_shared_after: StrictBool = Field(
+        default=True,
+        description="converted pages stay shared: a fault on them only exits to user space",
+    )
+
+    @property
+    def item_pages(self) -> int:
+        """How many pages of its level one item is about."""
+        return self.chunk
+
+
+AnyGroup = Annotated[
+    Compute | Idle | Touch | Accept | Convert | Hammer | Parked, Field(discriminator="program")
+]
+PROGRAMS: dict[str, type[Group]] = models_of(AnyGroup, "program")
