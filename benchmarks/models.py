@@ -119,7 +119,7 @@ def parts_of(batch: Batch) -> Parts:
 
     return Parts(
         n_vcpus=n_vcpus,
-        n_items=int(run["task_drawn"][0][1]),
+        n_items=int(run["task_drawn"][0]["items"]),
         chunk=int(task["chunk"]),
         think=int(task["think_low"]),
         first_entry=world.actors["due"][:n_vcpus].tolist(),

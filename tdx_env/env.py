@@ -17,7 +17,7 @@ from tdx_env.errors import ActionError, NotResetError, RenderModeError, Scenario
 from tdx_env.host.discipline import DEFAULT, Discipline
 from tdx_env.scenarios import Scenario, expand, load, setup_of
 from tdx_env.spaces import action_space, observation_size, observation_space, observe
-from tdx_env.state.actors import Path as CallPath
+from tdx_env.state.actors import CallPath
 from tdx_env.state.calls import NONE
 from tdx_env.state.discipline import N_ACTIONS
 from tdx_env.state.world import MAX_ENDED, End

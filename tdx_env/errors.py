@@ -74,6 +74,13 @@ class NotResetError(TdxEnvError, RuntimeError):
     """`step` was called before `reset`, or after the episode had ended."""
 
 
+class BrokenError(RuntimeError):
+    """The simulator met a case that it doesn't handle: its own mistake, which nobody else can mend.
+
+    Not a `TdxEnvError`: a traceback belongs into the report of it.
+    """
+
+
 class MissingExtraError(TdxEnvError, ImportError):
     """Something needs a library that is not installed."""
 

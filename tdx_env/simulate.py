@@ -15,7 +15,7 @@ from tdx_env.errors import PolicyError
 from tdx_env.module.status import Status, encode
 from tdx_env.scenarios import Scenario, setup_of
 from tdx_env.spaces import observation_size, observe
-from tdx_env.state.actors import Path
+from tdx_env.state.actors import CallPath
 from tdx_env.state.calls import Leaf, Outcome
 from tdx_env.state.discipline import N_ACTIONS, Action
 
@@ -86,7 +86,7 @@ def _conflict(batch: Batch, action: int) -> Conflict:
     return Conflict(
         time=int(run["now"]),
         actor=actor,
-        path=Path(int(me["path"])).name.lower(),
+        path=CallPath(int(me["path"])).name.lower(),
         call=Leaf(int(me["leaf"])).name,
         status=encode(_STATUS[Outcome(int(me["outcome"]))], int(me["operand"])),
         issue=int(me["issues"]),

@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tdx_env.jit import kernel
+from tdx_env.module.operand_classes import OperandClass, operand_class
 from tdx_env.module.operands import Operand
-from tdx_env.state.actors import Path
+from tdx_env.state.actors import CallPath
 from tdx_env.state.calls import (
     LAST_SEAMCALL,
     N_ENTRY_STATES,
-    N_LEAVES,
     NONE,
     EntryState,
     Leaf,
@@ -27,7 +27,6 @@ from tdx_env.state.calls import (
 from tdx_env.state.discipline import N_ACTIONS, Action
 from tdx_env.state.features import N_FEATURES, TRIES_UNIT, Feature
 
-N_OPERANDS = 256  # the module's operand ids are smaller
 START = -1  # PATH of the start observation, when nothing was busy yet
 
 
@@ -38,16 +37,6 @@ class Scale(IntEnum):
     ONE_HOT = 1  # a column for each value of PATH and LEAF, each class of the others
     LOG2 = 2  # log2(1 + x) / log2(1 + high)
     LINEAR = 3  # (x - low) / (high - low); a flag stays as it is
-
-
-class OperandClass(IntEnum):
-    """Which lock a busy status speaks of."""
-
-    TREE = 0
-    ENTRY = 1
-    EPOCH = 2
-    TDR = 3
-    OTHER = 4
 
 
 class EntryClass(IntEnum):
@@ -97,16 +86,6 @@ _SHORT = (1 << 24) - 1  # about 7 ms
 _MANY = (1 << 16) - 1
 _VCPUS = (1 << 10) - 1
 _HOST_LEAVES = tuple(leaf for leaf in Leaf if leaf <= LAST_SEAMCALL)
-_ENTRY_LEAVES = [
-    Leaf.MEM_SEPT_ADD,
-    Leaf.MEM_PAGE_AUG,
-    Leaf.MEM_PAGE_REMOVE,
-    Leaf.MEM_RANGE_BLOCK,
-    Leaf.MEM_RANGE_UNBLOCK,
-    Leaf.MEM_PAGE_DEMOTE,
-    Leaf.EXPORT_UNBLOCKW,
-]
-_OTHER_LOCK = int(OperandClass.OTHER)
 _NO_ENTRY = int(EntryClass.NO_ENTRY)
 
 _HERE = "the caller's own variables"
@@ -117,7 +96,7 @@ _UPKEEP = "an add and a shift per sample, VM-wide cache line"
 
 FEATURES = (
     FeatureRow(
-        Feature.PATH, "call chain that asks", "path", START, Path.INTERRUPTED, Scale.ONE_HOT,
+        Feature.PATH, "call chain that asks", "path", START, CallPath.INTERRUPTED, Scale.ONE_HOT,
         "the call chain; INTERRUPTED: RAX bits 63:32", _FREE,
     ),
     FeatureRow(
@@ -252,7 +231,7 @@ ACTIONS = (
 )
 
 _CATEGORIES: dict[Feature, tuple[IntEnum, ...]] = {
-    Feature.PATH: tuple(Path),
+    Feature.PATH: tuple(CallPath),
     Feature.LEAF: _HOST_LEAVES,
     Feature.OPERAND: tuple(OperandClass),
     Feature.ENTRY_STATE: tuple(EntryClass),
@@ -313,25 +292,6 @@ def _of_rows(name: str) -> NDArray[np.int64]:
     return values
 
 
-def _operand_classes() -> NDArray[np.int64]:
-    """Return the class of each operand id of each leaf, shape (N_LEAVES, N_OPERANDS).
-
-    Source:
-        TDX module 1.5, check_lock_and_map_explicit_tdr and the callers of the other locks: RCX is
-        the entry in the S-EPT calls, the TDR in TRACK, the vCPU in VP.ENTER, the page in WBINVD;
-        RDX is the TDR but in VP.ADDCX, where it is the vCPU. A busy entry of a list (operand 97)
-        doesn't end its call and is no decision.
-    """
-    classes = np.full((N_LEAVES, N_OPERANDS), OperandClass.OTHER, np.int64)
-    classes[:, Operand.SEPT_TREE] = OperandClass.TREE
-    classes[:, Operand.TD_EPOCH] = OperandClass.EPOCH
-    classes[:, [Operand.RDX, Operand.TDR]] = OperandClass.TDR
-    classes[Leaf.MEM_TRACK, Operand.RCX] = OperandClass.TDR
-    classes[Leaf.VP_ADDCX, Operand.RDX] = OperandClass.OTHER
-    classes[_ENTRY_LEAVES, Operand.RCX] = OperandClass.ENTRY
-    return classes
-
-
 def _entry_classes() -> NDArray[np.int64]:
     """Return the class of each entry state, shape (N_ENTRY_STATES,)."""
     classes = np.full(N_ENTRY_STATES, EntryClass.OTHER, np.int64)
@@ -349,21 +309,7 @@ _SCALE = _of_rows("scale")
 _LOW = _of_rows("low")
 _HIGH = _of_rows("high")
 _UNIT = _units()
-_OPERAND_CLASS = _operand_classes()
 _ENTRY_CLASS = _entry_classes()
-
-
-@kernel
-def operand_class(leaf: int, operand: int) -> int:
-    """Return which lock a busy status speaks of, an `OperandClass`.
-
-    Args:
-        leaf: The `Leaf` that was busy.
-        operand: The operand id of its status.
-    """
-    if 0 <= leaf < N_LEAVES and 0 <= operand < N_OPERANDS:
-        return int(_OPERAND_CLASS[leaf, operand])
-    return _OTHER_LOCK
 
 
 @kernel

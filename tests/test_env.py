@@ -20,9 +20,9 @@ from tdx_env.env import SeamcallRetryEnv
 from tdx_env.errors import ActionError, NotResetError, RenderModeError, ScenarioError
 from tdx_env.scenarios import load, names
 from tdx_env.spaces import START, action_table, feature_table, observation_names
-from tdx_env.state.actors import Path as CallPath
+from tdx_env.state.actors import CallPath
 from tdx_env.state.calls import NONE
-from tdx_env.state.discipline import Action
+from tdx_env.state.discipline import N_ACTIONS, Action
 from tdx_env.state.features import N_FEATURES, Feature
 from tdx_env.state.world import MAX_ENDED
 
@@ -46,7 +46,7 @@ def run_episode(env: gymnasium.Env, actions: np.random.Generator, **reset: Any) 
     found: list[Step] = [env.reset(**reset)]
     has_ended = False
     while not has_ended:
-        found.append(env.step(int(actions.integers(3))))
+        found.append(env.step(int(actions.integers(N_ACTIONS))))
         has_ended = found[-1][2] or found[-1][3]
     return found
 
@@ -258,7 +258,7 @@ def test_flag_of_masked_actions_agrees_with_the_mask_before(env):
     actions = np.random.default_rng(1)
     episode = small_episode(env)
     masks = [step[-1]["action_mask"] for step in episode]
-    given_actions = [int(actions.integers(3)) for _ in episode[1:]]
+    given_actions = [int(actions.integers(N_ACTIONS)) for _ in episode[1:]]
     flags = [not mask[action] for mask, action in zip(masks, given_actions, strict=False)]
     assert [step[-1]["action_was_masked"] for step in episode[1:]] == flags
     metrics = episode[-1][-1]["episode_metrics"]

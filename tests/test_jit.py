@@ -164,7 +164,7 @@ def test_simulator_without_a_cache_is_warned_once_and_works(tmp_path):
     file.write_text("")
     code = (
         "from tdx_env.module.locks import sharex_acquire_shared\n"
-        "from tdx_env.spaces import operand_class\n"
+        "from tdx_env.module.operand_classes import operand_class\n"
         "print(operand_class(0, 0), sharex_acquire_shared(0)[1])\n"
     )
     done = subprocess.run(

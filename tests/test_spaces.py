@@ -7,13 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tdx_env.module import Operand, calls
+from tdx_env.module import Operand
 from tdx_env.spaces import (
     ACTIONS,
     FEATURES,
     START,
     EntryClass,
-    OperandClass,
     Scale,
     action_space,
     action_table,
@@ -23,11 +22,10 @@ from tdx_env.spaces import (
     observation_size,
     observation_space,
     observe,
-    operand_class,
     reading_table,
 )
-from tdx_env.state.actors import Path
-from tdx_env.state.calls import LAST_SEAMCALL, NONE, EntryState, Leaf, Lock, Op
+from tdx_env.state.actors import CallPath
+from tdx_env.state.calls import LAST_SEAMCALL, NONE, EntryState, Leaf
 from tdx_env.state.discipline import Action
 from tdx_env.state.features import N_FEATURES, Feature
 
@@ -71,7 +69,12 @@ def test_start_observation_has_the_flag_the_vcpus_and_nothing_else():
 
 
 def test_one_column_of_each_category_is_set():
-    seen = observed(PATH=Path.ZAP, LEAF=Leaf.MEM_TRACK, OPERAND=169, ENTRY_STATE=EntryState.BLOCKED)
+    seen = observed(
+        PATH=CallPath.ZAP,
+        LEAF=Leaf.MEM_TRACK,
+        OPERAND=Operand.TD_EPOCH,
+        ENTRY_STATE=EntryState.BLOCKED,
+    )
     assert {name for name, value in seen.items() if value == 1 and "=" in name} == {
         "path=ZAP",
         "leaf=MEM_TRACK",
@@ -96,44 +99,7 @@ def test_entry_states_fall_into_classes(state, expected):
     assert observed(ENTRY_STATE=state)[f"entry_state={expected.name}"] == 1
 
 
-def busy_replies():
-    """Yield (leaf, operand, lock) of every lock that may end a host call with a busy reply."""
-    for leaf, call in calls().items():
-        for step in call.steps:
-            is_try = step.op in (Op.ACQUIRE, Op.ACQUIRE_IF_ARMED)
-            if leaf <= LAST_SEAMCALL and is_try and step.operand != Operand.GPA_LIST_ENTRY:
-                yield leaf, step.operand, step.lock
-
-
-WITHOUT_ENTRY = (Leaf.PHYMEM_PAGE_WBINVD, Leaf.VP_CREATE, Leaf.VP_ADDCX)
-
-
-@pytest.mark.parametrize(("leaf", "operand", "lock"), list(busy_replies()))
-def test_operand_class_names_the_lock_of_the_module_s_table(leaf, operand, lock):
-    named = {
-        Lock.TREE: OperandClass.TREE,
-        Lock.ENTRY: OperandClass.ENTRY,
-        Lock.EPOCH: OperandClass.EPOCH,
-        Lock.TDR: OperandClass.TDR,
-    }
-    expected = named.get(lock, OperandClass.OTHER)
-    if lock == Lock.PAGE and operand == 1 and leaf not in WITHOUT_ENTRY:
-        expected = OperandClass.ENTRY  # RCX stands for the entry and for its page
-    assert operand_class(leaf, operand) == expected
-
-
-@pytest.mark.parametrize("operand", [Operand.MIGSC, Operand.MIG])
-def test_locks_of_a_migration_are_other(operand):
-    assert operand_class(Leaf.EXPORT_MEM, operand) == OperandClass.OTHER
-
-
-def test_rdx_is_the_tdr_but_in_vp_addcx_the_vcpu():
-    assert operand_class(Leaf.VP_CREATE, Operand.RDX) == OperandClass.TDR
-    assert operand_class(Leaf.VP_ADDCX, Operand.RDX) == OperandClass.OTHER
-    assert operand_class(Leaf.VP_ADDCX, Operand.TDR) == OperandClass.TDR
-
-
-@pytest.mark.parametrize("path", Path)
+@pytest.mark.parametrize("path", CallPath)
 def test_every_path_has_a_column(path):
     seen = observed(PATH=path)
     assert [name for name in seen if name.startswith("path=") and seen[name] == 1] == [
@@ -150,13 +116,8 @@ def test_every_seamcall_that_is_simulated_has_a_column(leaf):
 
 
 def test_an_interrupted_call_speaks_of_no_lock():
-    seen = observed(PATH=Path.INTERRUPTED, LEAF=Leaf.MEM_PAGE_DEMOTE, OPERAND=0)
+    seen = observed(PATH=CallPath.INTERRUPTED, LEAF=Leaf.MEM_PAGE_DEMOTE, OPERAND=0)
     assert seen["operand=OTHER"] == 1
-
-
-def test_unknown_operands_are_other():
-    assert operand_class(Leaf.MEM_TRACK, 1 << 31) == OperandClass.OTHER
-    assert operand_class(Leaf.MEM_TRACK, -1) == OperandClass.OTHER
 
 
 @given(cycles=st.integers(0, (1 << 32) - 1))
@@ -203,7 +164,7 @@ def test_action_space_is_the_three_actions():
     assert action_space().n == len(Action)
 
 
-@pytest.mark.parametrize("path", Path)
+@pytest.mark.parametrize("path", CallPath)
 @pytest.mark.parametrize("action", Action)
 def test_actions_say_what_each_means_on_each_path(path, action):
     """One row of the table for each pair, no two."""

@@ -12,6 +12,7 @@ from tdx_env.env import SeamcallRetryEnv
 from tdx_env.errors import ActionError, NotResetError, ScenarioError
 from tdx_env.scenarios import load
 from tdx_env.spaces import observation_names
+from tdx_env.state.discipline import N_ACTIONS
 from tdx_env.vector import SeamcallRetryVectorEnv
 
 ID = "tdx_env/SeamcallRetry-v0"
@@ -38,7 +39,7 @@ def make(mode: AutoresetMode = AutoresetMode.NEXT_STEP, **arguments: Any) -> Sea
 
 def random_actions(n_envs: int = N_ENVS, n_steps: int = N_STEPS) -> np.ndarray:
     """Return actions, masked ones among them, shape (n_steps, n_envs)."""
-    return np.random.default_rng(2).integers(0, 3, size=(n_steps, n_envs))
+    return np.random.default_rng(2).integers(0, N_ACTIONS, size=(n_steps, n_envs))
 
 
 def part_of(info: dict[str, Any], index: int) -> dict[str, Any]:

@@ -6,7 +6,7 @@ They run under the default discipline.
 from tdx_agents.protocol import Decide, Features, if_allowed
 from tdx_agents.row import Row
 from tdx_env.host.discipline import DEFAULT
-from tdx_env.spaces import OperandClass, operand_class
+from tdx_env.module.operand_classes import OperandClass, operand_class
 from tdx_env.state.discipline import N_ACTIONS, Action
 from tdx_env.state.features import Feature
 

@@ -3,7 +3,7 @@
 from tdx_agents.kick import resume_or_kick
 from tdx_agents.protocol import Features, if_allowed
 from tdx_agents.row import SERIES_OF_2024, ZAP, Row, each
-from tdx_env.state.actors import Path
+from tdx_env.state.actors import CallPath
 from tdx_env.state.discipline import Action
 from tdx_env.state.features import Feature
 
@@ -14,7 +14,7 @@ def resume_or_retry(features: Features) -> int:
     Source:
         Rick Edgecombe, 10 Sep 2024 (655170f6a09ad892200cd033efe5498a26504fec).
     """
-    if features[Feature.PATH] == Path.FAULT:
+    if features[Feature.PATH] == CallPath.FAULT:
         return if_allowed(features, Action.YIELD)
     return Action.RETRY
 

@@ -3,7 +3,7 @@
 from tdx_agents.protocol import Features, if_allowed, is_removal
 from tdx_agents.row import INSTALL, SERIES_OF_2024, ZAP, Row, each
 from tdx_env.jit import kernel
-from tdx_env.state.actors import Path
+from tdx_env.state.actors import CallPath
 from tdx_env.state.calls import Leaf
 from tdx_env.state.discipline import Action
 from tdx_env.state.features import Feature
@@ -30,7 +30,7 @@ def kick_each_time(features: Features) -> int:
     Source:
         Sean Christopherson, 10 Sep 2024 (ZuBQYvY6Ib4ZYBgx).
     """
-    if features[Feature.PATH] == Path.FAULT or _is_entry_removal(features):
+    if features[Feature.PATH] == CallPath.FAULT or _is_entry_removal(features):
         return if_allowed(features, Action.KICK)
     return Action.RETRY
 
@@ -41,7 +41,7 @@ def kick_once(features: Features) -> int:
     Source:
         Paolo Bonzini, 10 Sep 2024 (CABgObfayLGyWKER), who left open which he meant.
     """
-    is_for_kick = features[Feature.PATH] == Path.FAULT or _is_entry_removal(features)
+    is_for_kick = features[Feature.PATH] == CallPath.FAULT or _is_entry_removal(features)
     if is_for_kick and features[Feature.KICKS] == 0:
         return if_allowed(features, Action.KICK)
     return Action.RETRY
@@ -53,7 +53,7 @@ def resume_or_kick_entry(features: Features) -> int:
     Source:
         Sean Christopherson, 9 Sep 2024 (Zt-LmzUSyljHGcMO).
     """
-    if features[Feature.PATH] == Path.FAULT:
+    if features[Feature.PATH] == CallPath.FAULT:
         return if_allowed(features, Action.YIELD)
     if _is_entry_removal(features):
         return if_allowed(features, Action.KICK)
@@ -66,7 +66,7 @@ def resume_or_kick(features: Features) -> int:
     Source:
         Yan Zhao, 13 Sep 2024 (ZuP5eNXFCljzRgWo).
     """
-    if features[Feature.PATH] == Path.FAULT:
+    if features[Feature.PATH] == CallPath.FAULT:
         return if_allowed(features, Action.YIELD)
     if is_removal(features):
         return if_allowed(features, Action.KICK)
@@ -79,7 +79,7 @@ def resume_or_kick_late(features: Features) -> int:
     Source:
         Yan Zhao, 13 Sep 2024 (ZuP5eNXFCljzRgWo), the optional variant.
     """
-    if features[Feature.PATH] == Path.FAULT:
+    if features[Feature.PATH] == CallPath.FAULT:
         return if_allowed(features, Action.YIELD)
     if is_removal(features) and features[Feature.ISSUES] > 1:
         return if_allowed(features, Action.KICK)

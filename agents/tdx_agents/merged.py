@@ -5,7 +5,7 @@ from dataclasses import replace
 from tdx_agents.protocol import Features, if_allowed, is_removal
 from tdx_agents.row import EXPORT, INSTALL, ONE_TRY, ZAP, Row, each
 from tdx_env.host.discipline import DEFAULT
-from tdx_env.state.actors import Path
+from tdx_env.state.actors import CallPath
 from tdx_env.state.discipline import Action
 from tdx_env.state.features import Feature
 
@@ -22,7 +22,7 @@ def kick_zap_else_yield(features: Features) -> int:
     """
     if is_removal(features):
         return if_allowed(features, Action.KICK)
-    if features[Feature.PATH] == Path.INTERRUPTED:
+    if features[Feature.PATH] == CallPath.INTERRUPTED:
         return Action.RETRY
     return if_allowed(features, Action.YIELD)
 
@@ -36,7 +36,7 @@ def kick_zap_retry_fault(features: Features) -> int:
     if is_removal(features):
         return if_allowed(features, Action.KICK)
     path = features[Feature.PATH]
-    if path == Path.FAULT or path == Path.INTERRUPTED:
+    if path == CallPath.FAULT or path == CallPath.INTERRUPTED:
         return Action.RETRY
     return if_allowed(features, Action.YIELD)
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tdx_env.errors import PolicyError, TdxEnvError
 from tdx_env.host.discipline import Discipline
 from tdx_env.jit import kernel
-from tdx_env.state.actors import Path
+from tdx_env.state.actors import CallPath
 from tdx_env.state.calls import Leaf
 from tdx_env.state.discipline import N_ACTIONS, Action
 from tdx_env.state.features import Feature
@@ -183,7 +183,7 @@ def is_removal(features: Features) -> bool:
     Source:
         Linux 6.16, tdx.c: BLOCK, TRACK and REMOVE share one rule, and KVM has one tdx_track.
     """
-    return features[Feature.PATH] == Path.ZAP or features[Feature.LEAF] == Leaf.MEM_TRACK
+    return features[Feature.PATH] == CallPath.ZAP or features[Feature.LEAF] == Leaf.MEM_TRACK
 
 
 def mask_of(features: Features) -> NDArray[np.int8]:

@@ -2,7 +2,7 @@
 
 from tdx_agents.protocol import Features, if_allowed
 from tdx_agents.row import INSTALL, SERIES_OF_2024, ZAP, Row, each
-from tdx_env.state.actors import Path
+from tdx_env.state.actors import CallPath
 from tdx_env.state.discipline import Action
 from tdx_env.state.features import Feature
 
@@ -40,7 +40,7 @@ def retry_behind_barrier(features: Features) -> int:
     Source:
         Paolo Bonzini, 10 Sep 2024 (1bbe3a78-8746-4db9-a96c-9dc5f1190f16).
     """
-    if features[Feature.PATH] == Path.ENTER:
+    if features[Feature.PATH] == CallPath.ENTER:
         return if_allowed(features, Action.YIELD)
     return Action.RETRY
 

@@ -42,7 +42,7 @@ from tdx_agents.protocol import (
 from tdx_env.errors import PolicyError
 from tdx_env.host.discipline import DEFAULT, Discipline
 from tdx_env.jit import DECISION_SIGNATURE
-from tdx_env.state.actors import Path as CallPath
+from tdx_env.state.actors import CallPath
 from tdx_env.state.calls import Leaf
 from tdx_env.state.discipline import N_ACTIONS, Action
 from tdx_env.state.features import N_FEATURES, Feature

@@ -70,7 +70,7 @@ def race_trace(scenario: Scenario, discipline: Discipline, seed: int) -> list[st
     khz = int(world.setup["clock_khz"])
     started = int(me["call_started"])
     lines = []
-    for time, actor, state, _ in events[events[:, 0] >= started]:
+    for time, actor, state, _ in events[events["time"] >= started]:
         if actor not in shown:
             continue
         name = "vCPU" if actor < world.run["n_vcpus"] else "host"

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tdx_env.engine.broken import error_of
 from tdx_env.engine.loop import Decide
 from tdx_env.engine.memory import Block, address_of, addresses_of
 from tdx_env.engine.run import SKIP, Number, Shown, ask, compiled_run, share, start_some
@@ -21,12 +22,23 @@ from tdx_env.state.actors import ACTOR, ENTRY
 from tdx_env.state.calls import NONE
 from tdx_env.state.discipline import DISCIPLINE, N_ACTIONS
 from tdx_env.state.features import N_FEATURES
-from tdx_env.state.setup import SETUP
-from tdx_env.state.world import ACTORS, DECISIONS, ENTRIES, PROGRAM, RUN, TRACE, End, World
+from tdx_env.state.setup import REGIONS_PER_TABLE, SETUP
+from tdx_env.state.world import (
+    ACTORS,
+    DECISION,
+    DECISIONS,
+    ENTRIES,
+    EVENT,
+    PROGRAM,
+    RUN,
+    TRACE,
+    End,
+    World,
+)
 
 # Looking up a member of an enum, and comparing an array with one, takes longer.
 _ACTOR, _END, _COST = int(Number.ACTOR), int(Number.END), int(Number.COST)
-_RUNNING = int(End.RUNNING)
+_RUNNING, _BROKEN = int(End.RUNNING), int(End.BROKEN)
 _BY_SCENARIO = ("setup", "program")  # records of which there is one for each scenario
 _SCENARIO_COLUMNS = [World._fields.index(name) for name in _BY_SCENARIO]
 _CHUNKS_A_THREAD = 4  # so that a thread whose worlds are quick helps with the others
@@ -45,7 +57,10 @@ def _n_entries(setups: NDArray[np.void]) -> int:
     most = 0
     for setup in setups:
         regions = int(setup["areas"]["n_regions"][: setup["n_areas"]].sum())
-        most = max(most, (regions << int(setup["page_shift"])) + regions + -(-regions // 512) + 1)
+        most = max(
+            most,
+            (regions << int(setup["page_shift"])) + regions + -(-regions // REGIONS_PER_TABLE) + 1,
+        )
     return most
 
 
@@ -79,7 +94,8 @@ class Batch:
         run: Scalars of each world, dtype RUN, shape (n_worlds,).
         actors: Actors of each world, dtype ACTORS, shape (n_worlds,).
         features: Integer features of the decisions waited for, shape (n_worlds, N_FEATURES).
-        masks: 1 for each allowed action of the decisions waited for, int8, shape (n_worlds, 3).
+        masks: 1 for each allowed action of the decisions waited for, int8, shape (n_worlds,
+            N_ACTIONS).
         numbers: What else is read after each step, int64, shape (len(Number), n_worlds).
     """
 
@@ -116,8 +132,8 @@ class Batch:
             "setup": np.ascontiguousarray(setups, SETUP),
             "discipline": np.array(discipline, DISCIPLINE),
             "program": _programs(setups),
-            "trace": Block(TRACE, n_events_traced * 32, n_worlds).records,
-            "decisions": Block(DECISIONS, n_decisions_traced * 64, n_worlds).records,
+            "trace": Block(TRACE, n_events_traced * EVENT.itemsize, n_worlds).records,
+            "decisions": Block(DECISIONS, n_decisions_traced * DECISION.itemsize, n_worlds).records,
         }
         self._no_actions = np.full(n_worlds, NONE, np.int64)
         self._no_observations = np.empty((0, observation_size()), np.float32)
@@ -206,6 +222,10 @@ class Batch:
 
         Returns:
             How many of the episodes have ended.
+
+        Raises:
+            PolicyError: An action, given or of the policy, is no Action.
+            BrokenError: The simulator met a case that it doesn't handle.
         """
         given = self._no_actions
         if actions is not None:
@@ -213,6 +233,19 @@ class Batch:
         decide = self._ask if policy is None else address_of(policy)
         out = self._no_observations if observations is None else observations
         arguments = (decide, given, *self._shown, out)
+        n_ended = self._run_all(arguments)
+        if n_ended > 0:
+            self._raise_if_broken()
+        return n_ended
+
+    def _raise_if_broken(self) -> None:
+        """Raise if the kernel has broken an episode off."""
+        broken = np.flatnonzero(self.numbers[_END] == _BROKEN)
+        if len(broken) > 0:
+            raise error_of(self.run[broken[0]])
+
+    def _run_all(self, arguments: tuple[Any, ...]) -> int:
+        """Run all worlds, in threads if that is worth while; return how many have ended."""
         if self._n_threads == 1:
             return self._run_range(self._worlds, 0, self.n_worlds, *arguments)
         start = time.perf_counter()

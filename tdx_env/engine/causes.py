@@ -10,7 +10,7 @@ from tdx_env.host.mmu_lock import READ
 from tdx_env.module.names import short_name
 from tdx_env.module.sept import is_acceptable
 from tdx_env.module.zero_step import still_faults
-from tdx_env.state.actors import Kick, Path, Purge, Purpose, Spte, State, Task
+from tdx_env.state.actors import CallPath, Kick, Purge, Purpose, Spte, State, Task
 from tdx_env.state.calls import LAST_SEAMCALL, NONE, EntryState, Leaf, Outcome
 from tdx_env.state.discipline import HostLock
 
@@ -135,7 +135,7 @@ def _for_trigger(scene: Scene, actor: int) -> Found:
     me = scene.rows[actor]
     row = scene.world.setup["tasks"][me["group"]]
     drawn = scene.run["group_drawn"][row["trigger_group"]]
-    vcpu = int(drawn[4] + me["member"] % drawn[0])
+    vcpu = int(drawn["first"] + me["member"] % drawn["count"])
     wanted, reached = int(me["item"] * row["trigger_period"]), int(scene.rows[vcpu]["item"])
     text = f"waits until {scene.who(vcpu)} begins item {wanted}; it is at {reached}"
     return Cause.TRIGGER, (vcpu,), text
@@ -172,7 +172,7 @@ def _by_fault(scene: Scene, actor: int) -> Found | None:
     """Explain a fault that can't be resolved for now."""
     me = scene.rows[actor]
     entry = int(me["fault_entry"])
-    if me["path"] != Path.FAULT or entry == NONE or State(int(me["state"])) not in _IN_FAULT:
+    if me["path"] != CallPath.FAULT or entry == NONE or State(int(me["state"])) not in _IN_FAULT:
         return None
     page, purge = scene.page(entry), scene.entry(entry)["purge"]
     if purge == Purge.DYING:

@@ -3,9 +3,10 @@
 from tdx_env.guest.items import is_foreground
 from tdx_env.jit import inner
 from tdx_env.state.actors import Spte, Task
+from tdx_env.state.broken import Place, break_off
 from tdx_env.state.calls import NONE, EntryState
 from tdx_env.state.costs import Cost
-from tdx_env.state.setup import Initial
+from tdx_env.state.setup import REGIONS_PER_TABLE, Initial
 from tdx_env.state.world import World
 
 
@@ -38,6 +39,8 @@ def _set_region(world: World, region: int, initial: int) -> None:
         pd_state = EntryState.PENDING
     elif initial == Initial.MAPPED_2M:
         pd_state = EntryState.MAPPED
+    elif initial != Initial.FREE:
+        break_off(world, NONE, Place.AREA, initial)
     pd_spte = Spte.ABSENT if pd_state == EntryState.FREE else Spte.PRESENT
     page_spte = Spte.ABSENT if page_state == EntryState.FREE else Spte.PRESENT
     _set_entry(world, run["first_pd"] + region, pd_state, pd_spte)
@@ -101,7 +104,7 @@ def lay_out_memory(world: World) -> None:
     run["page_shift"] = setup["page_shift"]
     run["first_pd"] = n_regions << setup["page_shift"]
     run["first_l2"] = run["first_pd"] + n_regions
-    run["first_l3"] = run["first_l2"] + ((n_regions + 511) >> 9)
+    run["first_l3"] = run["first_l2"] + -(-n_regions // REGIONS_PER_TABLE)
     for area in range(setup["n_areas"]):
         row = world.setup["areas"][area]
         initial = _initial_of(world, area)

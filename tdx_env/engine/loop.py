@@ -5,8 +5,6 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from tdx_env.guest.interrupts import pass_interrupts
-from tdx_env.guest.items import begin_item, wake_tasks
 from tdx_env.guest.run import (
     accept_in_handler,
     return_to_guest,
@@ -15,35 +13,31 @@ from tdx_env.guest.run import (
     try_again,
 )
 from tdx_env.guest.tdcalls import let_entry_go, try_entry
-from tdx_env.host.build import call_again
 from tdx_env.host.busy import act, decide, interrupts_served, seamcall_returned
 from tdx_env.host.chains import (
     after_kick,
+    back_from_user,
     begin_task_item,
-    leave_guest,
-    reissue,
+    kick_sent,
+    rescheduled,
     succeed,
-    try_enter,
     with_guard,
     with_mmu_lock,
 )
-from tdx_env.host.cpus import wake_on_cpu
-from tdx_env.host.enter import enter_run_loop
-from tdx_env.host.fault import begin_fault_pass, end_pass, look_up_page, walk
-from tdx_env.host.kick import answers_read, note_kick_sent
-from tdx_env.host.mmu_lock import request_mmu
+from tdx_env.host.fault import end_pass, look_up_page, walk
 from tdx_env.host.restore import end_hold
 from tdx_env.host.run_loop import flush_on_old_cpu
 from tdx_env.host.seamcalls import go_through_steps, issue
 from tdx_env.host.slots import zap_slot
-from tdx_env.host.tasks import is_vcpu, pass_trigger
-from tdx_env.host.zap import begin_chunk, block_page, end_page, request_for_zap
+from tdx_env.host.tasks import pass_trigger
+from tdx_env.host.vcpus import leave_guest, serve_interrupt, try_enter, wake_up
+from tdx_env.host.zap import block_page, end_page
 from tdx_env.jit import inner, pasted
-from tdx_env.state.accounting import Category
-from tdx_env.state.actors import NEVER, Exit, Kick, Path, Purpose, State, Task
+from tdx_env.state.actors import State
 from tdx_env.state.agenda import first_due, first_due_by_blocks, refresh_block
 from tdx_env.state.booking import book, charge_cell, end_stretch
-from tdx_env.state.calls import NONE, Leaf
+from tdx_env.state.broken import Place, break_off
+from tdx_env.state.calls import NONE
 from tdx_env.state.discipline import ASK
 from tdx_env.state.features import N_FEATURES
 from tdx_env.state.world import End, World
@@ -52,75 +46,9 @@ Decide = Callable[[NDArray[np.int64]], int]
 
 
 @inner
-def _serve_interrupt(world: World, vcpu: int) -> None:
-    """Handle HOST_IRQ: served, back to the guest."""
-    book(world, vcpu, world.actors["row"][vcpu]["category"])
-    pass_interrupts(world, vcpu)
-    enter_run_loop(world, vcpu)
-
-
-@inner
-def _wake_up(world: World, vcpu: int) -> None:
-    """Handle HALTED: an interrupt ends HLT."""
-    me = world.actors["row"][vcpu]
-    book(world, vcpu, me["category"])
-    pass_interrupts(world, vcpu)
-    me["item"] += 1
-    begin_item(world, vcpu)
-    wake_tasks(world)
-    me["trip"] = Category.EXIT_ENTRY
-    enter_run_loop(world, vcpu)
-    if world.run["n_pcpus"] > 0:
-        wake_on_cpu(world, vcpu)
-
-
-@inner
-def _back_from_user(world: World, actor: int) -> None:
-    """Handle USER_EXIT: a conversion begins, a fault is tried again, an ioctl repeated."""
-    me = world.actors["row"][actor]
-    book(world, actor, me["category"])
-    if me["kind"] == Task.PREFAULT:
-        begin_fault_pass(world, actor)
-    elif not is_vcpu(me):
-        call_again(world, actor)
-    elif me["exit"] == Exit.MAP_GPA:
-        begin_chunk(world, actor)
-    else:
-        enter_run_loop(world, actor)
-
-
-@inner
-def _sent(world: World, actor: int) -> None:
-    """Handle KICK_SEND: all IPIs are out; wait for the answers and read them."""
-    me = world.actors["row"][actor]
-    book(world, actor, me["category"])
-    note_kick_sent(world, actor)
-    if me["targets"] == 0:
-        after_kick(world, actor)
-        return
-    me["state"] = State.KICK_WAIT
-    if me["kick_kind"] == Kick.DECISION:
-        me["category"] = Category.KICK_WAIT
-    world.actors["due"][actor] = answers_read(world, actor) if me["waiting"] == 0 else NEVER
-
-
-@inner
 def _booked(world: World, actor: int) -> None:
     """Book the activity that ends."""
     book(world, actor, world.actors["row"][actor]["category"])
-
-
-@inner
-def _rescheduled(world: World, actor: int) -> None:
-    """Handle RESCHED: take mmu_lock again, behind those who wait; list calls had none."""
-    me = world.actors["row"][actor]
-    _booked(world, actor)
-    if me["purpose"] == Purpose.ZAP:
-        request_for_zap(world, actor)
-    elif me["path"] == Path.EXPORT and me["leaf"] != Leaf.MEM_TRACK:
-        reissue(world, actor)
-    elif request_mmu(world, actor, 1, Purpose.REISSUE):
-        with_mmu_lock(world, actor)
 
 
 @inner
@@ -140,6 +68,8 @@ def _handle_guest(world: World, actor: int, state: int) -> None:
         accept_in_handler(world, actor)
     elif state == State.RETRY_WAIT:
         try_again(world, actor)
+    else:
+        break_off(world, actor, Place.EVENT, state)
 
 
 @inner
@@ -148,12 +78,12 @@ def _handle_vcpu(world: World, actor: int, state: int) -> None:
     if state == State.TD_EXIT:
         leave_guest(world, actor)
     elif state == State.HOST_IRQ:
-        _serve_interrupt(world, actor)
+        serve_interrupt(world, actor)
     elif state == State.HALTED:
-        _wake_up(world, actor)
+        wake_up(world, actor)
     elif state == State.USER_EXIT:
-        _back_from_user(world, actor)
-    elif state == State.RUN_LOOP or state == State.GATED:
+        back_from_user(world, actor)
+    elif state == State.RUN_LOOP or state == State.GATED or state == State.FLUSH_TLB:
         try_enter(world, actor)
     elif state == State.FAULT_SOFTWARE:
         look_up_page(world, actor)
@@ -162,6 +92,8 @@ def _handle_vcpu(world: World, actor: int, state: int) -> None:
         walk(world, actor)
     elif state == State.UNWIND:
         end_pass(world, actor)
+    else:
+        break_off(world, actor, Place.EVENT, state)
 
 
 @inner
@@ -178,7 +110,7 @@ def _handle_host(world: World, actor: int, state: int) -> None:
     elif state == State.DECIDED:
         act(world, actor)
     elif state == State.KICK_SEND:
-        _sent(world, actor)
+        kick_sent(world, actor)
     elif state == State.KICK_WAIT:
         _booked(world, actor)
         after_kick(world, actor)
@@ -187,7 +119,7 @@ def _handle_host(world: World, actor: int, state: int) -> None:
     elif state == State.ZAP_CLEAR:
         end_page(world, actor)
     elif state == State.RESCHED:
-        _rescheduled(world, actor)
+        rescheduled(world, actor)
     elif state == State.THINK:
         begin_task_item(world, actor)
     elif state == State.WAIT_TRIGGER:
@@ -202,8 +134,8 @@ def _handle_host(world: World, actor: int, state: int) -> None:
         zap_slot(world, actor)
     elif state == State.VCPU_LOAD:
         flush_on_old_cpu(world, actor)
-    elif state == State.FLUSH_TLB:
-        try_enter(world, actor)
+    else:
+        break_off(world, actor, Place.EVENT, state)
 
 
 @pasted
@@ -229,10 +161,10 @@ def _trace_event(world: World, actor: int) -> None:
     if place >= run["trace_capacity"]:
         return
     row = world.trace["event"][place]
-    row[0] = run["now"]
-    row[1] = actor
-    row[2] = world.actors["row"][actor]["state"]
-    row[3] = world.actors["row"][actor]["entry"]
+    row["time"] = run["now"]
+    row["actor"] = actor
+    row["state"] = world.actors["row"][actor]["state"]
+    row["entry"] = world.actors["row"][actor]["entry"]
     run["n_traced"] += 1
 
 
@@ -270,6 +202,8 @@ def advance(world: World, features: NDArray[np.int64], policy: Decide) -> int:
             if action == ASK:
                 return run["end"]
             decide(world, action)
+            if run["end"] != End.RUNNING:
+                break
         if is_plain:
             actor = first_due(world.actors["due"], 0, run["n_actors"])
         else:

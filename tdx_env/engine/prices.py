@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from tdx_env.host.call_kinds import is_list_call
+from tdx_env.host.leaves import COST, IS_LIST
 from tdx_env.jit import inner
-from tdx_env.state.calls import MAX_STEPS, N_LEAVES, NONE, Delay, Leaf, Op
+from tdx_env.state.calls import MAX_STEPS, N_LEAVES, NONE, Delay, Op
 from tdx_env.state.costs import Cost
 from tdx_env.state.draws import draw, uniform
 from tdx_env.state.setup import N_BANDS
@@ -37,44 +37,6 @@ def draw_cost(world: World, cost: int) -> int:
 
 
 @inner
-def _cost_of(leaf: int) -> int:
-    """Return the Cost of a whole successful call, or NONE."""
-    if leaf == Leaf.MEM_SEPT_ADD:
-        return Cost.SEPT_ADD
-    if leaf == Leaf.MEM_PAGE_ADD:
-        return Cost.PAGE_ADD
-    if leaf == Leaf.MEM_PAGE_AUG:
-        return Cost.PAGE_AUG
-    if leaf == Leaf.MEM_PAGE_REMOVE:
-        return Cost.PAGE_REMOVE
-    if leaf == Leaf.MEM_RANGE_BLOCK:
-        return Cost.RANGE_BLOCK
-    if leaf == Leaf.MEM_RANGE_UNBLOCK:
-        return Cost.RANGE_UNBLOCK
-    if leaf == Leaf.MEM_TRACK:
-        return Cost.TRACK
-    if leaf == Leaf.VP_ENTER:
-        return Cost.VP_ENTER
-    if leaf == Leaf.MEM_PAGE_DEMOTE:
-        return Cost.DEMOTE
-    if leaf == Leaf.PHYMEM_PAGE_WBINVD:
-        return Cost.WBINVD
-    if leaf == Leaf.MR_EXTEND:
-        return Cost.MR_EXTEND
-    if leaf == Leaf.EXPORT_UNBLOCKW:
-        return Cost.EXPORT_UNBLOCKW
-    if leaf == Leaf.VP_FLUSH:
-        return Cost.VP_FLUSH
-    if leaf == Leaf.VP_CREATE:
-        return Cost.VP_CREATE
-    if leaf == Leaf.VP_ADDCX:
-        return Cost.VP_ADDCX
-    if leaf == Leaf.VP_INIT:
-        return Cost.VP_INIT
-    return NONE
-
-
-@inner
 def set_delays(world: World) -> None:
     """Work out the delays between the steps of every call from the drawn costs."""
     run = world.run
@@ -90,11 +52,11 @@ def set_delays(world: World) -> None:
         delays[Delay.ARMED_WALK] = costs[Cost.ARMED_WALK]
         delays[Delay.LEAVE] = costs[Cost.BARE] - costs[Cost.BARE] // 2
         delays[Delay.BODY] = 0
-        if is_list_call(leaf):  # for each entry of the list
-            is_block = leaf == Leaf.EXPORT_BLOCKW
-            delays[Delay.BODY] = costs[Cost.EXPORT_BLOCKW if is_block else Cost.EXPORT_MEM]
-        total = _cost_of(leaf)
+        total = COST[leaf]
         if total == NONE:
+            continue
+        if IS_LIST[leaf]:  # for each entry of the list
+            delays[Delay.BODY] = costs[total]
             continue
         others = 0
         for step in range(MAX_STEPS):

@@ -36,7 +36,7 @@ class Number(IntEnum):
     PREEMPT_PENALTY = 5  # part of COST [cycles]
     TAIL_COST = 6  # part of COST [cycles]
     ACTOR = 7  # actor that waits for a decision, or NONE
-    PATH = 8  # its Path
+    PATH = 8  # its CallPath
     OPERATION = 9  # id of its operation, or NONE
     N_ENDED = 10  # operations ended since the last decision
 

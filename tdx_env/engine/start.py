@@ -12,10 +12,11 @@ from tdx_env.jit import inner
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import NEVER, Program, State, Task
 from tdx_env.state.agenda import open_agenda
+from tdx_env.state.broken import Place, break_off
 from tdx_env.state.calls import NONE
 from tdx_env.state.costs import N_COSTS
 from tdx_env.state.draws import draw, uniform
-from tdx_env.state.features import TRIES_UNIT
+from tdx_env.state.features import N_AVERAGES, TRIES_UNIT
 from tdx_env.state.setup import MAX_PCPUS, REST
 from tdx_env.state.streams import Draw
 from tdx_env.state.world import MAX_ACTORS, World
@@ -39,26 +40,26 @@ def _draw_size(world: World, number: int, low: int, high: int) -> int:
 def _draw_groups(world: World) -> None:
     """Draw the guest groups' sizes and give them their vCPUs."""
     run = world.run
-    setup = world.setup
-    drawn = run["group_drawn"]
     counted = 0
-    for group in range(setup["n_groups"]):
+    for group in range(world.setup["n_groups"]):
         row = world.setup["groups"][group]
+        drawn = run["group_drawn"][group]
         first = _SIZES_EACH * group
-        drawn[group][0] = REST
+        drawn["count"] = REST
         if row["count_low"] != REST:
-            drawn[group][0] = _draw_size(world, first + 1, row["count_low"], row["count_high"])
-            counted += drawn[group][0]
-        drawn[group][1] = _draw_size(world, first + 2, row["items_low"], row["items_high"])
-        drawn[group][2] = _draw_size(world, first + 3, row["tick_low"], row["tick_high"])
-        drawn[group][3] = _draw_size(world, first + 4, row["device_low"], row["device_high"])
+            drawn["count"] = _draw_size(world, first + 1, row["count_low"], row["count_high"])
+            counted += drawn["count"]
+        drawn["items"] = _draw_size(world, first + 2, row["items_low"], row["items_high"])
+        drawn["tick"] = _draw_size(world, first + 3, row["tick_low"], row["tick_high"])
+        drawn["device_gap"] = _draw_size(world, first + 4, row["device_low"], row["device_high"])
     left = run["n_vcpus"]
-    for group in range(setup["n_groups"]):
-        if drawn[group][0] == REST:
-            drawn[group][0] = max(0, run["n_vcpus"] - counted)
-        drawn[group][0] = min(left, drawn[group][0])
-        drawn[group][4] = run["n_vcpus"] - left
-        left -= drawn[group][0]
+    for group in range(world.setup["n_groups"]):
+        drawn = run["group_drawn"][group]
+        if drawn["count"] == REST:
+            drawn["count"] = max(0, run["n_vcpus"] - counted)
+        drawn["count"] = min(left, drawn["count"])
+        drawn["first"] = run["n_vcpus"] - left
+        left -= drawn["count"]
 
 
 @inner
@@ -70,13 +71,13 @@ def _draw_tasks(world: World) -> None:
         row = world.setup["tasks"][task]
         first = _TASK_SIZES + _SIZES_EACH * task
         drawn = run["task_drawn"][task]
-        drawn[0] = _draw_size(world, first + 1, row["count_low"], row["count_high"])
-        drawn[1] = _draw_size(world, first + 2, row["items_low"], row["items_high"])
-        drawn[2] = actor
-        drawn[3] = _draw_size(world, first + 3, row["device_low"], row["device_high"])
-        actor += drawn[0]
+        drawn["count"] = _draw_size(world, first + 1, row["count_low"], row["count_high"])
+        drawn["items"] = _draw_size(world, first + 2, row["items_low"], row["items_high"])
+        drawn["first"] = actor
+        drawn["device_gap"] = _draw_size(world, first + 3, row["device_low"], row["device_high"])
+        actor += drawn["count"]
         is_build = row["kind"] == Task.BUILD or row["kind"] == Task.INIT_VCPU
-        if is_build and drawn[0] > 0:
+        if is_build and drawn["count"] > 0:
             run["is_building"] = 1
     run["n_actors"] = actor
 
@@ -112,37 +113,47 @@ def _start_interrupts(world: World, vcpu: int) -> None:
     run = world.run
     me = world.actors["row"][vcpu]
     drawn = run["group_drawn"][me["group"]]
-    me["tick_period"] = drawn[2]
-    me["device_gap"] = drawn[3]
+    me["tick_period"] = drawn["tick"]
+    me["device_gap"] = drawn["device_gap"]
     me["signal_every"] = world.setup["groups"][me["group"]]["signal_every"]
-    if drawn[2] > 0:
-        me["tick_at"] = uniform(0, drawn[2] - 1, draw(run["seed"], Draw.PHASE, vcpu, 0, 0))
-    if drawn[3] > 0:
+    if drawn["tick"] > 0:
+        me["tick_at"] = uniform(0, drawn["tick"] - 1, draw(run["seed"], Draw.PHASE, vcpu, 0, 0))
+    if drawn["device_gap"] > 0:
         me["device_at"] = device_gap(world, vcpu, 0)
 
 
 @inner
 def _start_vcpu(world: World, vcpu: int) -> None:
     """Set a vCPU going."""
-    run = world.run
     me = world.actors["row"][vcpu]
     _start_interrupts(world, vcpu)
     begin_item(world, vcpu)
     me["trip"] = Category.EXIT_ENTRY
-    if me["program"] == Program.PARKED:
+    program = me["program"]
+    if program == Program.PARKED:
         me["state"] = State.PARKED
         me["category"] = Category.IDLE
-    elif me["program"] == Program.IDLE:
+    elif program == Program.IDLE:
         me["state"] = State.HALTED
         me["category"] = Category.IDLE
         world.actors["due"][vcpu] = min(me["tick_at"], me["device_at"])
+    elif program == Program.COMPUTE or program == Program.HAMMER or is_foreground(program):
+        _start_run_loop(world, vcpu)
     else:
-        me["state"] = State.RUN_LOOP
-        me["category"] = Category.EXIT_ENTRY
-        bits = draw(run["seed"], Draw.PHASE, vcpu, 1, 0)
-        world.actors["due"][vcpu] = uniform(0, _FIRST_ENTRY_SPREAD, bits)
-        if run["n_pcpus"] > 0:
-            _find_cpu(world, vcpu)
+        break_off(world, vcpu, Place.VCPU_START, program)
+
+
+@inner
+def _start_run_loop(world: World, vcpu: int) -> None:
+    """Let a vCPU enter the guest for the first time, if it has a CPU."""
+    run = world.run
+    me = world.actors["row"][vcpu]
+    me["state"] = State.RUN_LOOP
+    me["category"] = Category.EXIT_ENTRY
+    bits = draw(run["seed"], Draw.PHASE, vcpu, 1, 0)
+    world.actors["due"][vcpu] = uniform(0, _FIRST_ENTRY_SPREAD, bits)
+    if run["n_pcpus"] > 0:
+        _find_cpu(world, vcpu)
 
 
 @inner
@@ -178,16 +189,16 @@ def _start_vcpus(world: World) -> None:
     for group in range(world.setup["n_groups"]):
         drawn = run["group_drawn"][group]
         program = world.setup["groups"][group]["program"]
-        for member in range(drawn[0]):
-            vcpu = drawn[4] + member
+        for member in range(drawn["count"]):
+            vcpu = drawn["first"] + member
             me = world.actors["row"][vcpu]
             me["group"] = group
             me["member"] = member
             me["program"] = program
             _place(world, vcpu)
-            me["items"] = drawn[1]
+            me["items"] = drawn["items"]
             if is_foreground(program):
-                run["work_total"] += drawn[1]
+                run["work_total"] += drawn["items"]
             _start_vcpu(world, vcpu)
 
 
@@ -197,17 +208,18 @@ def _start_tasks(world: World) -> None:
     run = world.run
     for task in range(world.setup["n_tasks"]):
         drawn = run["task_drawn"][task]
-        for member in range(drawn[0]):
-            me = world.actors["row"][drawn[2] + member]
+        for member in range(drawn["count"]):
+            task_actor = drawn["first"] + member
+            me = world.actors["row"][task_actor]
             me["group"] = task
             me["member"] = member
             me["kind"] = world.setup["tasks"][task]["kind"]
-            me["items"] = drawn[1]
-            me["device_gap"] = drawn[3]
-            if drawn[3] > 0:
-                me["device_at"] = device_gap(world, drawn[2] + member, 0)
-            run["work_total"] += drawn[1]
-            start_task_item(world, drawn[2] + member)
+            me["items"] = drawn["items"]
+            me["device_gap"] = drawn["device_gap"]
+            if drawn["device_gap"] > 0:
+                me["device_at"] = device_gap(world, task_actor, 0)
+            run["work_total"] += drawn["items"]
+            start_task_item(world, task_actor)
 
 
 @inner
@@ -241,7 +253,7 @@ def _set_scalars(world: World) -> None:
     run["kick_send_target"] = _FIRST_KICK_SEND
     run["kick_wait"] = _FIRST_KICK_WAIT
     run["kick_target"] = _FIRST_KICK_TARGET
-    for column in range(3):
+    for column in range(N_AVERAGES):
         run["try_cycles"][column] = _FIRST_TRY_CYCLES
         run["tries"][column] = 2 * TRIES_UNIT
     for word in range(len(run["holder"])):

@@ -7,6 +7,7 @@ from tdx_env.module.zero_step import after_vm_exit, log_ept_violation
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import Exit, Kick, Phase, Program, State
 from tdx_env.state.booking import begin_operation, book
+from tdx_env.state.broken import Place, break_off
 from tdx_env.state.calls import EntryState
 from tdx_env.state.costs import Cost
 from tdx_env.state.world import World
@@ -64,11 +65,17 @@ def _trip_of(world: World, actor: int, reason: int) -> int:
     """Return the category that an exit and the re-entry after it are booked to."""
     me = world.actors["row"][actor]
     if reason == Exit.KICK:
-        return Category.KICK_TARGET if me["ipi_kind"] == Kick.DECISION else Category.TRACK_KICK
-    if reason == Exit.EPT_VIOLATION and me["refault"]:
-        return Category.REFAULT
+        if me["ipi_kind"] == Kick.TRACK or me["ipi_kind"] == Kick.FLUSH:
+            return Category.TRACK_KICK
+        if me["ipi_kind"] != Kick.DECISION:
+            break_off(world, actor, Place.KICK_TRIP, me["ipi_kind"])
+        return Category.KICK_TARGET
+    if reason == Exit.EPT_VIOLATION:
+        return Category.REFAULT if me["refault"] else Category.EXIT_ENTRY
     if reason == Exit.HOST_PRIORITY_TIMEOUT:
         return Category.GUEST_PRIORITY_STALL
+    if reason != Exit.TICK and reason != Exit.HLT and reason != Exit.MAP_GPA:
+        break_off(world, actor, Place.EXIT_TRIP, reason)
     return Category.EXIT_ENTRY
 
 

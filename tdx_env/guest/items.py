@@ -45,7 +45,7 @@ def unit_of_item(world: World, actor: int) -> int:
     group = world.setup["groups"][me["group"]]
     step = group["step"]
     if step == 0:
-        step = world.run["group_drawn"][me["group"]][0]
+        step = world.run["group_drawn"][me["group"]]["count"]
     return me["member"] * group["stride"] + me["item"] * step
 
 
@@ -73,9 +73,9 @@ def is_trigger_reached(world: World, task: int) -> bool:
     if row["trigger_group"] == NONE:
         return True
     drawn = run["group_drawn"][row["trigger_group"]]
-    if drawn[0] == 0:
+    if drawn["count"] == 0:
         return True
-    vcpu = world.actors["row"][drawn[4] + me["member"] % drawn[0]]
+    vcpu = world.actors["row"][drawn["first"] + me["member"] % drawn["count"]]
     if not has_items(vcpu):
         return True
     return bool(vcpu["item"] >= me["item"] * row["trigger_period"])

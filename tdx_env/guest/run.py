@@ -9,7 +9,7 @@ from tdx_env.guest.items import (
     rip_of_instruction,
     think,
 )
-from tdx_env.guest.tdcalls import start_tdcall
+from tdx_env.guest.tdcalls import is_answer, start_tdcall
 from tdx_env.guest.walk import walk_end
 from tdx_env.jit import inner
 from tdx_env.module.sept import is_acceptable
@@ -17,6 +17,7 @@ from tdx_env.module.zero_step import still_faults
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import Exit, Phase, Program, State
 from tdx_env.state.booking import book
+from tdx_env.state.broken import Place, break_off
 from tdx_env.state.calls import NONE, Leaf, Outcome
 from tdx_env.state.costs import Cost
 from tdx_env.state.draws import jitter, own
@@ -81,6 +82,25 @@ def _hammer(world: World, actor: int) -> None:
 
 
 @inner
+def _execute(world: World, actor: int) -> None:
+    """Execute the instruction of the vCPU's current item."""
+    me = world.actors["row"][actor]
+    program = me["program"]
+    if program == Program.ACCEPT:
+        start_tdcall(world, actor, Leaf.ACCEPT, entry_of_item(world, actor))
+    elif program == Program.TOUCH:
+        _touch(world, actor)
+    elif program == Program.HAMMER:
+        _hammer(world, actor)
+    elif program == Program.IDLE:
+        begin_exit(world, actor, Exit.HLT)
+    elif program == Program.CONVERT:
+        begin_exit(world, actor, Exit.MAP_GPA)
+    else:
+        break_off(world, actor, Place.INSTRUCTION, program)
+
+
+@inner
 def continue_guest(world: World, actor: int) -> None:
     """Execute what comes next in the guest, or leave it for an interrupt that is due."""
     run = world.run
@@ -94,17 +114,11 @@ def continue_guest(world: World, actor: int) -> None:
             return
         me["phase"] = Phase.INSTRUCTION
         me["remaining"] = run["costs"][Cost.TOUCH]
+    elif me["phase"] != Phase.INSTRUCTION:
+        break_off(world, actor, Place.PHASE, me["phase"])
+        return
     me["rip"] = rip_of_instruction(world, me)
-    if me["program"] == Program.ACCEPT:
-        start_tdcall(world, actor, Leaf.ACCEPT, entry_of_item(world, actor))
-    elif me["program"] == Program.TOUCH:
-        _touch(world, actor)
-    elif me["program"] == Program.HAMMER:
-        _hammer(world, actor)
-    elif me["program"] == Program.IDLE:
-        begin_exit(world, actor, Exit.HLT)
-    else:
-        begin_exit(world, actor, Exit.MAP_GPA)
+    _execute(world, actor)
 
 
 @inner
@@ -156,6 +170,9 @@ def return_to_guest(world: World, actor: int) -> None:
         me["state"] = State.RETRY_WAIT
         bits = own(world, actor, Draw.JITTER)
         world.actors["due"][actor] = run["now"] + jitter(run["costs"][Cost.GUEST_RETRY], bits)
+        return
+    if not is_answer(outcome):
+        break_off(world, actor, Place.TDCALL_RETURN, outcome)
         return
     if me["program"] == Program.ACCEPT:
         finish_item(world, actor)

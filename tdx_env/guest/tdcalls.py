@@ -9,6 +9,7 @@ from tdx_env.module.locks import LockResult, entry_acquire_guest, entry_release
 from tdx_env.module.sept import is_acceptable, is_guest_accessible, next_state
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import Exit, State
+from tdx_env.state.broken import Place, break_off
 from tdx_env.state.calls import EntryState, Leaf, Outcome
 from tdx_env.state.costs import Cost
 from tdx_env.state.draws import jitter, own
@@ -24,6 +25,9 @@ def start_tdcall(world: World, actor: int, leaf: int, entry: int) -> None:
     """Start a TDCALL on the entry that the guest asks for."""
     run = world.run
     me = world.actors["row"][actor]
+    if leaf != Leaf.ACCEPT and leaf != Leaf.ATTR_RD and leaf != Leaf.ATTR_WR:
+        break_off(world, actor, Place.TDCALL, leaf)
+        return
     vm_exit_filter(world, actor)
     me["leaf"] = leaf
     me["entry"] = entry
@@ -106,6 +110,16 @@ def _exit_with_violation(world: World, actor: int) -> None:
 
 
 @inner
+def is_answer(outcome: int) -> bool:
+    """Say whether the guest is told so by a TDCALL, and goes on."""
+    return bool(
+        outcome == Outcome.SUCCESS
+        or outcome == Outcome.PAGE_ALREADY_ACCEPTED
+        or outcome == Outcome.PAGE_SIZE_MISMATCH
+    )
+
+
+@inner
 def tdcall_over(world: World, actor: int) -> None:
     """Run the TDCALL epilogue: host-priority time-out, or back to the guest."""
     run = world.run
@@ -123,6 +137,8 @@ def tdcall_over(world: World, actor: int) -> None:
         me["category"] = Category.GUEST_BUSY
     elif me["outcome"] == Outcome.OPERAND_BUSY_HOST_PRIORITY:
         me["category"] = Category.GUEST_PRIORITY_STALL
+    elif not is_answer(me["outcome"]):
+        break_off(world, actor, Place.TDCALL_OVER, me["outcome"])
     if exits:
         begin_exit(world, actor, Exit.HOST_PRIORITY_TIMEOUT)
         return

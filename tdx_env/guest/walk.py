@@ -4,9 +4,10 @@ import numpy as np
 
 from tdx_env.jit import inner
 from tdx_env.state.calls import EntryState
+from tdx_env.state.setup import REGIONS_PER_TABLE
 from tdx_env.state.world import World
 
-_REGIONS_SHIFT = 9  # 512 PD entries belong to one entry of level 2
+_REGIONS_SHIFT = REGIONS_PER_TABLE.bit_length() - 1
 
 
 @inner

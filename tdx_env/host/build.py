@@ -9,7 +9,8 @@ from tdx_env.host.seamcalls import new_call
 from tdx_env.host.tasks import entry_at, finish_task_item, set_cursor
 from tdx_env.jit import inner
 from tdx_env.state.accounting import Category
-from tdx_env.state.actors import Path, Purpose, State, Task
+from tdx_env.state.actors import CallPath, Purpose, State, Task
+from tdx_env.state.broken import Place, break_off
 from tdx_env.state.calls import NONE, Leaf
 from tdx_env.state.costs import Cost
 from tdx_env.state.world import World
@@ -29,13 +30,16 @@ def begin_ioctl(world: World, task: int) -> None:
 def build_with_guard(world: World, task: int) -> None:
     """Issue the first SEAMCALL of the ioctl."""
     me = world.actors["row"][task]
-    me["path"] = Path.BUILD
-    if me["kind"] == Task.INIT_VCPU:
+    kind = me["kind"]
+    me["path"] = CallPath.BUILD
+    if kind == Task.INIT_VCPU:
         me["extends"] = ADDCX_PER_VCPU
         new_call(world, task, Leaf.VP_CREATE, NONE)
-        return
-    set_cursor(world, task)
-    new_call(world, task, Leaf.MEM_PAGE_ADD, entry_at(world, task, me["cursor"]))
+    elif kind == Task.BUILD:
+        set_cursor(world, task)
+        new_call(world, task, Leaf.MEM_PAGE_ADD, entry_at(world, task, me["cursor"]))
+    else:
+        break_off(world, task, Place.TASK, kind)
 
 
 @inner

@@ -5,36 +5,45 @@ import numpy as np
 from tdx_env.guest.interrupts import next_interrupt, pass_interrupts
 from tdx_env.guest.walk import level_of
 from tdx_env.host.build import return_to_user
-from tdx_env.host.chains import (
-    OTHER,
-    after_synthetic_exit,
-    kill,
-    operand_class,
-    reissue,
-    succeed,
-    yield_to_run_loop,
-)
-from tdx_env.host.fault import give_up
+from tdx_env.host.chains import reissue, succeed
+from tdx_env.host.fault import give_up, yields_to_guest
 from tdx_env.host.kick import begin_kick, leave_guest_mode, release_gate
+from tdx_env.host.kill import kill
 from tdx_env.host.mmu_lock import release_mmu, request_mmu
 from tdx_env.host.seamcall_lock import release_lock
 from tdx_env.host.tasks import is_vcpu
+from tdx_env.host.vcpus import after_synthetic_exit, yield_to_run_loop
 from tdx_env.host.zap import flushes_remote_tlbs, yield_lock
 from tdx_env.jit import inner
+from tdx_env.module.operand_classes import operand_class
+from tdx_env.module.operands import Operand
 from tdx_env.state.accounting import Category
-from tdx_env.state.actors import Kick, Path, Purpose, State
+from tdx_env.state.actors import CallPath, Kick, Purpose, State
 from tdx_env.state.agenda import wake_at
 from tdx_env.state.booking import book
+from tdx_env.state.broken import Place, break_off
 from tdx_env.state.calls import NONE, Leaf, Outcome
 from tdx_env.state.costs import Cost
-from tdx_env.state.discipline import N_ACTIONS, Action, EnterYield, Exhaustion, FaultYield, HostLock
+from tdx_env.state.discipline import N_ACTIONS, N_HOST_LOCKS, Action, EnterYield, Exhaustion
 from tdx_env.state.draws import own
-from tdx_env.state.features import EWMA_SHIFT, Feature
+from tdx_env.state.features import EWMA_SHIFT, N_AVERAGES, Feature
 from tdx_env.state.streams import Draw
 from tdx_env.state.world import World
 
-_SEPT_TREE = 146
+_SEPT_TREE = int(Operand.SEPT_TREE)
+_RETRY = int(Action.RETRY)
 _LOTTERY_SHIFT = np.uint64(33)
+# Whether a path allows KICK and YIELD beside RETRY; `zap_yield` allows YIELD on all.
+_CHOICES = {
+    CallPath.FAULT: (True, True),
+    CallPath.ZAP: (True, False),
+    CallPath.ENTER: (True, True),
+    CallPath.BUILD: (False, True),
+    CallPath.EXPORT: (True, True),
+    CallPath.INTERRUPTED: (False, True),
+}
+_MAY_KICK = np.array([_CHOICES[path][0] for path in CallPath], np.int64)
+_MAY_YIELD = np.array([_CHOICES[path][1] for path in CallPath], np.int64)
 
 
 @inner
@@ -55,8 +64,21 @@ def seamcall_returned(world: World, actor: int) -> None:
         succeed(world, actor)
     elif _was_interrupted(outcome):
         _on_interrupted(world, actor)
-    else:
+    elif _is_fatal(outcome):
         kill(world, actor, me["leaf"], outcome)
+    else:
+        break_off(world, actor, Place.STATUS, outcome)
+
+
+@inner
+def _is_fatal(outcome: int) -> bool:
+    """Say whether KVM takes a status for its own mistake: KVM_BUG_ON."""
+    return bool(
+        outcome == Outcome.PREVIOUS_TLB_EPOCH_BUSY
+        or outcome == Outcome.GPA_RANGE_NOT_BLOCKED
+        or outcome == Outcome.TLB_TRACKING_NOT_DONE
+        or outcome == Outcome.EPT_ENTRY_STATE_INCORRECT
+    )
 
 
 @inner
@@ -70,7 +92,7 @@ def _on_busy(world: World, actor: int) -> None:
     me["busy_cycles"] += cycles
     me["busy_operand"] = me["operand"]
     column = operand_class(me["leaf"], me["operand"])
-    if column != OTHER:
+    if column < N_AVERAGES:
         run["try_cycles"][column] += (cycles - run["try_cycles"][column]) >> EWMA_SHIFT
     if me["leaf"] == Leaf.VP_ENTER and me["operand"] == _SEPT_TREE:
         me["flagged"] = 1
@@ -98,7 +120,7 @@ def _on_interrupted(world: World, actor: int) -> None:
     if me["interrupts"] > world.discipline["max_interrupted"]:
         kill(world, actor, me["leaf"], me["outcome"])
     else:
-        _ask(world, actor, Path.INTERRUPTED)
+        _ask(world, actor, CallPath.INTERRUPTED)
 
 
 @inner
@@ -116,8 +138,8 @@ def _fill_mask(world: World, path: int) -> None:
     """Note which actions are allowed."""
     run = world.run
     run["mask"][Action.RETRY] = 1
-    run["mask"][Action.KICK] = path != Path.BUILD and path != Path.INTERRUPTED
-    run["mask"][Action.YIELD] = path != Path.ZAP or world.discipline["zap_yield"] != 0
+    run["mask"][Action.KICK] = _MAY_KICK[path]
+    run["mask"][Action.YIELD] = _MAY_YIELD[path] | (world.discipline["zap_yield"] != 0)
 
 
 @inner
@@ -151,31 +173,38 @@ def _fill_features(world: World, actor: int, path: int) -> None:
     f[Feature.HAS_EVENTS] = is_vcpu(me) and next_interrupt(me) <= now
     f[Feature.ACCEPT_FAULT] = me["accept_fault"]
     f[Feature.REPEATS] = me["repeats"]
-    has_chunk = me["path"] == Path.ZAP or me["path"] == Path.BUILD
+    has_chunk = me["path"] == CallPath.ZAP or me["path"] == CallPath.BUILD
     f[Feature.PAGES_LEFT] = me["cursor_end"] - me["cursor"] if has_chunk else 0
-    for column in range(3):
+    for column in range(N_AVERAGES):
         f[Feature.TRY_TREE + column] = run["try_cycles"][column]
         f[Feature.TRIES_TREE + column] = run["tries"][column]
     f[Feature.KICK_SEND_TARGET] = run["kick_send_target"]
     f[Feature.KICK_WAIT] = run["kick_wait"]
     f[Feature.KICK_TARGET] = run["kick_target"]
-    mask = run["mask"]
-    f[Feature.MASK] = mask[0] + 2 * mask[1] + 4 * mask[2]
+    f[Feature.MASK] = 0
+    for action in range(N_ACTIONS):
+        f[Feature.MASK] |= run["mask"][action] << action
     f[Feature.LOTTERY] = np.int64(own(world, actor, Draw.LOTTERY) >> _LOTTERY_SHIFT)
 
 
 @inner
 def decide(world: World, action: int) -> None:
-    """Give the actor that waits for a decision its action; a masked one becomes RETRY."""
+    """Give the actor that waits for a decision its action; a masked one becomes RETRY.
+
+    What is no Action at all ends the episode: whoever decides has made a mistake.
+    """
     run = world.run
     actor = run["decision_actor"]
     me = world.actors["row"][actor]
     run["decision_actor"] = NONE
     run["n_ended"] = 0
-    run["was_masked"] = action < 0 or action >= N_ACTIONS or not run["mask"][action]
+    if action < 0 or action >= N_ACTIONS:
+        break_off(world, actor, Place.ACTION_GIVEN, action)
+        return
+    run["was_masked"] = not run["mask"][action]
     if run["was_masked"]:
         run["n_masked"] += 1
-        action = 0  # RETRY
+        action = _RETRY
     me["action"] = action
     me["state"] = State.DECIDED
     me["category"] = Category.DECISION
@@ -192,14 +221,14 @@ def _trace_decision(world: World, actor: int) -> None:
     if place >= run["decision_capacity"]:
         return
     row = world.decisions["decision"][place]
-    row[0] = run["now"]
-    row[1] = actor
-    row[2] = run["features"][Feature.PATH]
-    row[3] = me["leaf"]
-    row[4] = me["operand"]
-    row[5] = me["entry"]
-    row[6] = me["issues"]
-    row[7] = me["action"]
+    row["time"] = run["now"]
+    row["actor"] = actor
+    row["path"] = run["features"][Feature.PATH]
+    row["leaf"] = me["leaf"]
+    row["operand"] = me["operand"]
+    row["entry"] = me["entry"]
+    row["issues"] = me["issues"]
+    row["action"] = me["action"]
     run["n_decisions_traced"] += 1
 
 
@@ -214,8 +243,10 @@ def act(world: World, actor: int) -> None:
         reissue(world, actor)
     elif me["action"] == Action.KICK:
         _kick(world, actor, 0)
-    else:
+    elif me["action"] == Action.YIELD:
         _yield(world, actor)
+    else:
+        break_off(world, actor, Place.ACTION, me["action"])
 
 
 @inner
@@ -253,22 +284,32 @@ def _kick(world: World, actor: int, force_gate: int) -> None:
 @inner
 def _yield(world: World, actor: int) -> None:
     """Give up for now and come back, in the way of the path."""
-    me = world.actors["row"][actor]
-    rules = world.discipline
-    if me["path"] == Path.FAULT:
-        give_up(world, actor, rules["fault_yield"] == FaultYield.REENTER)
-    elif me["path"] == Path.ZAP or me["path"] == Path.EXPORT:
+    path = world.actors["row"][actor]["path"]
+    if path == CallPath.FAULT:
+        give_up(world, actor, yields_to_guest(world, actor))
+    elif path == CallPath.ZAP or path == CallPath.EXPORT:
         _yield_locks(world, actor)
-    elif me["path"] == Path.BUILD:
+    elif path == CallPath.BUILD:
         return_to_user(world, actor)
+    elif path == CallPath.ENTER:
+        _yield_enter(world, actor)
     else:
-        leave_guest_mode(world, actor)
-        me["leaf"] = NONE
-        if rules["enter_yield"] == EnterYield.FASTPATH:
-            yield_to_run_loop(world, actor)
-        elif request_mmu(world, actor, 1, Purpose.BARRIER):
-            release_mmu(world, actor)
-            yield_to_run_loop(world, actor)
+        break_off(world, actor, Place.YIELD_PATH, path)
+
+
+@inner
+def _yield_enter(world: World, vcpu: int) -> None:
+    """Leave the fast path after a busy VP.ENTER, behind whoever has mmu_lock if so ruled."""
+    way = world.discipline["enter_yield"]
+    leave_guest_mode(world, vcpu)
+    world.actors["row"][vcpu]["leaf"] = NONE
+    if way == EnterYield.FASTPATH:
+        yield_to_run_loop(world, vcpu)
+    elif way != EnterYield.BARRIER:
+        break_off(world, vcpu, Place.YIELD_ENTER, way)
+    elif request_mmu(world, vcpu, 1, Purpose.BARRIER):
+        release_mmu(world, vcpu)
+        yield_to_run_loop(world, vcpu)
 
 
 @inner
@@ -278,8 +319,8 @@ def _yield_locks(world: World, actor: int) -> None:
     # MODEL: a zap's SPTE stays FROZEN meanwhile; KVM as it is can't give up here.
     """
     release_gate(world, actor)
-    release_lock(world, actor, HostLock.SEAMCALL)
-    release_lock(world, actor, HostLock.TRACK)
+    for lock in range(N_HOST_LOCKS):
+        release_lock(world, actor, lock)
     if not flushes_remote_tlbs(world, actor, Purpose.YIELD):
         yield_lock(world, actor)
 
@@ -288,7 +329,7 @@ def _yield_locks(world: World, actor: int) -> None:
 def _exhaust(world: World, actor: int, what: int) -> None:
     """The call was busy as often as the discipline allows, or on a lock it doesn't wait for."""
     me = world.actors["row"][actor]
-    is_fault = me["path"] == Path.FAULT
+    is_local = what == Exhaustion.LOCAL_RETRY
     if what == Exhaustion.KILL or (what == Exhaustion.SWALLOW and not me["is_splitting"]):
         kill(world, actor, me["leaf"], Outcome.OPERAND_BUSY)
     elif what == Exhaustion.GATED_KICK:
@@ -296,7 +337,9 @@ def _exhaust(world: World, actor: int, what: int) -> None:
     elif what == Exhaustion.SWALLOW:
         # The split ignores that its call failed: canonical/tdx issues 100 and 213 (bug B1).
         succeed(world, actor)
-    elif not is_fault:
-        _yield(world, actor)
+    elif not is_local and what != Exhaustion.REENTER and what != Exhaustion.USER_ERROR:
+        break_off(world, actor, Place.EXHAUSTION, what)
+    elif me["path"] == CallPath.FAULT:
+        give_up(world, actor, not is_local)
     else:
-        give_up(world, actor, what != Exhaustion.LOCAL_RETRY)
+        _yield(world, actor)

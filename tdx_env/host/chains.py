@@ -1,25 +1,16 @@
-"""How KVM's call chains go on: after a SEAMCALL, after a kick, with mmu_lock in hand."""
+"""How KVM's call chains go on: after a SEAMCALL, after a kick, with a lock in hand."""
 
-import numpy as np
-
-from tdx_env.guest.interrupts import pass_interrupts
-from tdx_env.guest.run import continue_guest
 from tdx_env.host.build import (
     begin_ioctl,
     build_with_guard,
+    call_again,
     call_with_guard,
     page_added,
     page_measured,
     vcpu_built_on,
 )
-from tdx_env.host.cpus import give_cpu_on
-from tdx_env.host.enter import enter_run_loop, is_repeat, pass_gate, waits_at_gate
-from tdx_env.host.export import (
-    begin_export,
-    list_exported,
-    track_list,
-    writes_blocked,
-)
+from tdx_env.host.enter import enter_run_loop, waits_at_gate
+from tdx_env.host.export import begin_export, list_exported, track_list, writes_blocked
 from tdx_env.host.fault import (
     begin_fault_pass,
     prefault_next,
@@ -29,60 +20,34 @@ from tdx_env.host.fault import (
     walk,
 )
 from tdx_env.host.guard import request_guard
-from tdx_env.host.kick import leave_guest_mode, note_kick_over, release_gate
-from tdx_env.host.lock_words import release
-from tdx_env.host.mmu_lock import release_mmu
+from tdx_env.host.kick import answers_read, note_kick_over, note_kick_sent, release_gate
+from tdx_env.host.mmu_lock import release_mmu, request_mmu
 from tdx_env.host.restore import begin_restore, block_for_a_while, restored
-from tdx_env.host.run_loop import flushes_tlb, leaves_run_loop
 from tdx_env.host.seamcall_lock import release_lock
 from tdx_env.host.seamcalls import issue, lock_and_issue, new_call
 from tdx_env.host.slots import delete_with_lock
-from tdx_env.host.srcu import srcu_quiescent
-from tdx_env.host.tasks import set_cursor
+from tdx_env.host.tasks import is_vcpu, set_cursor
 from tdx_env.host.track import after_block, after_demote, after_track, go_on_tracked
+from tdx_env.host.vcpus import enter_guest, yield_to_run_loop
 from tdx_env.host.zap import (
     begin_chunk,
     clear_page,
     next_page,
+    request_for_zap,
     yield_lock,
     zap_with_lock,
 )
 from tdx_env.jit import inner
+from tdx_env.module.operand_classes import operand_class
 from tdx_env.state.accounting import Category
-from tdx_env.state.actors import Exit, Path, Purpose, Spte, State, Task
-from tdx_env.state.booking import begin_operation, book, charge_cell
-from tdx_env.state.calls import NONE, Leaf, Lock, Outcome
+from tdx_env.state.actors import NEVER, CallPath, Exit, Kick, Purpose, Spte, State, Task
+from tdx_env.state.booking import book, charge_cell
+from tdx_env.state.broken import Place, break_off
+from tdx_env.state.calls import Leaf
 from tdx_env.state.costs import Cost
-from tdx_env.state.discipline import GateScope, HostLock, KickFlagged, SeamcallLock
-from tdx_env.state.features import EWMA_SHIFT, TRIES_UNIT
-from tdx_env.state.world import End, World
-
-TREE, ENTRY, EPOCH, OTHER = 0, 1, 2, -1  # operand classes of the averages
-_SEPT_TREE = 146
-_TD_EPOCH = 169
-_RCX = 1
-
-
-@inner
-def operand_class(leaf: int, operand: int) -> int:
-    """Return which average a busy operand belongs to: TREE, ENTRY, EPOCH or OTHER."""
-    if operand == _SEPT_TREE:
-        return TREE
-    if operand == _TD_EPOCH:
-        return EPOCH
-    if operand == _RCX and leaf != Leaf.MEM_TRACK:
-        return ENTRY
-    return OTHER
-
-
-@inner
-def kill(world: World, actor: int, leaf: int, outcome: int) -> None:
-    """KVM_BUG_ON: the TD is dead, the episode over."""
-    run = world.run
-    run["end"] = End.KILLED
-    run["kill_actor"] = actor
-    run["kill_leaf"] = leaf
-    run["kill_outcome"] = outcome
+from tdx_env.state.discipline import GateScope, HostLock, SeamcallLock
+from tdx_env.state.features import EWMA_SHIFT, N_AVERAGES, TRIES_UNIT
+from tdx_env.state.world import World
 
 
 @inner
@@ -128,6 +93,8 @@ def with_mmu_lock(world: World, actor: int) -> None:
         split_with_lock(world, actor)
     elif purpose == Purpose.EXPORT:
         track_list(world, actor)
+    else:
+        break_off(world, actor, Place.MMU_LOCK_HAD, purpose)
 
 
 @inner
@@ -135,12 +102,15 @@ def with_guard(world: World, task: int) -> None:
     """Handle GUARD_WAIT: go on with slots_lock or the build guard in hand."""
     me = world.actors["row"][task]
     book(world, task, me["category"])
-    if me["purpose"] == Purpose.CALL_AGAIN:
+    purpose = me["purpose"]
+    if purpose == Purpose.CALL_AGAIN:
         call_with_guard(world, task)
-    elif me["kind"] == Task.SLOT_DELETE:
+    elif purpose == Purpose.BEGIN and me["kind"] == Task.SLOT_DELETE:
         delete_with_lock(world, task)
-    else:
+    elif purpose == Purpose.BEGIN:
         build_with_guard(world, task)
+    else:
+        break_off(world, task, Place.GUARD_HAD, purpose)
 
 
 @inner
@@ -161,15 +131,10 @@ def begin_task_item(world: World, task: int) -> None:
     elif kind == Task.SLOT_DELETE:
         if request_guard(world, task, Purpose.BEGIN):
             delete_with_lock(world, task)
-    else:
+    elif kind == Task.BUILD or kind == Task.INIT_VCPU:
         begin_ioctl(world, task)
-
-
-@inner
-def yield_to_run_loop(world: World, vcpu: int) -> None:
-    """Leave the fast path after a busy VP.ENTER: the next one is a new call."""
-    enter_run_loop(world, vcpu)
-    world.actors["row"][vcpu]["category"] = Category.YIELD
+    else:
+        break_off(world, task, Place.TASK, kind)
 
 
 @inner
@@ -195,32 +160,62 @@ def after_kick(world: World, actor: int) -> None:
 
 
 @inner
-def enter_guest(world: World, vcpu: int) -> None:
-    """VP.ENTER has succeeded: the vCPU runs TD code."""
-    run = world.run
-    me = world.actors["row"][vcpu]
-    release_gate(world, vcpu)
-    if me["trip"] == Category.KICK_TARGET:
-        trip = run["now"] - me["exit_started"]
-        run["kick_target"] += (trip - run["kick_target"]) >> EWMA_SHIFT
-    # MODEL: interrupts that came while the vCPU was out are posted, and served for free.
-    pass_interrupts(world, vcpu)
-    continue_guest(world, vcpu)
+def kick_sent(world: World, actor: int) -> None:
+    """Handle KICK_SEND: all IPIs are out; wait for the answers and read them."""
+    me = world.actors["row"][actor]
+    book(world, actor, me["category"])
+    note_kick_sent(world, actor)
+    if me["targets"] == 0:
+        after_kick(world, actor)
+        return
+    me["state"] = State.KICK_WAIT
+    if me["kick_kind"] == Kick.DECISION:
+        me["category"] = Category.KICK_WAIT
+    world.actors["due"][actor] = answers_read(world, actor) if me["waiting"] == 0 else NEVER
 
 
 @inner
-def try_enter(world: World, vcpu: int) -> None:
-    """Handle RUN_LOOP, FLUSH_TLB and GATED: serve requests, check the gate, issue VP.ENTER."""
-    me = world.actors["row"][vcpu]
-    book(world, vcpu, me["category"])
-    if me["state"] == State.RUN_LOOP and leaves_run_loop(world, vcpu):
-        return
-    if flushes_tlb(world, vcpu) or not pass_gate(world, vcpu):
-        return
-    if is_repeat(world, vcpu):
-        issue(world, vcpu)
+def rescheduled(world: World, actor: int) -> None:
+    """Handle RESCHED: take mmu_lock again, behind those who wait; list calls had none."""
+    me = world.actors["row"][actor]
+    book(world, actor, me["category"])
+    purpose = me["purpose"]
+    if purpose == Purpose.ZAP:
+        request_for_zap(world, actor)
+    elif purpose != Purpose.REISSUE:
+        break_off(world, actor, Place.RESCHEDULED, purpose)
+    elif me["path"] == CallPath.EXPORT and me["leaf"] != Leaf.MEM_TRACK:
+        reissue(world, actor)
+    elif request_mmu(world, actor, 1, Purpose.REISSUE):
+        with_mmu_lock(world, actor)
+
+
+@inner
+def back_from_user(world: World, actor: int) -> None:
+    """Handle USER_EXIT: a conversion begins, a fault is tried again, an ioctl repeated."""
+    me = world.actors["row"][actor]
+    book(world, actor, me["category"])
+    kind = me["kind"]
+    if is_vcpu(me):
+        _run_again(world, actor)
+    elif kind == Task.PREFAULT:
+        begin_fault_pass(world, actor)
+    elif kind == Task.BUILD or kind == Task.INIT_VCPU:
+        call_again(world, actor)
     else:
-        new_call(world, vcpu, Leaf.VP_ENTER, NONE)
+        break_off(world, actor, Place.USER_EXIT_TASK, kind)
+
+
+@inner
+def _run_again(world: World, vcpu: int) -> None:
+    """User space has served a vCPU's exit: the conversion that it asked for, or KVM_RUN."""
+    reason = world.actors["row"][vcpu]["exit"]
+    if reason == Exit.MAP_GPA:
+        begin_chunk(world, vcpu)
+    elif reason == Exit.EPT_VIOLATION or reason == Exit.SIGNAL:
+        enter_run_loop(world, vcpu)
+    else:
+        break_off(world, vcpu, Place.USER_EXIT, reason)
 
 
 @inner
@@ -266,18 +261,24 @@ def _go_on_task(world: World, task: int, leaf: int) -> None:
         page_added(world, task)
     elif leaf == Leaf.MR_EXTEND:
         page_measured(world, task)
-    else:
+    elif leaf == Leaf.VP_CREATE or leaf == Leaf.VP_ADDCX or leaf == Leaf.VP_INIT:
         vcpu_built_on(world, task)
+    else:
+        break_off(world, task, Place.AFTER_CALL, leaf)
 
 
 @inner
-def _keeps_gate(world: World, me: np.void) -> bool:
+def _keeps_gate(world: World, actor: int) -> bool:
     """Say whether the actor's gate outlasts the call it was taken for."""
     rules = world.discipline
-    if me["path"] == Path.EXPORT:
+    path, scope = world.actors["row"][actor]["path"], rules["gate_scope"]
+    if path == CallPath.EXPORT:
         return False
-    is_first = rules["gate_first"] != 0 and me["path"] == Path.ZAP
-    return bool(is_first or rules["gate_scope"] == GateScope.PAGE)
+    if scope == GateScope.PAGE or (rules["gate_first"] != 0 and path == CallPath.ZAP):
+        return True
+    if scope != GateScope.NOTHING and scope != GateScope.CALL:
+        break_off(world, actor, Place.GATE_SCOPE, scope)
+    return False
 
 
 @inner
@@ -289,76 +290,10 @@ def succeed(world: World, actor: int) -> None:
     charge_cell(world, actor)
     if me["issues"] > 1:
         column = operand_class(me["leaf"], me["busy_operand"])
-        if column != OTHER:
+        if column < N_AVERAGES:
             tries = TRIES_UNIT * int(me["issues"])
             run["tries"][column] += (tries - run["tries"][column]) >> EWMA_SHIFT
     release_lock(world, actor, HostLock.SEAMCALL)
-    if me["kicks"] > 0 and not _keeps_gate(world, me):
+    if me["kicks"] > 0 and not _keeps_gate(world, actor):
         release_gate(world, actor)
     go_on(world, actor)
-
-
-@inner
-def _serve_interrupt(world: World, vcpu: int) -> None:
-    """Run the handler of what ended the guest's turn: an IPI's, or a tick's or device's."""
-    run = world.run
-    me = world.actors["row"][vcpu]
-    me["state"] = State.HOST_IRQ
-    if me["exit"] == Exit.KICK:
-        me["category"] = me["trip"]
-        world.actors["due"][vcpu] = run["now"] + run["costs"][Cost.KICK_HANDLER]
-    else:
-        me["category"] = Category.HOST_IRQ
-        world.actors["due"][vcpu] = run["now"] + run["costs"][Cost.IRQ_HANDLER]
-
-
-@inner
-def leave_guest(world: World, vcpu: int) -> None:
-    """Handle TD_EXIT: outside the guest; serve the exit."""
-    run = world.run
-    me = world.actors["row"][vcpu]
-    book(world, vcpu, me["category"])
-    run["refcount"][me["vcpu_epoch"] & 1] -= 1
-    me["counted"] = 0
-    release(world, vcpu, Leaf.VP_ENTER, Lock.TDR)
-    leave_guest_mode(world, vcpu)
-    reason = me["exit"]
-    if reason == Exit.TICK or reason == Exit.KICK:
-        _serve_interrupt(world, vcpu)
-    elif reason == Exit.EPT_VIOLATION:
-        if me["pending"] and not me["accept_fault"]:
-            kill(world, vcpu, NONE, Outcome.EPT_VIOLATION)
-        else:
-            begin_fault_pass(world, vcpu)
-    elif reason == Exit.HLT:
-        pass_interrupts(world, vcpu)
-        me["state"] = State.HALTED
-        me["category"] = Category.IDLE
-        world.actors["due"][vcpu] = min(me["tick_at"], me["device_at"])
-        srcu_quiescent(world, vcpu)
-        if run["n_pcpus"] > 0:
-            give_cpu_on(world, me["cpu"])
-    elif reason == Exit.MAP_GPA:
-        srcu_quiescent(world, vcpu)
-        me["state"] = State.USER_EXIT
-        me["category"] = Category.HOST_WORK
-        world.actors["due"][vcpu] = run["now"] + run["costs"][Cost.USER_EXIT]
-    else:
-        # MODEL: HOST_PRIORITY_BUSY_TIMEOUT; Linux 6.16 ends in KVM_EXIT_INTERNAL_ERROR.
-        enter_run_loop(world, vcpu)
-
-
-@inner
-def after_synthetic_exit(world: World, vcpu: int) -> None:
-    """VP.ENTER of an armed vCPU came back with a made-up EPT violation."""
-    run = world.run
-    me = world.actors["row"][vcpu]
-    run["n_synthetic"] += 1
-    me["synthetic"] = 1
-    me["accept_fault"] = 0
-    me["exit"] = Exit.EPT_VIOLATION
-    if world.discipline["kick_flagged"] == KickFlagged.ZERO_STEP:
-        me["flagged"] = 1
-    release_gate(world, vcpu)
-    begin_operation(world, vcpu)
-    begin_fault_pass(world, vcpu)

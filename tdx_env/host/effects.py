@@ -1,13 +1,14 @@
 """What a SEAMCALL checks, and what it changes when it commits."""
 
 from tdx_env.guest.walk import walk_end
-from tdx_env.host.call_kinds import is_sept_call
+from tdx_env.host.leaves import CHECK, EFFECT, Check, Effect
 from tdx_env.jit import inner
 from tdx_env.module.locks import ENTRY_LOCKED
 from tdx_env.module.sept import check_entry, next_state
 from tdx_env.module.tlb import check_track, is_tracked
 from tdx_env.module.zero_step import still_faults
 from tdx_env.state.actors import Spte
+from tdx_env.state.broken import Place, break_off
 from tdx_env.state.calls import NONE, EntryState, Leaf, Lock, Outcome
 from tdx_env.state.world import World
 
@@ -28,20 +29,23 @@ def check(world: World, actor: int) -> int:
     run = world.run
     me = world.actors["row"][actor]
     leaf = me["leaf"]
-    if leaf == Leaf.MEM_TRACK:
+    what = CHECK[leaf]
+    if what == Check.EPOCH:
         return check_track(run["td_epoch"], run["refcount"][0], run["refcount"][1])
-    if leaf == Leaf.VP_ENTER:
+    if what == Check.ZERO_STEP:
         place = first_faulting(world, actor)
         if place == NONE:
             return Outcome.SUCCESS
         me["fault_entry"] = me["gpas"][place]
         return Outcome.EPT_VIOLATION
-    if not (is_sept_call(leaf) or Leaf.EXPORT_BLOCKW <= leaf <= Leaf.EXPORT_UNBLOCKW):
-        return Outcome.SUCCESS
-    entry = world.entries["row"][me["entry"]]
-    epoch = run["bw_epoch"] if leaf == Leaf.EXPORT_MEM else entry["bepoch"]
-    tracked = is_tracked(epoch, run["td_epoch"], run["refcount"][0], run["refcount"][1])
-    return check_entry(leaf, entry["state"], not run["is_building"], tracked)
+    if what == Check.ENTRY or what == Check.WRITES:
+        entry = world.entries["row"][me["entry"]]
+        epoch = run["bw_epoch"] if what == Check.WRITES else entry["bepoch"]
+        tracked = is_tracked(epoch, run["td_epoch"], run["refcount"][0], run["refcount"][1])
+        return check_entry(leaf, entry["state"], not run["is_building"], tracked)
+    if what != Check.NOTHING:
+        break_off(world, actor, Place.CHECK, leaf)
+    return Outcome.SUCCESS
 
 
 @inner
@@ -77,30 +81,25 @@ def _demote_children(world: World, pd: int, state: int) -> None:
 
 
 @inner
-def _keeps_entry(leaf: int) -> bool:
-    """Say whether a call's commit store keeps the entry locked; the others unlock by it."""
-    return bool(
-        leaf == Leaf.MEM_RANGE_BLOCK
-        or leaf == Leaf.MEM_SEPT_ADD
-        or leaf == Leaf.MEM_PAGE_DEMOTE
-        or Leaf.EXPORT_BLOCKW <= leaf <= Leaf.EXPORT_UNBLOCKW
-    )
+def commit(world: World, actor: int) -> None:
+    """Put the call's effect in place."""
+    effect = EFFECT[world.actors["row"][actor]["leaf"]]
+    if effect == Effect.COUNT:
+        _sample_epoch(world, actor)
+    elif effect == Effect.EPOCH:
+        world.run["td_epoch"] += 1
+    elif effect == Effect.ADD or effect == Effect.STORE or effect == Effect.STORE_LOCKED:
+        _store_entry(world, actor, effect)
+    elif effect != Effect.NOTHING:
+        break_off(world, actor, Place.COMMIT, world.actors["row"][actor]["leaf"])
 
 
 @inner
-def commit(world: World, actor: int) -> None:
-    """Put the call's effect in place."""
+def _store_entry(world: World, actor: int, effect: int) -> None:
+    """Put the call's effect on its entry in place."""
     run = world.run
     me = world.actors["row"][actor]
     leaf = me["leaf"]
-    if leaf == Leaf.VP_ENTER:
-        _sample_epoch(world, actor)
-        return
-    if leaf == Leaf.MEM_TRACK:
-        run["td_epoch"] += 1
-        return
-    if me["entry"] == NONE or leaf == Leaf.PHYMEM_PAGE_WBINVD or leaf == Leaf.MR_EXTEND:
-        return
     entry = world.entries["row"][me["entry"]]
     if leaf == Leaf.MEM_PAGE_DEMOTE:
         _demote_children(world, me["entry"], entry["state"])
@@ -108,13 +107,13 @@ def commit(world: World, actor: int) -> None:
         run["bw_epoch"] = run["td_epoch"]
     entry["state"] = next_state(leaf, entry["state"])
     entry["counter"] = 0
-    if leaf == Leaf.MEM_PAGE_ADD:
+    if effect == Effect.ADD:
         return
     if leaf == Leaf.MEM_RANGE_BLOCK:
         entry["bepoch"] = run["td_epoch"]
     if leaf == Leaf.MEM_PAGE_AUG:
         entry["bepoch"] = 0
-    if _keeps_entry(leaf):
+    if effect == Effect.STORE_LOCKED:
         entry["word"] = ENTRY_LOCKED
     else:
         entry["word"] = 0

@@ -3,7 +3,7 @@
 from tdx_env.host.srcu import srcu_quiescent
 from tdx_env.jit import inner
 from tdx_env.state.accounting import Category
-from tdx_env.state.actors import NEVER, Path, State
+from tdx_env.state.actors import NEVER, CallPath, State
 from tdx_env.state.calls import NONE, Leaf, Outcome
 from tdx_env.state.costs import Cost
 from tdx_env.state.world import World
@@ -44,7 +44,7 @@ def pass_gate(world: World, vcpu: int) -> bool:
     if not me["mode"]:
         me["mode"] = 1
         run["n_in_guest"] += 1
-    me["path"] = Path.ENTER
+    me["path"] = CallPath.ENTER
     me["entry_rip"] = me["rip"]
     me["entry_remaining"] = me["remaining"]
     return True

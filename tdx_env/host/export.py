@@ -12,7 +12,7 @@ from tdx_env.host.mmu_lock import release_mmu, request_mmu
 from tdx_env.host.seamcalls import new_call
 from tdx_env.host.tasks import entry_at, finish_task_item, set_cursor
 from tdx_env.jit import inner
-from tdx_env.state.actors import Path, Purpose
+from tdx_env.state.actors import CallPath, Purpose
 from tdx_env.state.calls import Leaf
 from tdx_env.state.world import World
 
@@ -29,7 +29,7 @@ def begin_list(world: World, task: int, leaf: int) -> None:
 def begin_export(world: World, task: int) -> None:
     """Start with the item's list."""
     me = world.actors["row"][task]
-    me["path"] = Path.EXPORT
+    me["path"] = CallPath.EXPORT
     me["failed"] = 0
     begin_list(world, task, Leaf.EXPORT_BLOCKW)
 

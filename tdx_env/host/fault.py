@@ -21,11 +21,12 @@ from tdx_env.host.tasks import entry_at, finish_task_item, is_vcpu
 from tdx_env.jit import inner
 from tdx_env.module.sept import is_write_blocked
 from tdx_env.state.accounting import Category
-from tdx_env.state.actors import Exit, Kick, Path, Purge, Purpose, Spte, State
+from tdx_env.state.actors import CallPath, Exit, Kick, Purge, Purpose, Spte, State
 from tdx_env.state.booking import begin_operation, book, end_operation
+from tdx_env.state.broken import Place, break_off
 from tdx_env.state.calls import NONE, Leaf
 from tdx_env.state.costs import Cost
-from tdx_env.state.discipline import FaultYield, HostLock, OnFrozen, SplitCheck
+from tdx_env.state.discipline import FaultYield, HostLock, KickFlagged, OnFrozen, SplitCheck
 from tdx_env.state.world import Operation, World
 
 
@@ -42,7 +43,7 @@ def begin_fault_pass(world: World, vcpu: int) -> None:
     """Start a pass of KVM's fault handler."""
     run = world.run
     me = world.actors["row"][vcpu]
-    me["path"] = Path.FAULT
+    me["path"] = CallPath.FAULT
     me["walks"] = 0
     me["state"] = State.FAULT_SOFTWARE
     me["category"] = _fault_category(me)
@@ -125,12 +126,26 @@ def _meet_foreign_page(world: World, actor: int) -> None:
 
 
 @inner
-def _may_split(world: World, me: np.void) -> bool:
+def yields_to_guest(world: World, actor: int) -> bool:
+    """Say whether YIELD in the fault path lets the guest fault again."""
+    way = world.discipline["fault_yield"]
+    if way != FaultYield.LOCAL_RETRY and way != FaultYield.REENTER:
+        break_off(world, actor, Place.YIELD_FAULT, way)
+    return bool(way == FaultYield.REENTER)
+
+
+@inner
+def _may_split(world: World, actor: int) -> bool:
     """Say whether a fault takes mmu_lock to look for a 2M mapping that it has to split."""
-    entry = me["fault_entry"]
+    me = world.actors["row"][actor]
+    entry, when = me["fault_entry"], world.discipline["split_check"]
     if not me["accept_fault"] or level_of(world.run, entry) != 0:
         return False
-    return world.discipline["split_check"] == SplitCheck.LOCKED or is_split_needed(world, entry)
+    if when == SplitCheck.LOCKED:
+        return True
+    if when != SplitCheck.FLAG:
+        break_off(world, actor, Place.SPLIT_CHECK, when)
+    return is_split_needed(world, entry)
 
 
 @inner
@@ -143,9 +158,11 @@ def look_up_page(world: World, actor: int) -> None:
     if purge == Purge.USER:
         _meet_foreign_page(world, actor)
     elif purge == Purge.DYING:
-        leaves = rules["leaves_dying_slot"] != 0 or rules["fault_yield"] == FaultYield.REENTER
+        leaves = rules["leaves_dying_slot"] != 0 or yields_to_guest(world, actor)
         _try_again(world, actor, leaves)
-    elif _may_split(world, me):
+    elif purge != Purge.PRIVATE:
+        break_off(world, actor, Place.PAGE_ATTRIBUTE, purge)
+    elif _may_split(world, actor):
         if request_mmu(world, actor, rules["split_read"] == 0, Purpose.SPLIT):
             split_with_lock(world, actor)
     else:
@@ -165,7 +182,7 @@ def split_with_lock(world: World, vcpu: int) -> None:
     me = world.actors["row"][vcpu]
     entry = me["fault_entry"]
     if is_split_needed(world, entry) and not is_frozen(world, entry):
-        me["path"] = Path.ZAP
+        me["path"] = CallPath.ZAP
         begin_split(world, vcpu, entry)
         return
     release_mmu(world, vcpu)
@@ -183,6 +200,17 @@ def start_walk(world: World, vcpu: int) -> None:
 
 
 @inner
+def _kicks_first(world: World, actor: int) -> bool:
+    """Say whether the fault kicks before AUG: the vCPU was flagged, and that is the discipline."""
+    when = world.discipline["kick_flagged"]
+    if when == KickFlagged.NEVER:
+        return False
+    if when != KickFlagged.BUSY and when != KickFlagged.ZERO_STEP:
+        break_off(world, actor, Place.KICK_FLAGGED, when)
+    return bool(world.actors["row"][actor]["flagged"])
+
+
+@inner
 def _install_leaf(world: World, vcpu: int) -> None:
     """Freeze the leaf's SPTE and ask the module for the page."""
     run = world.run
@@ -190,7 +218,7 @@ def _install_leaf(world: World, vcpu: int) -> None:
     entry = me["fault_entry"]
     world.entries["row"][entry]["spte"] = Spte.FROZEN
     run["target"] = entry
-    if me["flagged"] and world.discipline["kick_flagged"]:
+    if _kicks_first(world, vcpu):
         me["flagged"] = 0
         me["entry"] = entry
         begin_kick(world, vcpu, Purpose.AUG, Kick.DECISION, 0)
@@ -223,6 +251,9 @@ def walk(world: World, vcpu: int) -> None:
             else:
                 world.entries["row"][entry]["spte"] = Spte.FROZEN
                 new_call(world, vcpu, Leaf.MEM_SEPT_ADD, entry)
+            return
+        if spte != Spte.PRESENT:
+            break_off(world, vcpu, Place.MIRROR, spte)
             return
         state = world.entries["row"][entry]["state"]
         if entry == leaf or (level == 1 and is_leaf_state(state)):
@@ -262,15 +293,18 @@ def _meet_frozen(world: World, vcpu: int) -> None:
     me = world.actors["row"][vcpu]
     rules = world.discipline
     me["entry"] = NONE
-    if rules["on_frozen"] != OnFrozen.WALK_AGAIN:
-        give_up(world, vcpu, rules["on_frozen"] == OnFrozen.REENTER)
+    way = rules["on_frozen"]
+    if way == OnFrozen.LOCAL_RETRY or way == OnFrozen.REENTER:
+        give_up(world, vcpu, way == OnFrozen.REENTER)
+    elif way != OnFrozen.WALK_AGAIN:
+        break_off(world, vcpu, Place.FROZEN, way)
     elif me["walks"] < rules["walks_again"]:
         me["walks"] += 1
         me["state"] = State.FAULT_LOCKED
         me["category"] = Category.REFAULT
         world.actors["due"][vcpu] = run["now"] + run["costs"][Cost.FAULT_LOCKED]
     else:
-        give_up(world, vcpu, rules["fault_yield"] == FaultYield.REENTER)
+        give_up(world, vcpu, yields_to_guest(world, vcpu))
 
 
 @inner

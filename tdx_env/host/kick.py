@@ -15,6 +15,7 @@ from tdx_env.state.accounting import Category
 from tdx_env.state.actors import NEVER, Kick, State
 from tdx_env.state.agenda import refresh_block, wake_at
 from tdx_env.state.booking import begin_stretch, end_stretch
+from tdx_env.state.broken import Place, break_off
 from tdx_env.state.calls import NONE
 from tdx_env.state.costs import Cost
 from tdx_env.state.discipline import GateScope
@@ -154,6 +155,8 @@ def begin_kick(world: World, actor: int, purpose: int, kind: int, force_gate: in
     if kind == Kick.DECISION:
         run["n_kicks"] += 1
         force_gate |= world.discipline["gate_scope"] != GateScope.NOTHING
+    elif kind != Kick.TRACK and kind != Kick.FLUSH:
+        break_off(world, actor, Place.KICK, kind)
     if force_gate:
         close_gate(world, actor)
     run["kick_seq"] += 1

@@ -16,32 +16,21 @@ from tdx_env.module.locks import (
     sharex_release_exclusive,
     sharex_release_shared,
 )
+from tdx_env.state.broken import Place, break_off
 from tdx_env.state.calls import NONE, Leaf, Lock, Mode, Op
 from tdx_env.state.world import CELL_LOCKS, N_HOLDERS, Word, World
 
 _N_CELL_LOCKS = len(CELL_LOCKS)
 _COLUMNS = np.full(len(Lock), NONE)  # of each lock in the busy matrix
 _COLUMNS[list(CELL_LOCKS)] = range(_N_CELL_LOCKS)
-_NO_WORD = -1
+NO_WORD, UNKNOWN = -1, -2
+WORD_OF = np.full(len(Lock), UNKNOWN)  # the TD's lock word that each lock is, or NO_WORD
+WORD_OF[[Lock.TDR, Lock.OP_STATE, Lock.TREE]] = Word.TDR, Word.OP_STATE, Word.TREE
+WORD_OF[[Lock.EPOCH, Lock.MIG, Lock.MIGSC]] = Word.EPOCH, Word.MIG, Word.MIGSC
+# MODEL: the locks of TDVPR and of pages are always free: KVM never names one vCPU or one page in
+# two of the modelled calls at a time.
+WORD_OF[[Lock.TDVPR, Lock.PAGE, Lock.NEW_PAGE]] = NO_WORD
 _EXCLUSIVE = 1  # bit of every lock word
-
-
-@inner
-def _word_of(lock: int) -> int:
-    """Return the TD's lock word that a lock is, or _NO_WORD."""
-    if lock == Lock.TDR:
-        return Word.TDR
-    if lock == Lock.OP_STATE:
-        return Word.OP_STATE
-    if lock == Lock.TREE:
-        return Word.TREE
-    if lock == Lock.EPOCH:
-        return Word.EPOCH
-    if lock == Lock.MIG:
-        return Word.MIG
-    if lock == Lock.MIGSC:
-        return Word.MIGSC
-    return _NO_WORD
 
 
 @inner
@@ -84,19 +73,20 @@ def _acquire_entry(world: World, actor: int) -> bool:
 
 @inner
 def acquire(world: World, actor: int, lock: int, mode: int) -> bool:
-    """Try a lock of the call; say whether it was taken.
-
-    # MODEL: the locks of TDVPR and of pages are always free: KVM never names one vCPU or one page
-    in two of the modelled calls at a time.
-    """
+    """Try a lock of the call; say whether it was taken."""
     run = world.run
     me = world.actors["row"][actor]
     if lock == Lock.ENTRY:
         if not _acquire_entry(world, actor):
             return False
     else:
-        word = _word_of(lock)
-        if word == _NO_WORD:
+        word = WORD_OF[lock]
+        if word < 0:
+            if word == UNKNOWN:
+                break_off(world, actor, Place.LOCK, lock)
+            return True
+        if mode != Mode.SHARED and mode != Mode.EXCLUSIVE:
+            break_off(world, actor, Place.LOCK_MODE, mode)
             return True
         value, result = _acquire_word(word, run["words"][word], mode)
         run["words"][word] = value
@@ -139,7 +129,7 @@ def release_in_mode(world: World, actor: int, lock: int, mode: int) -> None:
         word, _ = entry_release(entry["word"])
         entry["word"] = word
         return
-    word = _word_of(lock)
+    word = WORD_OF[lock]
     value = run["words"][word]
     run["words"][word] = _release_word(word, value, mode)
 
@@ -168,7 +158,7 @@ def note_busy(world: World, actor: int, lock: int) -> None:
     if lock == Lock.ENTRY:
         holder_leaf = world.entries["row"][me["entry"]]["holder_leaf"]
     else:
-        word = _word_of(lock)
+        word = WORD_OF[lock]
         _find_holder(world, word, lock)
         holder_leaf = run["holder_leaf"][word]
     if holder_leaf == NONE:

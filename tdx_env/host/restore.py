@@ -10,7 +10,7 @@ from tdx_env.host.tasks import entry_at, finish_task_item, set_cursor
 from tdx_env.jit import inner
 from tdx_env.module.sept import is_guest_accessible
 from tdx_env.state.accounting import Category
-from tdx_env.state.actors import Path, Purge, Purpose, Spte, State
+from tdx_env.state.actors import CallPath, Purge, Purpose, Spte, State
 from tdx_env.state.booking import book
 from tdx_env.state.calls import Leaf
 from tdx_env.state.draws import own, uniform
@@ -36,7 +36,7 @@ def block_for_a_while(world: World, task: int) -> None:
     me = world.actors["row"][task]
     entry = world.entries["row"][me["entry"]]
     if entry["spte"] == Spte.PRESENT and is_guest_accessible(entry["state"]):
-        me["path"] = Path.ZAP
+        me["path"] = CallPath.ZAP
         new_call(world, task, Leaf.MEM_RANGE_BLOCK, me["entry"])
         return
     entry["purge"] = Purge.PRIVATE

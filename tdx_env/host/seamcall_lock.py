@@ -6,16 +6,19 @@ keeps TRACK and its kick apart from each other by a second lock.
 
 import numpy as np
 
-from tdx_env.host.call_kinds import is_list_call, is_sept_call
+from tdx_env.host.leaves import IS_SEPT, MIRROR_MODE
 from tdx_env.host.mmu_lock import READ, WRITE
 from tdx_env.jit import inner
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import NEVER, State
 from tdx_env.state.agenda import wake_at
+from tdx_env.state.broken import Place, break_off
 from tdx_env.state.calls import NONE, Leaf, Mode
 from tdx_env.state.costs import Cost
 from tdx_env.state.discipline import HostLock, SeamcallLock
 from tdx_env.state.world import World
+
+_EXCLUSIVE = int(Mode.EXCLUSIVE)
 
 
 @inner
@@ -26,16 +29,17 @@ def lock_of(world: World, leaf: int) -> int:
 
 
 @inner
-def lock_mode(world: World, leaf: int) -> int:
-    """Return how a call takes its HostLock: a Mode, or NONE if it takes none."""
+def lock_mode(world: World, actor: int) -> int:
+    """Return how the actor's call takes its HostLock: a Mode, or NONE if it takes none."""
+    leaf = world.actors["row"][actor]["leaf"]
     lock = world.discipline["seamcall_lock"]
-    if lock != SeamcallLock.MIRROR:
-        return Mode.EXCLUSIVE if lock != SeamcallLock.NEVER and is_sept_call(leaf) else NONE
-    is_block = leaf == Leaf.MEM_RANGE_BLOCK or leaf == Leaf.MEM_RANGE_UNBLOCK
-    if is_block or leaf == Leaf.MEM_TRACK:
-        return Mode.EXCLUSIVE
-    is_shared = is_sept_call(leaf) or is_list_call(leaf) or leaf == Leaf.EXPORT_UNBLOCKW
-    return Mode.SHARED if is_shared else NONE
+    if lock == SeamcallLock.MIRROR:
+        return MIRROR_MODE[leaf]
+    if lock == SeamcallLock.ALWAYS or lock == SeamcallLock.AFTER_BUSY:
+        return _EXCLUSIVE if IS_SEPT[leaf] else NONE
+    if lock != SeamcallLock.NEVER:
+        break_off(world, actor, Place.SEAMCALL_LOCK, lock)
+    return NONE
 
 
 @inner

@@ -4,16 +4,18 @@ import numpy as np
 
 from tdx_env.guest.interrupts import next_interrupt, pass_interrupts
 from tdx_env.guest.walk import level_of
-from tdx_env.host.call_kinds import is_list_call
 from tdx_env.host.effects import check, commit, first_faulting
+from tdx_env.host.leaves import COST, COST_2M, IS_LIST, IS_PER_PAGE, MAY_POLL
 from tdx_env.host.lock_words import acquire, note_busy, release, release_in_mode
 from tdx_env.host.seamcall_lock import lock_mode, lock_of, request_lock
 from tdx_env.host.tasks import entry_at
 from tdx_env.jit import inner
+from tdx_env.module.operands import Operand
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import State
 from tdx_env.state.booking import charge_cell
-from tdx_env.state.calls import NONE, Delay, Leaf, Lock, Op, Outcome
+from tdx_env.state.broken import Place, break_off
+from tdx_env.state.calls import MAX_STEPS, NONE, Delay, Leaf, Lock, Op, Outcome
 from tdx_env.state.costs import Cost
 from tdx_env.state.discipline import SeamcallLock
 from tdx_env.state.draws import jitter, own
@@ -22,7 +24,7 @@ from tdx_env.state.streams import Draw
 from tdx_env.state.world import World
 
 _RELEASED = (Lock.ENTRY, Lock.MIGSC, Lock.EPOCH, Lock.TREE, Lock.MIG, Lock.OP_STATE, Lock.TDR)
-_RCX = 1
+_RCX = int(Operand.RCX)
 
 
 @inner
@@ -38,14 +40,12 @@ def _fetch_lines(world: World, actor: int) -> int:
 
 @inner
 def _is_interruptible(world: World, leaf: int) -> bool:
-    """Say whether a call looks for interrupts; DEMOTE does in some versions of the module."""
-    if leaf != Leaf.MEM_PAGE_DEMOTE:
-        return is_list_call(leaf)
-    step = 0
-    while world.program["steps"][leaf, step]["op"] != Op.RETURN:
-        if world.program["steps"][leaf, step]["op"] == Op.POLL:
-            return True
-        step += 1
+    """Say whether a call looks for interrupts in the episode's version of the module."""
+    if MAY_POLL[leaf]:
+        for step in range(MAX_STEPS):
+            op = world.program["steps"][leaf, step]["op"]
+            if op == Op.POLL or op == Op.NEXT:
+                return True
     return False
 
 
@@ -54,6 +54,9 @@ def issue(world: World, actor: int) -> None:
     """Issue the actor's current SEAMCALL, for the first time or again."""
     run = world.run
     me = world.actors["row"][actor]
+    if COST[me["leaf"]] == NONE:
+        break_off(world, actor, Place.ISSUE, me["leaf"])
+        return
     charge_cell(world, actor)
     me["issues"] += 1
     run["n_seamcalls"] += 1
@@ -76,7 +79,7 @@ def issue(world: World, actor: int) -> None:
 def lock_and_issue(world: World, actor: int) -> None:
     """Issue the current SEAMCALL under the SEAMCALL lock, if it needs that, waiting if need be."""
     me = world.actors["row"][actor]
-    lock, mode = lock_of(world, me["leaf"]), lock_mode(world, me["leaf"])
+    lock, mode = lock_of(world, me["leaf"]), lock_mode(world, actor)
     if mode == NONE or me["has_lock"][lock] or request_lock(world, actor, lock, mode):
         issue(world, actor)
 
@@ -94,10 +97,10 @@ def new_call(world: World, actor: int, leaf: int, entry: int) -> None:
     me["busy_operand"] = NONE
     me["call_started"] = world.run["now"]
     lock = world.discipline["seamcall_lock"]
-    if lock == SeamcallLock.ALWAYS or lock == SeamcallLock.MIRROR:
-        lock_and_issue(world, actor)
-    else:
+    if lock == SeamcallLock.NEVER or lock == SeamcallLock.AFTER_BUSY:
         issue(world, actor)
+    else:
+        lock_and_issue(world, actor)
 
 
 @inner
@@ -131,9 +134,9 @@ def _body(world: World, actor: int) -> int:
         return body + (run["costs"][Cost.INVEPT] if me["flushes"] else 0)
     if level_of(run, me["entry"]) != 1:
         return body
-    if leaf == Leaf.MEM_PAGE_AUG:
-        return body + max(0, run["costs"][Cost.PAGE_AUG_2M] - run["costs"][Cost.PAGE_AUG])
-    if leaf == Leaf.PHYMEM_PAGE_WBINVD:
+    if COST_2M[leaf] != NONE:
+        return body + max(0, run["costs"][COST_2M[leaf]] - run["costs"][COST[leaf]])
+    if IS_PER_PAGE[leaf]:
         others = delays[Delay.TO_TDR] + delays[Delay.LEAVE]
         return PAGES_PER_2M * (body + others) - others
     return body
@@ -214,7 +217,7 @@ def _do_step(world: World, actor: int, row: np.void) -> bool:
     me = world.actors["row"][actor]
     if row["op"] == Op.ACQUIRE or (row["op"] == Op.ACQUIRE_IF_ARMED and me["zs_listed"] > 0):
         if not acquire(world, actor, row["lock"], row["mode"]):
-            if row["lock"] == Lock.ENTRY and is_list_call(me["leaf"]):
+            if row["lock"] == Lock.ENTRY and IS_LIST[me["leaf"]]:
                 run["n_list_busy"] += 1
                 me["failed"] += me["leaf"] == Leaf.EXPORT_BLOCKW
                 return _pass_over(world, actor)
@@ -224,12 +227,11 @@ def _do_step(world: World, actor: int, row: np.void) -> bool:
         if row["op"] == Op.ACQUIRE_IF_ARMED:
             run["n_armed"] += 1
     elif row["op"] == Op.RELEASE:
-        if not (row["lock"] == Lock.TDR and me["leaf"] == Leaf.VP_ENTER):
-            release_in_mode(world, actor, row["lock"], row["mode"])
+        release_in_mode(world, actor, row["lock"], row["mode"])
     elif row["op"] == Op.CHECK:
         outcome = check(world, actor)
         if outcome != Outcome.SUCCESS:
-            if is_list_call(me["leaf"]):
+            if IS_LIST[me["leaf"]]:
                 return _pass_over(world, actor)
             operand = 0 if outcome == Outcome.EPT_VIOLATION else _RCX
             fail(world, actor, outcome, operand)
@@ -238,8 +240,12 @@ def _do_step(world: World, actor: int, row: np.void) -> bool:
         commit(world, actor)
     elif row["op"] == Op.NEXT:
         return _next_in_list(world, actor)
-    elif row["op"] == Op.POLL and _is_interrupted(world, me):
-        fail(world, actor, Outcome.INTERRUPTED, 0)
+    elif row["op"] == Op.POLL:
+        if _is_interrupted(world, me):
+            fail(world, actor, Outcome.INTERRUPTED, 0)
+            return False
+    elif row["op"] != Op.ACQUIRE_IF_ARMED:
+        break_off(world, actor, Place.STEP, row["op"])
         return False
     return True
 

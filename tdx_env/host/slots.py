@@ -10,7 +10,7 @@ from tdx_env.host.srcu import synchronize_srcu, turn_index
 from tdx_env.host.tasks import set_cursor, set_purge
 from tdx_env.host.zap import request_for_zap
 from tdx_env.jit import inner
-from tdx_env.state.actors import Path, Purge
+from tdx_env.state.actors import CallPath, Purge
 from tdx_env.state.booking import book
 from tdx_env.state.calls import NONE
 from tdx_env.state.world import World
@@ -33,5 +33,5 @@ def zap_slot(world: World, task: int) -> None:
     if run["srcu_actor"] == NONE and turn_index(world, task):
         return
     run["srcu_actor"] = NONE
-    me["path"] = Path.ZAP
+    me["path"] = CallPath.ZAP
     request_for_zap(world, task)

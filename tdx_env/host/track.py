@@ -4,8 +4,6 @@ Source: Linux 6.16, arch/x86/kvm/vmx/tdx.c, tdx_track; batches and the kick befo
 disciplines.
 """
 
-import numpy as np
-
 from tdx_env.host.export import list_tracked
 from tdx_env.host.fault import walk_with_lock
 from tdx_env.host.kick import begin_kick, release_gate
@@ -17,22 +15,27 @@ from tdx_env.host.split import end_split
 from tdx_env.host.tasks import is_vcpu
 from tdx_env.host.zap import goes_on_blocking, next_page, remove_page
 from tdx_env.jit import inner
-from tdx_env.state.actors import Exit, Kick, Path, Purpose, Task
+from tdx_env.state.actors import CallPath, Exit, Kick, Purpose, Task
 from tdx_env.state.booking import begin_operation
+from tdx_env.state.broken import Place, break_off
 from tdx_env.state.calls import Leaf
 from tdx_env.state.discipline import HostLock, TrackKick
 from tdx_env.state.world import World
 
 
 @inner
-def _purpose_of(me: np.void) -> int:
+def _purpose_of(world: World, actor: int) -> int:
     """Return what follows when nobody can have an old translation any more."""
+    me = world.actors["row"][actor]
+    kind = me["kind"]
     if me["is_splitting"]:
         return Purpose.DEMOTE
-    if me["kind"] == Task.BLOCK_RESTORE:
+    if kind == Task.BLOCK_RESTORE:
         return Purpose.UNBLOCK
-    if me["kind"] == Task.EXPORT:
+    if kind == Task.EXPORT:
         return Purpose.EXPORT
+    if not is_vcpu(me) and kind != Task.ZAP and kind != Task.SLOT_DELETE:
+        break_off(world, actor, Place.TRACK_FOR, kind)
     return Purpose.REMOVE
 
 
@@ -49,20 +52,26 @@ def go_on_tracked(world: World, actor: int, purpose: int) -> None:
         keep_blocked(world, actor)
     elif purpose == Purpose.EXPORT:
         list_tracked(world, actor)
+    else:
+        break_off(world, actor, Place.TRACKED, purpose)
 
 
 @inner
 def after_block(world: World, actor: int) -> None:
     """BLOCK has succeeded: the batch's next page, else TRACK, or what comes before it."""
     me = world.actors["row"][actor]
+    when = world.discipline["track_kick"]
     if goes_on_blocking(world, actor):
         return
     if world.run["is_building"]:
-        go_on_tracked(world, actor, _purpose_of(me))  # tdx_track returns: no vCPU has run yet
-    elif world.discipline["track_kick"] == TrackKick.BEFORE:
+        # tdx_track returns: no vCPU has run yet
+        go_on_tracked(world, actor, _purpose_of(world, actor))
+    elif when == TrackKick.BEFORE:
         begin_kick(world, actor, Purpose.TRACK, Kick.TRACK, 1)
-    else:
+    elif when == TrackKick.AFTER:
         new_call(world, actor, Leaf.MEM_TRACK, me["entry"])
+    else:
+        break_off(world, actor, Place.TRACK_KICK, when)
 
 
 @inner
@@ -72,7 +81,7 @@ def after_track(world: World, actor: int) -> None:
     Source: Linux 6.16, tdx.c, tdx_track.
     """
     me = world.actors["row"][actor]
-    purpose = _purpose_of(me)
+    purpose = _purpose_of(world, actor)
     if world.discipline["track_kick"] == TrackKick.AFTER or me["kind"] == Task.EXPORT:
         begin_kick(world, actor, purpose, Kick.TRACK, 0)
         return
@@ -88,7 +97,7 @@ def after_demote(world: World, actor: int) -> None:
     end_split(world, actor)
     if is_vcpu(me) and me["exit"] == Exit.EPT_VIOLATION:
         release_mmu(world, actor)
-        me["path"] = Path.FAULT
+        me["path"] = CallPath.FAULT
         begin_operation(world, actor)
         walk_with_lock(world, actor)
         return

@@ -18,7 +18,7 @@ from tdx_env.host.split import begin_split, is_frozen, is_split_needed
 from tdx_env.host.tasks import entry_at, finish_task_item, is_vcpu, set_cursor, set_purge
 from tdx_env.jit import inner
 from tdx_env.state.accounting import Category
-from tdx_env.state.actors import Kick, Path, Purge, Purpose, Spte, State, Task
+from tdx_env.state.actors import CallPath, Kick, Purge, Purpose, Spte, State, Task
 from tdx_env.state.booking import begin_operation, book, end_operation
 from tdx_env.state.calls import NONE, Leaf
 from tdx_env.state.costs import Cost
@@ -40,7 +40,7 @@ def begin_chunk(world: World, actor: int) -> None:
         is_shared_after = world.setup["tasks"][me["group"]]["is_shared_after"]
     if is_shared_after:
         set_purge(world, actor, Purge.USER)
-    me["path"] = Path.ZAP
+    me["path"] = CallPath.ZAP
     request_for_zap(world, actor)
 
 

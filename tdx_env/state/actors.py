@@ -5,6 +5,7 @@ from enum import IntEnum
 import numpy as np
 
 from tdx_env.state.accounting import N_CATEGORIES
+from tdx_env.state.discipline import N_HOST_LOCKS
 
 NEVER = 1 << 62  # due time of an actor that waits for somebody else [cycles]
 MAX_GPAS = 32  # capacity of a vCPU's zero-step list
@@ -96,7 +97,7 @@ class Exit(IntEnum):
     SIGNAL = 6  # not an exit of its own: KVM returns to user space for a signal
 
 
-class Path(IntEnum):
+class CallPath(IntEnum):
     """The call chain that a decision belongs to."""
 
     FAULT = 0
@@ -203,7 +204,7 @@ ACTOR_FIELDS = [
     ("issues", np.int32),  # issues of the current SEAMCALL, this one included
     ("kicks", np.int32),  # kicks during the current SEAMCALL
     ("busies", np.int32),  # busy replies during the current operation
-    ("path", np.int32),  # a Path
+    ("path", np.int32),  # a CallPath
     ("purpose", np.int32),  # a Purpose
     ("action", np.int32),  # the last decision
     ("fault_entry", np.int32),  # leaf entry of the fault being handled, or NONE
@@ -221,7 +222,7 @@ ACTOR_FIELDS = [
     ("zapped", np.int32),  # pages zapped since mmu_lock was taken
     ("unflushed", np.int32),  # 1: a page was removed since the last kvm_flush_remote_tlbs
     ("has_mmu_lock", np.int32),  # 0 no, 1 read, 2 write
-    ("has_lock", np.int32, (2,)),  # HostLocks: 0 no, 1 read, 2 write
+    ("has_lock", np.int32, (N_HOST_LOCKS,)),  # HostLocks: 0 no, 1 read, 2 write
     ("has_gate", np.int32),
     ("kick_kind", np.int32),  # a Kick: what the own kick is booked to
     ("ipi_kind", np.int32),  # a Kick: what the pending IPI is booked to

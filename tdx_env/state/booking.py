@@ -2,6 +2,7 @@
 
 from tdx_env.jit import inner
 from tdx_env.state.accounting import IS_OVERHEAD, IS_WASTE, Category
+from tdx_env.state.broken import Place, break_off
 from tdx_env.state.calls import NONE
 from tdx_env.state.world import MAX_ENDED, N_BINS, SUB_BINS, Operation, World
 
@@ -63,8 +64,10 @@ def end_operation(world: World, actor: int, kind: int) -> None:
     run["n_ended"] += 1
     if kind == Operation.FAULT:
         run["fault_max"] = max(run["fault_max"], cycles)
-    else:
+    elif kind == Operation.ZAP:
         run["zap_max"] = max(run["zap_max"], cycles)
+    else:
+        break_off(world, actor, Place.OPERATION, kind)
 
 
 @inner

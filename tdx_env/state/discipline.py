@@ -37,6 +37,9 @@ class HostLock(IntEnum):
     TRACK = 1  # beside MIRROR: TRACK and its kick, one at a time
 
 
+N_HOST_LOCKS = len(HostLock)
+
+
 class TrackKick(IntEnum):
     """When TRACK's unconditional kick comes."""
 

@@ -40,5 +40,6 @@ class Feature(IntEnum):
 
 
 N_FEATURES = len(Feature)
+N_AVERAGES = Feature.TRIES_TREE - Feature.TRY_TREE  # locks whose tries are averaged
 TRIES_UNIT = 16  # averages of tries are in sixteenths
 EWMA_SHIFT = 3  # average += (value - average) >> shift

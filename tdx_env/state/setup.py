@@ -15,6 +15,7 @@ MAX_AREAS = 4
 REST = -1  # group count: all vCPUs that no other group has
 N_BANDS = 10  # a cost range is cut into this many bands; splits use disjoint sets of them
 PAGES_PER_2M = 512
+REGIONS_PER_TABLE = 512  # PD entries that belong to one entry of level 2
 
 
 class Initial(IntEnum):

@@ -16,8 +16,8 @@ from tdx_env.state.calls import (
     Lock,
 )
 from tdx_env.state.costs import N_COSTS
-from tdx_env.state.discipline import N_ACTIONS
-from tdx_env.state.features import N_FEATURES
+from tdx_env.state.discipline import N_ACTIONS, N_HOST_LOCKS
+from tdx_env.state.features import N_AVERAGES, N_FEATURES
 from tdx_env.state.setup import MAX_GROUPS, MAX_PCPUS, MAX_TASKS
 
 N_CALLS = LAST_SEAMCALL + 1
@@ -39,6 +39,7 @@ class End(IntEnum):
     KILLED = 2
     HUNG = 3
     CAPPED = 4
+    BROKEN = 5  # the simulator met a case that it doesn't handle: see `state.broken`
 
 
 class Word(IntEnum):
@@ -61,6 +62,26 @@ class Operation(IntEnum):
     FAULT = 0
     ZAP = 1
 
+
+N_OPERATIONS = len(Operation)
+
+
+# What is drawn from a guest group's or a host task's ranges at the start.
+GROUP_DRAWN_FIELDS = [
+    ("count", np.int64),  # its vCPUs
+    ("items", np.int64),  # work items of each
+    ("tick", np.int64),  # timer period [cycles], 0: none
+    ("device_gap", np.int64),  # mean [cycles], 0: none
+    ("first", np.int64),  # its first vCPU
+]
+GROUP_DRAWN = np.dtype(GROUP_DRAWN_FIELDS, align=True)
+TASK_DRAWN_FIELDS = [
+    ("count", np.int64),
+    ("items", np.int64),
+    ("first", np.int64),  # its first actor
+    ("device_gap", np.int64),  # mean [cycles], 0: none
+]
+TASK_DRAWN = np.dtype(TASK_DRAWN_FIELDS, align=True)
 
 # What every event and every step needs comes first: of a large batch the cache holds little else.
 RUN_FIELDS = [
@@ -100,6 +121,11 @@ RUN_FIELDS = [
     ("kill_actor", np.int64),
     ("kill_leaf", np.int64),
     ("kill_outcome", np.int64),
+    ("broken_place", np.int64),  # a Place of `state.broken` ...
+    ("broken_case", np.int64),  # ... and what it doesn't handle
+    ("broken_actor", np.int64),  # whose event it was, or NONE
+    ("broken_state", np.int64),  # its State, or NONE
+    ("broken_leaf", np.int64),  # Leaf of its call, or NONE
     ("target", np.int64),  # entry the host works on (what a hostile guest hammers), or NONE
     ("td_epoch", np.int64),
     ("gate_count", np.int64),
@@ -110,10 +136,14 @@ RUN_FIELDS = [
     ("mmu_readers", np.int64),
     ("mmu_first", np.int64),  # queue of mmu_lock: first and last actor, or NONE
     ("mmu_last", np.int64),
-    ("lock_owner", np.int64, (2,)),  # HostLocks: actor that holds it exclusively, or NONE
-    ("lock_readers", np.int64, (2,)),
-    ("lock_first", np.int64, (2,)),  # its queue
-    ("lock_last", np.int64, (2,)),
+    (
+        "lock_owner",
+        np.int64,
+        (N_HOST_LOCKS,),
+    ),  # HostLocks: exclusive holder, or NONE
+    ("lock_readers", np.int64, (N_HOST_LOCKS,)),
+    ("lock_first", np.int64, (N_HOST_LOCKS,)),  # its queue
+    ("lock_last", np.int64, (N_HOST_LOCKS,)),
     ("first_kicker", np.int64),  # list of the kicks under way, or NONE
     ("guard_owner", np.int64),  # actor that holds slots_lock and the build guard, or NONE
     ("guard_first", np.int64),  # its queue
@@ -137,13 +167,13 @@ RUN_FIELDS = [
     ("n_masked", np.int64),  # masked actions given in this episode
     ("fault_max", np.int64),  # [cycles]
     ("zap_max", np.int64),  # [cycles]
-    ("n_operations", np.int64, (2,)),  # finished, for each Operation
+    ("n_operations", np.int64, (N_OPERATIONS,)),  # finished, for each Operation
     ("refcount", np.int64, (2,)),  # vCPUs in the guest, by parity of their epoch
     ("words", np.int64, (N_WORDS,)),
     ("holder", np.int64, (N_WORDS,)),  # actor that took the word last
     ("holder_leaf", np.int64, (N_WORDS,)),
-    ("try_cycles", np.int64, (3,)),  # average busy try: tree, entry, epoch [cycles]
-    ("tries", np.int64, (3,)),  # average issues to success [1/16]
+    ("try_cycles", np.int64, (N_AVERAGES,)),  # average busy try: tree, entry, epoch [cycles]
+    ("tries", np.int64, (N_AVERAGES,)),  # average issues to success [1/16]
     ("kick_send_target", np.int64),  # average sending cost of one IPI [cycles]
     ("kick_wait", np.int64),  # average wait after sending [cycles]
     ("kick_target", np.int64),  # average exit to re-entry of a kicked vCPU [cycles]
@@ -157,12 +187,12 @@ RUN_FIELDS = [
     ("n_decisions_traced", np.int64),
     ("costs", np.int64, (N_COSTS,)),  # drawn for this episode [cycles]
     ("delays", np.int64, (N_LEAVES, len(Delay))),  # [cycles]
-    ("group_drawn", np.int64, (MAX_GROUPS, 5)),  # count, items, tick, device gap, first vCPU
-    ("task_drawn", np.int64, (MAX_TASKS, 4)),  # count, items, first actor, device gap
+    ("group_drawn", GROUP_DRAWN, (MAX_GROUPS,)),
+    ("task_drawn", TASK_DRAWN, (MAX_TASKS,)),
     ("cpu_thread", np.int32, (MAX_PCPUS,)),  # vCPU that runs on each pCPU, or NONE
     ("ended", np.int64, (MAX_ENDED, 2)),  # the latest of them: id, waste booked on their actor
     ("cells", np.int64, (N_CELLS, 2)),  # busy replies, cycles lost
-    ("histogram", np.int32, (2, N_BINS)),  # latencies of each Operation
+    ("histogram", np.int32, (N_OPERATIONS, N_BINS)),  # latencies of each Operation
 ]
 RUN = np.dtype(RUN_FIELDS, align=True)
 
@@ -180,8 +210,26 @@ ACTORS_FIELDS = [
 ]
 ACTORS = np.dtype(ACTORS_FIELDS, align=True)
 ENTRIES = np.dtype([("row", ENTRY, (MAX_ENTRIES,))], align=True)
-TRACE = np.dtype([("event", np.int64, (MAX_TRACED, 4))], align=True)  # time, actor, state, entry
-DECISIONS = np.dtype([("decision", np.int64, (MAX_TRACED, 8))], align=True)
+EVENT_FIELDS = [
+    ("time", np.int64),  # [cycles]
+    ("actor", np.int64),
+    ("state", np.int64),  # the State that ends
+    ("entry", np.int64),  # S-EPT entry, or NONE
+]
+EVENT = np.dtype(EVENT_FIELDS, align=True)
+TRACE = np.dtype([("event", EVENT, (MAX_TRACED,))], align=True)
+DECISION_FIELDS = [
+    ("time", np.int64),  # [cycles]
+    ("actor", np.int64),
+    ("path", np.int64),  # a CallPath
+    ("leaf", np.int64),  # a Leaf
+    ("operand", np.int64),  # operand id of the status
+    ("entry", np.int64),  # S-EPT entry, or NONE
+    ("issues", np.int64),
+    ("action", np.int64),  # an Action
+]
+DECISION = np.dtype(DECISION_FIELDS, align=True)
+DECISIONS = np.dtype([("decision", DECISION, (MAX_TRACED,))], align=True)
 PROGRAM = np.dtype([("steps", STEP, (N_LEAVES, MAX_STEPS))], align=True)
 
 
@@ -199,4 +247,4 @@ class World(NamedTuple):
     discipline: np.void  # DISCIPLINE
     program: np.void  # PROGRAM: the module's table of calls
     trace: np.void  # TRACE
-    decisions: np.void  # DECISIONS: time, actor, path, leaf, operand, entry, issues, action
+    decisions: np.void  # DECISIONS

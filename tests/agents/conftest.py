@@ -7,43 +7,43 @@ from hypothesis import strategies as st
 from tdx_agents.handwritten import catalogue
 from tdx_agents.protocol import Policy
 from tdx_env.module import Operand
-from tdx_env.state.actors import Path
+from tdx_env.state.actors import CallPath
 from tdx_env.state.calls import LAST_SEAMCALL, Leaf
 from tdx_env.state.discipline import Action, Exhaustion
 from tdx_env.state.features import N_FEATURES, Feature
 
 TREE, EPOCH, ENTRY = int(Operand.SEPT_TREE), int(Operand.TD_EPOCH), int(Operand.RCX)
 PATH_OF = {
-    Leaf.MEM_SEPT_ADD: Path.FAULT,
-    Leaf.MEM_PAGE_AUG: Path.FAULT,
-    Leaf.VP_ENTER: Path.ENTER,
-    Leaf.MEM_PAGE_ADD: Path.BUILD,
-    Leaf.MR_EXTEND: Path.BUILD,
-    Leaf.EXPORT_BLOCKW: Path.EXPORT,
-    Leaf.EXPORT_MEM: Path.EXPORT,
-    Leaf.EXPORT_UNBLOCKW: Path.FAULT,
-    Leaf.VP_FLUSH: Path.ENTER,
-    Leaf.VP_CREATE: Path.BUILD,
-    Leaf.VP_ADDCX: Path.BUILD,
-    Leaf.VP_INIT: Path.BUILD,
+    Leaf.MEM_SEPT_ADD: CallPath.FAULT,
+    Leaf.MEM_PAGE_AUG: CallPath.FAULT,
+    Leaf.VP_ENTER: CallPath.ENTER,
+    Leaf.MEM_PAGE_ADD: CallPath.BUILD,
+    Leaf.MR_EXTEND: CallPath.BUILD,
+    Leaf.EXPORT_BLOCKW: CallPath.EXPORT,
+    Leaf.EXPORT_MEM: CallPath.EXPORT,
+    Leaf.EXPORT_UNBLOCKW: CallPath.FAULT,
+    Leaf.VP_FLUSH: CallPath.ENTER,
+    Leaf.VP_CREATE: CallPath.BUILD,
+    Leaf.VP_ADDCX: CallPath.BUILD,
+    Leaf.VP_INIT: CallPath.BUILD,
 }
 MASKS = {
-    Path.FAULT: 7,
-    Path.ZAP: 3,
-    Path.ENTER: 7,
-    Path.BUILD: 5,
-    Path.EXPORT: 7,
-    Path.INTERRUPTED: 5,
+    CallPath.FAULT: 7,
+    CallPath.ZAP: 3,
+    CallPath.ENTER: 7,
+    CallPath.BUILD: 5,
+    CallPath.EXPORT: 7,
+    CallPath.INTERRUPTED: 5,
 }
 N_REPLIES = 100
 
 
 def features_of(
-    leaf: Leaf, operand: int = TREE, path: Path | None = None, **values: int
+    leaf: Leaf, operand: int = TREE, path: CallPath | None = None, **values: int
 ) -> np.ndarray:
     """Return the features of a decision; those not given are 0, the path is the leaf's own."""
     features = np.zeros(N_FEATURES, np.int64)
-    path = PATH_OF.get(leaf, Path.ZAP) if path is None else path
+    path = PATH_OF.get(leaf, CallPath.ZAP) if path is None else path
     features[[Feature.PATH, Feature.LEAF, Feature.OPERAND]] = path, leaf, operand
     features[Feature.MASK] = MASKS[path]
     for name, value in values.items():
@@ -51,7 +51,9 @@ def features_of(
     return features
 
 
-def answers(policy: Policy, leaf: Leaf, operand: int = TREE, path: Path | None = None) -> list[str]:
+def answers(
+    policy: Policy, leaf: Leaf, operand: int = TREE, path: CallPath | None = None
+) -> list[str]:
     """Return what a policy does while one SEAMCALL stays busy: actions, then how it ends.
 
     It ends with a YIELD, with the exhaustion (in capital letters, as its enum has it), or with
@@ -85,7 +87,7 @@ def decisions() -> st.SearchStrategy[np.ndarray]:
     def put(values: list[int], mask: int) -> np.ndarray:
         features = np.array(values, np.int64)
         features[Feature.MASK] = mask
-        features[Feature.PATH] = values[0] % (len(Path) + 1) - 1
+        features[Feature.PATH] = values[0] % (len(CallPath) + 1) - 1
         features[Feature.LEAF] = values[1] % (LAST_SEAMCALL + 1)
         return features
 

@@ -15,7 +15,7 @@ from tdx_agents.retry import blind, doubling_cap
 from tdx_agents.split import bounded_resume
 from tdx_agents.structure import batched_merged, batched_retry
 from tdx_env.host.discipline import DEFAULT, HOST_LEAVES
-from tdx_env.state.actors import Path
+from tdx_env.state.actors import CallPath
 from tdx_env.state.calls import Leaf
 from tdx_env.state.discipline import UNLIMITED, Action
 from tdx_env.state.features import Feature
@@ -113,7 +113,8 @@ def test_track_of_an_export_goes_as_that_of_a_zap(by_number, number):
     """KVM has one tdx_track."""
     if number != "random":
         zap, export = (
-            answers(by_number[number], TRACK, EPOCH, path) for path in (Path.ZAP, Path.EXPORT)
+            answers(by_number[number], TRACK, EPOCH, path)
+            for path in (CallPath.ZAP, CallPath.EXPORT)
         )
         assert zap == export
 
@@ -121,7 +122,7 @@ def test_track_of_an_export_goes_as_that_of_a_zap(by_number, number):
 @pytest.mark.parametrize("leaf", [DEMOTE, BLOCKW, EXPORT_MEM])
 def test_interrupted_call_is_repeated_by_all_but_chance(leaf):
     for policy in catalogue():
-        features = features_of(leaf, 0, Path.INTERRUPTED, ISSUES=20, BUSY_CYCLES=1 << 40)
+        features = features_of(leaf, 0, CallPath.INTERRUPTED, ISSUES=20, BUSY_CYCLES=1 << 40)
         if policy.name != "random":
             assert policy.decide(features) == Action.RETRY, policy.name
 
@@ -486,7 +487,7 @@ def test_random_takes_each_allowed_action_equally_often(by_number, mask):
 
 def test_operand_rule_yields_an_export_s_track_on_the_tdr(by_number):
     """RCX is the TDR in TRACK; unlike a zap, an export may yield."""
-    features = features_of(TRACK, ENTRY, Path.EXPORT)
+    features = features_of(TRACK, ENTRY, CallPath.EXPORT)
     assert by_number["operand"].decide(features) == Action.YIELD
 
 
@@ -500,8 +501,8 @@ def test_break_even_kicks_for_an_export_too(by_number):
     [
         (BLOCKW, None, "YIELD"),
         (EXPORT_MEM, None, "YIELD"),
-        (TRACK, Path.EXPORT, "KICK"),
-        (DEMOTE, Path.INTERRUPTED, "RETRY"),
+        (TRACK, CallPath.EXPORT, "KICK"),
+        (DEMOTE, CallPath.INTERRUPTED, "RETRY"),
         (CREATE, None, "YIELD"),
     ],
 )

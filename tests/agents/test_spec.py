@@ -9,7 +9,7 @@ from tdx_env.errors import BundleError, PolicyError
 from tdx_env.host.discipline import DEFAULT
 from tdx_env.spaces import observation_size
 from tdx_env.state.calls import Leaf
-from tdx_env.state.discipline import Action
+from tdx_env.state.discipline import N_ACTIONS, Action
 from tests.agents.conftest import features_of
 
 PLAIN = """
@@ -36,7 +36,7 @@ def user_file(folder, text, **values):
 def actions_of(policy, *decisions):
     """Return a policy's actions at some decisions."""
     features = np.array(decisions)
-    masks = features[:, [29]] >> np.arange(3) & 1
+    masks = features[:, [29]] >> np.arange(N_ACTIONS) & 1
     observations = np.zeros((len(features), observation_size()), np.float32)
     return policy.actions(observations, features, masks).tolist()
 

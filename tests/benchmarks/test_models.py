@@ -20,12 +20,12 @@ def traced(n_vcpus: int) -> tuple[Events, Events, Events]:
     parts = parts_of(batch)
     batch.advance(decide)
     assert batch.run["end"][0] == End.FINISHED
-    rows = batch.world(0).trace["event"][: batch.run["n_traced"][0], :3]
+    rows = batch.world(0).trace["event"][: batch.run["n_traced"][0]]
     by_heap: Events = []
     by_simpy: Events = []
     HeapModel(parts, by_heap).run()
     SimpyModel(parts, by_simpy).run()
-    return [tuple(row) for row in rows.tolist()], by_heap, by_simpy
+    return rows[["time", "actor", "state"]].tolist(), by_heap, by_simpy
 
 
 @pytest.mark.parametrize("n_vcpus", SIZES)

@@ -183,9 +183,9 @@ def test_ended_world_stays_as_it_is():
     assert batch.ended[0] and not batch.waiting[0]
 
 
-@pytest.mark.parametrize("masked", [-3, 3, 100, 1 << 40])
-def test_action_outside_the_space_is_executed_as_retry_and_counted(masked):
+def test_masked_action_is_executed_as_retry_and_counted():
     batch, other = waiting_batch(), waiting_batch()
+    (masked,) = [action for action in Action if not batch.masks[0][action]]
     batch.advance(actions=[masked])
     other.advance(actions=[Action.RETRY])
     assert state_of(batch) == state_of(other)
@@ -212,7 +212,7 @@ def test_world_without_a_decision_shows_none():
     for _ in range(2):
         assert batch.features[0][Feature.PATH] == NONE
         assert batch.features[0][Feature.N_VCPUS] == batch.run["n_vcpus"][0]
-        assert batch.masks[0].tolist() == [1, 0, 0]
+        assert batch.masks[0].tolist() == [action == Action.RETRY for action in Action]
         batch.advance(load_policy("random").decide)
 
 
@@ -253,6 +253,6 @@ def test_trace_is_in_order_of_time():
     batch = batch_of([BUSY], 1, n_events_traced=100_000)
     batch.reset([SEED])
     batch.advance(load_policy("random").decide)
-    times = batch.world(0).trace["event"][: batch.run["n_traced"][0], 0]
+    times = batch.world(0).trace["event"]["time"][: batch.run["n_traced"][0]]
     assert (np.diff(times) >= 0).all()
     assert times[-1] <= batch.run["now"][0]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tdx_env.state.actors import Exit, Path, Purpose, State
+from tdx_env.state.actors import CallPath, Exit, Purpose, State
 from tdx_env.state.calls import Outcome
 from tdx_env.state.discipline import Action, Exhaustion
 from tdx_env.state.world import End
@@ -81,6 +81,6 @@ def test_random_worlds_reach_everything() -> None:
     assert set(Exhaustion) == met[Exhaustion]
     assert set(Purpose) - {Purpose.NONE} == met[Purpose]
     assert set(Exit) == met[Exit]
-    assert set(Path) == met[Path]
+    assert set(CallPath) == met[CallPath]
     assert set(COUNTERS) == counted
-    assert set(End) - {End.RUNNING} == met[End]
+    assert set(End) - {End.RUNNING, End.BROKEN} == met[End]

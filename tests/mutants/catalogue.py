@@ -55,7 +55,7 @@ MUTANTS = [
     ),
     Mutant(
         "epoch parity swapped at TD exit",
-        "host/chains.py",
+        "host/vcpus.py",
         'run["refcount"][me["vcpu_epoch"] & 1] -= 1',
         'run["refcount"][1 - (me["vcpu_epoch"] & 1)] -= 1',
     ),
@@ -337,7 +337,7 @@ MUTANTS = [
     ),
     Mutant(
         "a kick's handler takes as long as a tick's",
-        "host/chains.py",
+        "host/vcpus.py",
         'run["costs"][Cost.KICK_HANDLER]',
         'run["costs"][Cost.IRQ_HANDLER]',
     ),
@@ -405,13 +405,61 @@ MUTANTS = [
     Mutant(
         "a flush counts as a decided kick on its targets",
         "guest/exits.py",
-        'if me["ipi_kind"] == Kick.DECISION else',
-        'if me["ipi_kind"] != Kick.TRACK else',
+        'if me["ipi_kind"] == Kick.TRACK or me["ipi_kind"] == Kick.FLUSH:',
+        'if me["ipi_kind"] == Kick.TRACK:',
     ),
     Mutant(
         "the old CPU of a moved thread answers at once",
         "host/run_loop.py",
         "cycles += costs[Cost.IPI_DELIVERY] + costs[Cost.KICK_HANDLER]",
         "cycles += 0",
+    ),
+    Mutant(
+        "a vCPU at the gate has no handler",
+        "engine/loop.py",
+        "state == State.RUN_LOOP or state == State.GATED or state == State.FLUSH_TLB:",
+        "state == State.RUN_LOOP or state == State.FLUSH_TLB:",
+    ),
+    Mutant(
+        "a purpose handled as another one",
+        "host/chains.py",
+        "    elif purpose == Purpose.BLOCK:\n        block_for_a_while",
+        "    elif purpose == Purpose.UNBLOCK:\n        block_for_a_while",
+    ),
+    Mutant(
+        "REENTER forgotten among the exhaustions",
+        "host/busy.py",
+        "    elif not is_local and what != Exhaustion.REENTER and what",
+        "    elif not is_local and what",
+    ),
+    Mutant(
+        "a page that is blocked already taken for KVM's mistake",
+        "host/busy.py",
+        "    elif outcome == Outcome.GPA_RANGE_ALREADY_BLOCKED:\n",
+        "    elif outcome == Outcome.GPA_RANGE_NOT_BLOCKED:\n",
+    ),
+    Mutant(
+        "UNBLOCK keeps its entry locked",
+        "host/leaves.py",
+        "Cost.RANGE_UNBLOCK, _ENTRY, _STORE,",
+        "Cost.RANGE_UNBLOCK, _ENTRY, _LOCKED,",
+    ),
+    Mutant(
+        "EXPORT.MEM asks for BLOCK's epoch",
+        "host/leaves.py",
+        "Cost.EXPORT_MEM, Check.WRITES,",
+        "Cost.EXPORT_MEM, _ENTRY,",
+    ),
+    Mutant(
+        "the epoch lock is always free",
+        "host/lock_words.py",
+        "Lock.MIGSC]] = Word.EPOCH, Word.MIG,",
+        "Lock.MIGSC]] = NO_WORD, Word.MIG,",
+    ),
+    Mutant(
+        "AUG made without the mirror of the tree lock",
+        "host/leaves.py",
+        "Cost.PAGE_AUG, _ENTRY, _STORE, True, _SH,",
+        "Cost.PAGE_AUG, _ENTRY, _STORE, True, NONE,",
     ),
 ]

@@ -27,6 +27,13 @@ def mutated(mutant: Mutant, folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_text_of_a_mutant_stands_once(mutant: Mutant) -> None:
+    """A mutant whose text has moved would be no mistake any more."""
+    assert (_ROOT / "tdx_env" / mutant.file).read_text().count(mutant.old) == 1
+    assert mutant.old != mutant.new
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_mutant_is_caught(mutant: Mutant, tmp_path: Path) -> None:

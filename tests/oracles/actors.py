@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 from tdx_env.state.accounting import N_CATEGORIES, Category
-from tdx_env.state.actors import NEVER, Exit, Kick, Path, Phase, Program, Purpose, State
+from tdx_env.state.actors import NEVER, CallPath, Exit, Kick, Phase, Program, Purpose, State
 from tdx_env.state.calls import NONE, Leaf, Lock, Outcome
 from tdx_env.state.streams import Draw
 
@@ -83,7 +83,7 @@ class Actor:
     attempt: int = 0
     call: Call = field(default_factory=Call)
     purpose: Purpose = Purpose.NONE
-    path: Path = Path.FAULT
+    path: CallPath = CallPath.FAULT
     kick: KickUnderWay | None = None
     has_gate: bool = False
     stretch_since: int | None = None

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tdx_env.module.operands import Operand
 from tdx_env.state.accounting import Category
-from tdx_env.state.actors import Kick, Path, Purpose, State
+from tdx_env.state.actors import CallPath, Kick, Purpose, State
 from tdx_env.state.calls import Leaf, Outcome
 from tdx_env.state.costs import Cost
 from tdx_env.state.discipline import Action, EnterYield, Exhaustion, FaultYield
@@ -19,14 +20,13 @@ from .draws import moved
 if TYPE_CHECKING:
     from .world import OracleWorld
 
-TREE_OPERAND = 146
-CLASSES = {TREE_OPERAND: 0, 1: 1, 169: 2}
+CLASSES = {Operand.SEPT_TREE: 0, Operand.RCX: 1, Operand.TD_EPOCH: 2}  # places of the averages
 
 
 def operand_class(a: Actor) -> int | None:
     """Return 0 tree, 1 entry, 2 epoch for the call's last busy operand, or None."""
     operand = a.call.busy_operand
-    if operand is None or (operand == 1 and a.call.leaf == Leaf.MEM_TRACK):
+    if operand is None or (operand == Operand.RCX and a.call.leaf == Leaf.MEM_TRACK):
         return None
     return CLASSES.get(operand)
 
@@ -39,9 +39,9 @@ def on_busy(w: OracleWorld, a: Actor) -> None:
     kind = operand_class(a)
     if kind is not None:
         w.try_cycles[kind] = moved(w.try_cycles[kind], w.now - call.issued)
-    if is_vp_enter(a) and call.operand == TREE_OPERAND:
+    if is_vp_enter(a) and call.operand == Operand.SEPT_TREE:
         a.is_flagged = True
-    is_foreign = w.discipline.tree_only[call.leaf] and call.operand != TREE_OPERAND
+    is_foreign = w.discipline.tree_only[call.leaf] and call.operand != Operand.SEPT_TREE
     if is_foreign:
         exhausted(w, a, Exhaustion(w.discipline.on_foreign[call.leaf]))
     elif call.issues >= w.discipline.max_issues[call.leaf]:
@@ -72,22 +72,22 @@ def ask(w: OracleWorld, a: Actor, mask: list[int]) -> None:
     go(w, a, State.DECIDED, Category.DECISION, w.discipline.decision_cycles)
 
 
-def path_of(a: Actor) -> Path:
+def path_of(a: Actor) -> CallPath:
     """Return the path that the decision belongs to."""
-    return Path.INTERRUPTED if a.call.outcome in interrupts.ENDED else a.path
+    return CallPath.INTERRUPTED if a.call.outcome in interrupts.ENDED else a.path
 
 
 def mask_of(w: OracleWorld, a: Actor) -> list[int]:
     """Return which actions are allowed."""
-    can_yield = a.path != Path.ZAP or bool(w.discipline.zap_yield)
-    return [1, int(a.path != Path.BUILD), int(can_yield)]
+    can_yield = a.path != CallPath.ZAP or bool(w.discipline.zap_yield)
+    return [1, int(a.path != CallPath.BUILD), int(can_yield)]
 
 
 def features_of(w: OracleWorld, a: Actor, mask: list[int]) -> list[int]:
     """Return the features of a decision."""
     call, entry = a.call, a.call.entry
     vector = [0] * N_FEATURES
-    pages_left = a.cursor_end - a.cursor if a.path in (Path.ZAP, Path.BUILD) else 0
+    pages_left = a.cursor_end - a.cursor if a.path in (CallPath.ZAP, CallPath.BUILD) else 0
     opened = a.operation_started
     values = {
         Feature.PATH: path_of(a),
@@ -161,22 +161,22 @@ def kick_now(w: OracleWorld, a: Actor, is_forced: bool) -> None:
 def yield_now(w: OracleWorld, a: Actor) -> None:
     """Give way, as the path allows it."""
     match a.path:
-        case Path.FAULT:
+        case CallPath.FAULT:
             faults.give_up(w, a, w.discipline.fault_yield == FaultYield.LOCAL_RETRY)
-        case Path.ZAP | Path.EXPORT:
+        case CallPath.ZAP | CallPath.EXPORT:
             kick.release_gate(w, a)
             seamcalls.release_lock(w, a, w.seamcall_lock)
             seamcalls.release_lock(w, a, w.track_lock)
             if not zap.flushes(w, a, Purpose.YIELD):
                 yield_mmu(w, a)
-        case Path.ENTER:
+        case CallPath.ENTER:
             exits.leave_guest_mode(w, a)
             a.call.leaf = -1
             if w.discipline.enter_yield == EnterYield.BARRIER:
                 mmu.request(w, a, True, Purpose.BARRIER)
             else:
                 back_to_run_loop(w, a)
-        case Path.BUILD:
+        case CallPath.BUILD:
             guard.to_user_space(w, a)
 
 
@@ -195,7 +195,7 @@ def back_to_run_loop(w: OracleWorld, a: Actor) -> None:
 def exhausted(w: OracleWorld, a: Actor, what: Exhaustion) -> None:
     """The call was busy as often as the discipline allows, or on a lock it doesn't wait for."""
     w.meet(what)
-    is_fault = a.path == Path.FAULT
+    is_fault = a.path == CallPath.FAULT
     match what:
         case Exhaustion.SWALLOW if a.is_splitting:
             seamcalls.succeeded(w, a)

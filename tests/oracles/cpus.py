@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tdx_env.state.accounting import Category
-from tdx_env.state.actors import Path, State
+from tdx_env.state.actors import CallPath, State
 from tdx_env.state.calls import NONE, Leaf
 from tdx_env.state.costs import Cost
 
@@ -103,7 +103,7 @@ def load(w: OracleWorld, v: Actor) -> None:
 def on_vcpu_load(w: OracleWorld, v: Actor) -> None:
     """The old CPU answered: flush."""
     book(w, v)
-    v.path = Path.ENTER
+    v.path = CallPath.ENTER
     seamcalls.new_call(w, v, Leaf.VP_FLUSH, None)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tdx_env.state.accounting import Category
-from tdx_env.state.actors import Exit, Path, Phase, Program, State
+from tdx_env.state.actors import CallPath, Exit, Phase, Program, State
 from tdx_env.state.calls import NONE, Leaf, Outcome
 from tdx_env.state.costs import Cost
 
@@ -202,7 +202,7 @@ def try_enter(w: OracleWorld, v: Actor) -> None:
         go(w, v, State.GATED, Category.GATED, None)
         return
     v.mode = 1
-    v.path = Path.ENTER
+    v.path = CallPath.ENTER
     v.entry_rip = v.rip
     v.entry_remaining = v.remaining
     if v.call.leaf == Leaf.VP_ENTER:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tdx_env.state.actors import Path, Purpose
+from tdx_env.state.actors import CallPath, Purpose
 from tdx_env.state.calls import Leaf
 
 from . import mmu, seamcalls, tasks
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def begin(w: OracleWorld, a: Actor) -> None:
     """Begin with the list of the item's pages."""
-    a.path = Path.EXPORT
+    a.path = CallPath.EXPORT
     a.failed = 0
     tasks.set_cursor(w, a)
     seamcalls.new_call(w, a, Leaf.EXPORT_BLOCKW, page(w, a))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tdx_env.state.accounting import Category
-from tdx_env.state.actors import Exit, Kick, Path, Purge, Purpose, Spte, State, Task
+from tdx_env.state.actors import CallPath, Exit, Kick, Purge, Purpose, Spte, State, Task
 from tdx_env.state.calls import Leaf
 from tdx_env.state.costs import Cost
 from tdx_env.state.discipline import FaultYield, OnFrozen
@@ -27,7 +27,7 @@ def fault_category(v: Actor) -> Category:
 
 def begin_fault_pass(w: OracleWorld, v: Actor) -> None:
     """Begin a pass over the fault."""
-    v.path = Path.FAULT
+    v.path = CallPath.FAULT
     v.walks = 0
     go(w, v, State.FAULT_SOFTWARE, fault_category(v), w.costs[Cost.FAULT_SOFTWARE])
 

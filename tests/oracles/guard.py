@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tdx_env.state.accounting import Category
-from tdx_env.state.actors import Path, Purpose, State, Task
+from tdx_env.state.actors import CallPath, Purpose, State, Task
 from tdx_env.state.calls import NONE, Leaf
 from tdx_env.state.costs import Cost
 
@@ -50,12 +50,12 @@ def go_on(w: OracleWorld, a: Actor) -> None:
     elif a.kind == Task.SLOT_DELETE:
         slots.delete(w, a)
     elif a.kind == Task.BUILD:
-        a.path = Path.BUILD
+        a.path = CallPath.BUILD
         tasks.set_cursor(w, a)
         seamcalls.new_call(w, a, Leaf.MEM_PAGE_ADD, w.table.entries[a.cursor])
     else:
         assert a.kind == Task.INIT_VCPU
-        a.path = Path.BUILD
+        a.path = CallPath.BUILD
         seamcalls.new_call(w, a, Leaf.VP_CREATE, None)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tdx_env.state.accounting import Category
-from tdx_env.state.actors import NEVER, Kick, Path, Purpose, State, Task
+from tdx_env.state.actors import NEVER, CallPath, Kick, Purpose, State, Task
 from tdx_env.state.calls import Leaf
 from tdx_env.state.costs import Cost
 from tdx_env.state.discipline import GateScope, TrackKick
@@ -182,7 +182,7 @@ def track(w: OracleWorld, a: Actor) -> None:
 
 def tracked(w: OracleWorld, a: Actor) -> None:
     """TRACK succeeded: its unconditional kick, unless that came before."""
-    if w.discipline.track_kick == TrackKick.BEFORE and a.path != Path.EXPORT:
+    if w.discipline.track_kick == TrackKick.BEFORE and a.path != CallPath.EXPORT:
         if not w.discipline.gate_first:
             release_gate(w, a)
         go_on(w, a, after_track(a))
@@ -192,7 +192,7 @@ def tracked(w: OracleWorld, a: Actor) -> None:
 
 def after_track(a: Actor) -> Purpose:
     """Return what follows when nobody can have an old translation any more."""
-    if a.path == Path.EXPORT:
+    if a.path == CallPath.EXPORT:
         return Purpose.EXPORT
     if a.is_splitting:
         return Purpose.DEMOTE

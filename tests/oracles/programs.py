@@ -1,5 +1,6 @@
 """The lock programs of the SEAMCALLs, from the order of locks in the module's source."""
 
+from tdx_env.module.operands import Operand
 from tdx_env.module.seamcalls import MODULE_VERSIONS, ModuleVersion
 from tdx_env.state.calls import NONE, Delay, Leaf, Lock, Mode, Op
 
@@ -24,10 +25,10 @@ def _sept_call(tree: Mode, page_operand: int) -> list[Step]:
     """A call on one S-EPT entry: TDR, OP_STATE, tree, entry and perhaps a page."""
     page = [_take(Lock.PAGE, EXCLUSIVE, page_operand)] if page_operand != NONE else []
     return [
-        _take(Lock.TDR, SHARED, 2, Delay.TO_TDR),
-        _take(Lock.OP_STATE, SHARED, 172),
-        _take(Lock.TREE, tree, 146, Delay.TO_TREE),
-        _take(Lock.ENTRY, EXCLUSIVE, 1, Delay.TO_ENTRY),
+        _take(Lock.TDR, SHARED, Operand.RDX, Delay.TO_TDR),
+        _take(Lock.OP_STATE, SHARED, Operand.OP_STATE),
+        _take(Lock.TREE, tree, Operand.SEPT_TREE, Delay.TO_TREE),
+        _take(Lock.ENTRY, EXCLUSIVE, Operand.RCX, Delay.TO_ENTRY),
         _do(Op.CHECK),
         *page,
         _do(Op.COMMIT, Delay.BODY),
@@ -42,13 +43,13 @@ def _sept_call(tree: Mode, page_operand: int) -> list[Step]:
 
 def _list_call(is_export: bool) -> list[Step]:
     """A call on a list of S-EPT entries, with the migration locks or without."""
-    migration = [_take(Lock.MIG, SHARED, 173), _take(Lock.MIGSC, EXCLUSIVE, 171)]
+    migration = [_take(Lock.MIG, SHARED, Operand.MIG), _take(Lock.MIGSC, EXCLUSIVE, Operand.MIGSC)]
     return [
-        _take(Lock.TDR, SHARED, 2, Delay.TO_TDR),
-        _take(Lock.OP_STATE, SHARED, 172),
+        _take(Lock.TDR, SHARED, Operand.RDX, Delay.TO_TDR),
+        _take(Lock.OP_STATE, SHARED, Operand.OP_STATE),
         *(migration if is_export else []),
-        _take(Lock.TREE, SHARED, 146, Delay.TO_TREE),
-        _take(Lock.ENTRY, EXCLUSIVE, 97, Delay.TO_ENTRY),
+        _take(Lock.TREE, SHARED, Operand.SEPT_TREE, Delay.TO_TREE),
+        _take(Lock.ENTRY, EXCLUSIVE, Operand.GPA_LIST_ENTRY, Delay.TO_ENTRY),
         _do(Op.CHECK),
         _do(Op.COMMIT, Delay.BODY),
         _drop(Lock.ENTRY),
@@ -67,14 +68,14 @@ def _demote(is_interruptible: bool) -> list[Step]:
     poll = [_do(Op.POLL, Delay.BODY)] if is_interruptible else []
     page_delay = Delay.NONE if is_interruptible else Delay.BODY
     return [
-        _take(Lock.TDR, SHARED, 2, Delay.TO_TDR),
-        _take(Lock.OP_STATE, SHARED, 172),
-        _take(Lock.TREE, SHARED, 146, Delay.TO_TREE),
-        _take(Lock.ENTRY, EXCLUSIVE, 1, Delay.TO_ENTRY),
+        _take(Lock.TDR, SHARED, Operand.RDX, Delay.TO_TDR),
+        _take(Lock.OP_STATE, SHARED, Operand.OP_STATE),
+        _take(Lock.TREE, SHARED, Operand.SEPT_TREE, Delay.TO_TREE),
+        _take(Lock.ENTRY, EXCLUSIVE, Operand.RCX, Delay.TO_ENTRY),
         _do(Op.CHECK),
-        _take(Lock.NEW_PAGE, EXCLUSIVE, 8),
+        _take(Lock.NEW_PAGE, EXCLUSIVE, Operand.R8),
         *poll,
-        _take(Lock.PAGE, EXCLUSIVE, 1, page_delay),
+        _take(Lock.PAGE, EXCLUSIVE, Operand.RCX, page_delay),
         _do(Op.COMMIT),
         _drop(Lock.ENTRY),
         _drop(Lock.TREE),
@@ -86,10 +87,10 @@ def _demote(is_interruptible: bool) -> list[Step]:
 
 def _vcpu_call(tdr: Mode, has_op_state: bool) -> list[Step]:
     """A call on a vCPU that is not running: TDVPR, TDR and perhaps OP_STATE."""
-    op_state = [_take(Lock.OP_STATE, SHARED, 172)] if has_op_state else []
+    op_state = [_take(Lock.OP_STATE, SHARED, Operand.OP_STATE)] if has_op_state else []
     return [
-        _take(Lock.TDVPR, EXCLUSIVE, 1, Delay.TO_TDR),
-        _take(Lock.TDR, tdr, 128),
+        _take(Lock.TDVPR, EXCLUSIVE, Operand.RCX, Delay.TO_TDR),
+        _take(Lock.TDR, tdr, Operand.TDR),
         *op_state,
         _do(Op.CHECK),
         _do(Op.COMMIT, Delay.BODY),
@@ -100,9 +101,9 @@ def _vcpu_call(tdr: Mode, has_op_state: bool) -> list[Step]:
 
 
 _TRACK = [
-    _take(Lock.TDR, SHARED, 1, Delay.TO_TDR),
-    _take(Lock.OP_STATE, SHARED, 172),
-    _take(Lock.EPOCH, EXCLUSIVE, 169, Delay.TO_EPOCH),
+    _take(Lock.TDR, SHARED, Operand.RCX, Delay.TO_TDR),
+    _take(Lock.OP_STATE, SHARED, Operand.OP_STATE),
+    _take(Lock.EPOCH, EXCLUSIVE, Operand.TD_EPOCH, Delay.TO_EPOCH),
     _do(Op.CHECK),
     _do(Op.COMMIT, Delay.EPOCH_HOLD),
     _drop(Lock.EPOCH),
@@ -111,41 +112,41 @@ _TRACK = [
     _do(Op.RETURN, Delay.LEAVE),
 ]
 _VP_ENTER = [
-    _take(Lock.TDVPR, SHARED, 1, Delay.TO_TDR),
-    _take(Lock.TDR, SHARED, 128),
-    _take(Lock.OP_STATE, SHARED, 172),
-    _take(Lock.EPOCH, SHARED, 169, Delay.TO_EPOCH),
+    _take(Lock.TDVPR, SHARED, Operand.RCX, Delay.TO_TDR),
+    _take(Lock.TDR, SHARED, Operand.TDR),
+    _take(Lock.OP_STATE, SHARED, Operand.OP_STATE),
+    _take(Lock.EPOCH, SHARED, Operand.TD_EPOCH, Delay.TO_EPOCH),
     _do(Op.COMMIT),
     _drop(Lock.EPOCH, Delay.EPOCH_HOLD),
-    (Op.ACQUIRE_IF_ARMED, Lock.TREE, EXCLUSIVE, 146, Delay.NONE),
+    (Op.ACQUIRE_IF_ARMED, Lock.TREE, EXCLUSIVE, Operand.SEPT_TREE, Delay.NONE),
     _do(Op.CHECK, Delay.ARMED_WALK),
     _drop(Lock.OP_STATE, Delay.BODY),
     _drop(Lock.TREE),
     _do(Op.RETURN, Delay.LEAVE),
 ]
 _PAGE_ADD = [
-    _take(Lock.TDR, EXCLUSIVE, 2, Delay.TO_TDR),
+    _take(Lock.TDR, EXCLUSIVE, Operand.RDX, Delay.TO_TDR),
     _do(Op.CHECK),
-    _take(Lock.PAGE, EXCLUSIVE, 8),
+    _take(Lock.PAGE, EXCLUSIVE, Operand.R8),
     _do(Op.COMMIT, Delay.BODY),
     _drop(Lock.PAGE),
     _drop(Lock.TDR),
     _do(Op.RETURN, Delay.LEAVE),
 ]
 _MR_EXTEND = [
-    _take(Lock.TDR, EXCLUSIVE, 2, Delay.TO_TDR),
+    _take(Lock.TDR, EXCLUSIVE, Operand.RDX, Delay.TO_TDR),
     _drop(Lock.TDR, Delay.BODY),
     _do(Op.RETURN, Delay.LEAVE),
 ]
 _WBINVD = [
-    _take(Lock.PAGE, SHARED, 1, Delay.TO_TDR),
+    _take(Lock.PAGE, SHARED, Operand.RCX, Delay.TO_TDR),
     _drop(Lock.PAGE, Delay.BODY),
     _do(Op.RETURN, Delay.LEAVE),
 ]
 _VP_CREATE = [
-    _take(Lock.TDR, SHARED, 2, Delay.TO_TDR),
-    _take(Lock.OP_STATE, SHARED, 172),
-    _take(Lock.PAGE, EXCLUSIVE, 1),
+    _take(Lock.TDR, SHARED, Operand.RDX, Delay.TO_TDR),
+    _take(Lock.OP_STATE, SHARED, Operand.OP_STATE),
+    _take(Lock.PAGE, EXCLUSIVE, Operand.RCX),
     _do(Op.CHECK),
     _do(Op.COMMIT, Delay.BODY),
     _drop(Lock.OP_STATE),
@@ -158,9 +159,9 @@ def _programs(module: ModuleVersion) -> dict[Leaf, list[Step]]:
     remove_tree = EXCLUSIVE if module.remove_takes_tree_exclusive else SHARED
     init_tdr = EXCLUSIVE if module.vp_init_takes_tdr_exclusive else SHARED
     return {
-        Leaf.MEM_SEPT_ADD: _sept_call(SHARED, 8),
-        Leaf.MEM_PAGE_AUG: _sept_call(SHARED, 8),
-        Leaf.MEM_PAGE_REMOVE: _sept_call(remove_tree, 1),
+        Leaf.MEM_SEPT_ADD: _sept_call(SHARED, Operand.R8),
+        Leaf.MEM_PAGE_AUG: _sept_call(SHARED, Operand.R8),
+        Leaf.MEM_PAGE_REMOVE: _sept_call(remove_tree, Operand.RCX),
         Leaf.MEM_RANGE_BLOCK: _sept_call(EXCLUSIVE, NONE),
         Leaf.MEM_RANGE_UNBLOCK: _sept_call(EXCLUSIVE, NONE),
         Leaf.EXPORT_UNBLOCKW: _sept_call(SHARED, NONE),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tdx_env.state.accounting import Category
-from tdx_env.state.actors import Exit, Path, Spte, State
+from tdx_env.state.actors import CallPath, Exit, Spte, State
 from tdx_env.state.calls import Delay, Leaf, Lock, Mode, Op, Outcome
 from tdx_env.state.costs import Cost
 from tdx_env.state.discipline import GateScope, KickFlagged, SeamcallLock
@@ -344,8 +344,8 @@ def succeeded(w: OracleWorld, a: Actor) -> None:
     if a.call.issues > 1 and kind is not None:
         w.tries[kind] = moved(w.tries[kind], TRIES_UNIT * a.call.issues)
     release_lock(w, a, w.seamcall_lock)
-    is_first = w.discipline.gate_first and a.path == Path.ZAP
-    is_of_page = w.discipline.gate_scope == GateScope.PAGE and a.path != Path.EXPORT
+    is_first = w.discipline.gate_first and a.path == CallPath.ZAP
+    is_of_page = w.discipline.gate_scope == GateScope.PAGE and a.path != CallPath.EXPORT
     outlasts = is_first or is_of_page
     if a.call.kicks > 0 and not outlasts:
         kick.release_gate(w, a)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tdx_env.state.actors import Exit, Path, Purpose, Spte
+from tdx_env.state.actors import CallPath, Exit, Purpose, Spte
 from tdx_env.state.calls import EntryState
 from tdx_env.state.discipline import SplitCheck
 
@@ -45,7 +45,7 @@ def look(w: OracleWorld, v: Actor) -> None:
     """The fault holds mmu_lock: split, or go on with the fault."""
     assert v.fault_entry is not None
     if is_needed(w, v.fault_entry):
-        v.path = Path.ZAP
+        v.path = CallPath.ZAP
         v.zapped = 0
         begin(w, v, w.table.pd_of(v.fault_entry))
     else:
@@ -84,7 +84,7 @@ def demoted(w: OracleWorld, a: Actor, pd: Entry) -> None:
     drop_target(w, pd)
     if a.is_vcpu and a.exit == Exit.EPT_VIOLATION:
         mmu.release(w, a)
-        a.path = Path.FAULT
+        a.path = CallPath.FAULT
         begin_operation(w, a)
         mmu.request(w, a, False, Purpose.FAULT)
     else:

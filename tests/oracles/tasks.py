@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tdx_env.state.accounting import Category
-from tdx_env.state.actors import Path, Purge, Purpose, Spte, State, Task
+from tdx_env.state.actors import CallPath, Purge, Purpose, Spte, State, Task
 from tdx_env.state.calls import NONE, Leaf
 from tdx_env.state.streams import Draw
 
@@ -123,7 +123,7 @@ def block(w: OracleWorld, a: Actor) -> None:
     """mmu_lock is held: block the page if it is mapped."""
     entry = item_entry(w, a)
     if entry.spte == Spte.PRESENT and entry.state in ACCESSIBLE:
-        a.path = Path.ZAP
+        a.path = CallPath.ZAP
         seamcalls.new_call(w, a, Leaf.MEM_RANGE_BLOCK, entry)
     else:
         restored(w, a, entry)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tdx_env.state.accounting import Category
-from tdx_env.state.actors import Kick, Path, Purpose, Spte, State, Task
+from tdx_env.state.actors import CallPath, Kick, Purpose, Spte, State, Task
 from tdx_env.state.calls import Leaf
 from tdx_env.state.costs import Cost
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def begin(w: OracleWorld, a: Actor) -> None:
     """Begin to zap the item's units."""
-    a.path = Path.ZAP
+    a.path = CallPath.ZAP
     tasks.set_cursor(w, a)
     mmu.request(w, a, True, Purpose.ZAP)
 

@@ -8,7 +8,7 @@ from tdx_env.env import SeamcallRetryEnv
 from tdx_env.errors import ActionError
 from tdx_env.host.discipline import DEFAULT
 from tdx_env.spaces import observation_names
-from tdx_env.state.discipline import Action
+from tdx_env.state.discipline import N_ACTIONS, Action
 from tdx_train.seed_ranges import train_seeds
 from tdx_train.suite import Suite, load_all, suite_of
 from tdx_train.vec_env import SeamcallVecEnv
@@ -164,7 +164,7 @@ def test_rewards_may_be_changed_by_the_learner(env: SeamcallVecEnv):
 def test_maskable_learners_find_the_masks(env: SeamcallVecEnv):
     assert is_masking_supported(env)
     masks = get_action_masks(env)
-    assert masks.shape == (6, 3) and masks.dtype == bool
+    assert masks.shape == (6, N_ACTIONS) and masks.dtype == bool
     assert not env.has_attr("something_else")
 
 

@@ -76,8 +76,8 @@ class Replay:
         """Play until the episode ends."""
         return self.to(self._cap)
 
-    def recorded(self, begin: int, until: int | None = None) -> NDArray[np.int64]:
-        """Return the events from one instant to another: time, actor, state before, entry.
+    def recorded(self, begin: int, until: int | None = None) -> NDArray[np.void]:
+        """Return the events from one instant to another, dtype EVENT.
 
         Args:
             begin: [cycles]
@@ -93,5 +93,5 @@ class Replay:
             run = self.to(instant).run
             parts.append(self.batch.world(0).trace["event"][: int(run["n_traced"])].copy())
             self.batch.run["n_traced"] = 0
-        events: NDArray[np.int64] = np.concatenate(parts)
+        events: NDArray[np.void] = np.concatenate(parts)
         return events

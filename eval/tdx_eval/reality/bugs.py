@@ -7,7 +7,7 @@ from tdx_env.engine.batch import Batch
 from tdx_env.host.discipline import DEFAULT
 from tdx_env.module.status import Status, encode
 from tdx_env.state.accounting import Category
-from tdx_env.state.actors import Path
+from tdx_env.state.actors import CallPath
 from tdx_env.state.calls import NONE, Leaf, Outcome
 from tdx_env.state.discipline import Action
 from tdx_env.state.features import Feature
@@ -29,7 +29,7 @@ _N_SPLIT = 11
 
 def _enter_again_kick_zaps(features: np.ndarray) -> int:
     """Enter again when VP.ENTER was busy; kick otherwise."""
-    return Action.RETRY if features[Feature.PATH] == Path.ENTER else Action.KICK
+    return Action.RETRY if features[Feature.PATH] == CallPath.ENTER else Action.KICK
 
 
 _IRQS_ON = Host(_enter_again_kick_zaps, DEFAULT)

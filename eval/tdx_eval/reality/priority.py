@@ -16,7 +16,7 @@ _LOOP = "p9-fault-loop-16"  # a busy AUG is given up, the guest tries its ACCEPT
 _N_TRACED = 1 << 14
 _ACCEPTER = 0
 _MS = 1e3  # [µs]
-Events = NDArray[np.int64]  # shape (n, 4): time, actor, state that ended, entry
+Events = NDArray[np.void]  # dtype EVENT, shape (n,)
 
 
 def _refused_after(events: Events, entry: int) -> bool | None:
@@ -50,9 +50,9 @@ def _refusals(n_draws: int) -> NDArray[np.float64]:
     for index in np.flatnonzero(batch.run["n_busy"]):
         world = batch.world(int(index))
         events = world.trace["event"][: world.run["n_traced"]]
-        given_up = (events[:, 1] == _ACCEPTER) & (events[:, 2] == State.UNWIND)
-        for place in np.flatnonzero(given_up & (events[:, 3] >= 0)):
-            told = _refused_after(events[place + 1 :], int(events[place, 3]))
+        given_up = (events["actor"] == _ACCEPTER) & (events["state"] == State.UNWIND)
+        for place in np.flatnonzero(given_up & (events["entry"] >= 0)):
+            told = _refused_after(events[place + 1 :], int(events["entry"][place]))
             if told is not None:
                 found.append(float(told))
     return np.array(found)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tdx_env.host.discipline import DEFAULT
-from tdx_env.state.actors import Path
+from tdx_env.state.actors import CallPath
 from tdx_env.state.calls import NONE, Leaf
 from tdx_env.state.discipline import ASK, Action
 from tdx_env.state.features import Feature
@@ -23,7 +23,7 @@ _RACE = World("s08-accept-2m/train")
 
 def _kick_zaps_once(features: np.ndarray) -> int:
     """Kick at a zap's first busy reply, leave the second to whoever looks; retry elsewhere."""
-    if features[Feature.PATH] != Path.ZAP:
+    if features[Feature.PATH] != CallPath.ZAP:
         return Action.RETRY
     if features[Feature.KICKS] > 0:
         return ASK
@@ -32,7 +32,7 @@ def _kick_zaps_once(features: np.ndarray) -> int:
 
 def _kick_faults_once(features: np.ndarray) -> int:
     """Kick at a fault's first busy reply, leave the second to whoever looks; retry elsewhere."""
-    if features[Feature.PATH] != Path.FAULT:
+    if features[Feature.PATH] != CallPath.FAULT:
         return Action.RETRY
     if features[Feature.KICKS] > 0:
         return ASK

@@ -29,7 +29,7 @@ def _count_states(batch: Batch, state: State, actor: int = 0) -> NDArray[np.int6
     for index in range(batch.n_worlds):
         world = batch.world(index)
         events = world.trace["event"][: world.run["n_traced"]]
-        counts.append(int(((events[:, 1] == actor) & (events[:, 2] == state)).sum()))
+        counts.append(int(((events["actor"] == actor) & (events["state"] == state)).sum()))
     return np.array(counts)
 
 

@@ -1,0 +1,169 @@
+"""What vCPU threads do in the host: TD exits and what they ask for, and entering the guest."""
+
+from tdx_env.guest.interrupts import pass_interrupts
+from tdx_env.guest.items import begin_item, wake_tasks
+from tdx_env.guest.run import continue_guest
+from tdx_env.host.cpus import give_cpu_on, wake_on_cpu
+from tdx_env.host.enter import enter_run_loop, is_repeat, pass_gate
+from tdx_env.host.fault import begin_fault_pass
+from tdx_env.host.kick import leave_guest_mode, release_gate
+from tdx_env.host.kill import kill
+from tdx_env.host.lock_words import release
+from tdx_env.host.run_loop import flushes_tlb, leaves_run_loop
+from tdx_env.host.seamcalls import issue, new_call
+from tdx_env.host.srcu import srcu_quiescent
+from tdx_env.jit import inner
+from tdx_env.state.accounting import Category
+from tdx_env.state.actors import Exit, State
+from tdx_env.state.booking import begin_operation, book
+from tdx_env.state.broken import Place, break_off
+from tdx_env.state.calls import NONE, Leaf, Lock, Outcome
+from tdx_env.state.costs import Cost
+from tdx_env.state.discipline import KickFlagged
+from tdx_env.state.features import EWMA_SHIFT
+from tdx_env.state.world import World
+
+
+@inner
+def leave_guest(world: World, vcpu: int) -> None:
+    """Handle TD_EXIT: outside the guest; serve the exit."""
+    run = world.run
+    me = world.actors["row"][vcpu]
+    book(world, vcpu, me["category"])
+    run["refcount"][me["vcpu_epoch"] & 1] -= 1
+    me["counted"] = 0
+    release(world, vcpu, Leaf.VP_ENTER, Lock.TDR)
+    leave_guest_mode(world, vcpu)
+    _serve_exit(world, vcpu)
+
+
+@inner
+def _halt(world: World, vcpu: int) -> None:
+    """Let the thread sleep until its next interrupt."""
+    me = world.actors["row"][vcpu]
+    pass_interrupts(world, vcpu)
+    me["state"] = State.HALTED
+    me["category"] = Category.IDLE
+    world.actors["due"][vcpu] = min(me["tick_at"], me["device_at"])
+    srcu_quiescent(world, vcpu)
+    if world.run["n_pcpus"] > 0:
+        give_cpu_on(world, me["cpu"])
+
+
+@inner
+def _begin_handler(world: World, vcpu: int) -> None:
+    """Run the handler of what ended the guest's turn: an IPI's, or a tick's or device's."""
+    run = world.run
+    me = world.actors["row"][vcpu]
+    me["state"] = State.HOST_IRQ
+    if me["exit"] == Exit.KICK:
+        me["category"] = me["trip"]
+        world.actors["due"][vcpu] = run["now"] + run["costs"][Cost.KICK_HANDLER]
+    else:
+        me["category"] = Category.HOST_IRQ
+        world.actors["due"][vcpu] = run["now"] + run["costs"][Cost.IRQ_HANDLER]
+
+
+@inner
+def _serve_exit(world: World, vcpu: int) -> None:
+    """Do what the reason of a TD exit asks for."""
+    run = world.run
+    me = world.actors["row"][vcpu]
+    reason = me["exit"]
+    if reason == Exit.TICK or reason == Exit.KICK:
+        _begin_handler(world, vcpu)
+    elif reason == Exit.EPT_VIOLATION:
+        if me["pending"] and not me["accept_fault"]:
+            kill(world, vcpu, NONE, Outcome.EPT_VIOLATION)
+        else:
+            begin_fault_pass(world, vcpu)
+    elif reason == Exit.HLT:
+        _halt(world, vcpu)
+    elif reason == Exit.MAP_GPA:
+        srcu_quiescent(world, vcpu)
+        me["state"] = State.USER_EXIT
+        me["category"] = Category.HOST_WORK
+        world.actors["due"][vcpu] = run["now"] + run["costs"][Cost.USER_EXIT]
+    elif reason == Exit.HOST_PRIORITY_TIMEOUT:
+        # MODEL: Linux 6.16 ends in KVM_EXIT_INTERNAL_ERROR.
+        enter_run_loop(world, vcpu)
+    else:
+        break_off(world, vcpu, Place.TD_EXIT, reason)
+
+
+@inner
+def serve_interrupt(world: World, vcpu: int) -> None:
+    """Handle HOST_IRQ: served, back to the guest."""
+    book(world, vcpu, world.actors["row"][vcpu]["category"])
+    pass_interrupts(world, vcpu)
+    enter_run_loop(world, vcpu)
+
+
+@inner
+def wake_up(world: World, vcpu: int) -> None:
+    """Handle HALTED: an interrupt ends HLT."""
+    me = world.actors["row"][vcpu]
+    book(world, vcpu, me["category"])
+    pass_interrupts(world, vcpu)
+    me["item"] += 1
+    begin_item(world, vcpu)
+    wake_tasks(world)
+    me["trip"] = Category.EXIT_ENTRY
+    enter_run_loop(world, vcpu)
+    if world.run["n_pcpus"] > 0:
+        wake_on_cpu(world, vcpu)
+
+
+@inner
+def yield_to_run_loop(world: World, vcpu: int) -> None:
+    """Leave the fast path after a busy VP.ENTER: the next one is a new call."""
+    enter_run_loop(world, vcpu)
+    world.actors["row"][vcpu]["category"] = Category.YIELD
+
+
+@inner
+def enter_guest(world: World, vcpu: int) -> None:
+    """VP.ENTER has succeeded: the vCPU runs TD code."""
+    run = world.run
+    me = world.actors["row"][vcpu]
+    release_gate(world, vcpu)
+    if me["trip"] == Category.KICK_TARGET:
+        trip = run["now"] - me["exit_started"]
+        run["kick_target"] += (trip - run["kick_target"]) >> EWMA_SHIFT
+    # MODEL: interrupts that came while the vCPU was out are posted, and served for free.
+    pass_interrupts(world, vcpu)
+    continue_guest(world, vcpu)
+
+
+@inner
+def try_enter(world: World, vcpu: int) -> None:
+    """Handle RUN_LOOP, FLUSH_TLB and GATED: serve requests, check the gate, issue VP.ENTER."""
+    me = world.actors["row"][vcpu]
+    book(world, vcpu, me["category"])
+    if me["state"] == State.RUN_LOOP and leaves_run_loop(world, vcpu):
+        return
+    if flushes_tlb(world, vcpu) or not pass_gate(world, vcpu):
+        return
+    if is_repeat(world, vcpu):
+        issue(world, vcpu)
+    else:
+        new_call(world, vcpu, Leaf.VP_ENTER, NONE)
+
+
+@inner
+def after_synthetic_exit(world: World, vcpu: int) -> None:
+    """VP.ENTER of an armed vCPU came back with a made-up EPT violation."""
+    run = world.run
+    me = world.actors["row"][vcpu]
+    run["n_synthetic"] += 1
+    me["synthetic"] = 1
+    me["accept_fault"] = 0
+    me["exit"] = Exit.EPT_VIOLATION
+    when = world.discipline["kick_flagged"]
+    if when == KickFlagged.ZERO_STEP:
+        me["flagged"] = 1
+    elif when != KickFlagged.NEVER and when != KickFlagged.BUSY:
+        break_off(world, vcpu, Place.KICK_FLAGGED, when)
+    release_gate(world, vcpu)
+    begin_operation(world, vcpu)
+    begin_fault_pass(world, vcpu)
