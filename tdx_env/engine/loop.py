@@ -83,7 +83,7 @@ def _handle_vcpu(world: World, actor: int, state: int) -> None:
         wake_up(world, actor)
     elif state == State.USER_EXIT:
         back_from_user(world, actor)
-    elif state == State.RUN_LOOP or state == State.GATED or state == State.FLUSH_TLB:
+    elif state == State.RUN_LOOP or state == State.GATED:
         try_enter(world, actor)
     elif state == State.FAULT_SOFTWARE:
         look_up_page(world, actor)
@@ -134,6 +134,8 @@ def _handle_host(world: World, actor: int, state: int) -> None:
         zap_slot(world, actor)
     elif state == State.VCPU_LOAD:
         flush_on_old_cpu(world, actor)
+    elif state == State.FLUSH_TLB:
+        try_enter(world, actor)
     else:
         break_off(world, actor, Place.EVENT, state)
 

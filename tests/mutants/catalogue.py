@@ -417,8 +417,8 @@ MUTANTS = [
     Mutant(
         "a vCPU at the gate has no handler",
         "engine/loop.py",
-        "state == State.RUN_LOOP or state == State.GATED or state == State.FLUSH_TLB:",
-        "state == State.RUN_LOOP or state == State.FLUSH_TLB:",
+        "    elif state == State.RUN_LOOP or state == State.GATED:\n",
+        "    elif state == State.RUN_LOOP:\n",
     ),
     Mutant(
         "a purpose handled as another one",
