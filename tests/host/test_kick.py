@@ -128,7 +128,8 @@ def events(batch: Batch, actor: int) -> list[tuple[int, State]]:
     """Return time and state of an actor's events."""
     world = batch.world(0)
     rows = world.trace["event"][: int(world.run["n_traced"])]
-    return [(int(row[0]), State(int(row[2]))) for row in rows if row[1] == actor]
+    mine = rows[rows["actor"] == actor]
+    return [(int(row["time"]), State(int(row["state"]))) for row in mine]
 
 
 def zapper(batch: Batch) -> int:
