@@ -7,7 +7,14 @@ OUT ?= out
 SEEDS ?= 40
 SEEDS_LARGE ?= 8
 
-.PHONY: demo test check bench clean
+# In other ways of running the same code not all of the suite is worth its time: the rules of the module, policies,
+# scenarios, the environment's inside; and random worlds in which the simulator is compared with its slow twin.
+REPEATED := tests/module tests/host tests/agents tests/scenarios tests/engine
+COMPARED := $(foreach chunk,0 1 2 3,'tests/engine/test_oracle.py::test_kernel_agrees_with_the_oracle[$(chunk)]')
+PYTEST := $(BIN)/python -m pytest -n 2
+QUICK := $(PYTEST) -m "not slow" --hypothesis-profile=quick
+
+.PHONY: demo test quick lint types plain bounds check bench clean
 .DELETE_ON_ERROR:
 
 $(STAMP): constraints.txt pyproject.toml
@@ -21,13 +28,27 @@ demo: $(STAMP)
 	$(BIN)/tdx-eval compare --scenarios test --policies all --agent $(OUT)/agent --seeds $(SEEDS) --seeds-large $(SEEDS_LARGE) --out $(OUT)/report --overwrite
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 2
+	$(PYTEST)
 
-check: $(STAMP)
+quick: $(STAMP) # the tests that take less than a second each, with few examples
+	$(QUICK)
+
+lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: $(STAMP)
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2
+
+plain: $(STAMP) # the same code, not compiled
+	NUMBA_DISABLE_JIT=1 $(QUICK) $(REPEATED)
+	NUMBA_DISABLE_JIT=1 $(PYTEST) $(COMPARED)
+
+bounds: $(STAMP) # the same code, every index checked
+	NUMBA_BOUNDSCHECK=1 $(QUICK) tests/engine tests/agents
+	NUMBA_BOUNDSCHECK=1 $(PYTEST) $(COMPARED)
+
+check: lint types test plain bounds
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks

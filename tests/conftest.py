@@ -9,4 +9,6 @@ settings.register_profile(
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
+# For runs that only change how the code is executed: `--hypothesis-profile=quick`.
+settings.register_profile("quick", parent=settings.get_profile("tdx"), max_examples=10)
 settings.load_profile("tdx")

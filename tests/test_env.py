@@ -15,7 +15,6 @@ from gymnasium.utils.env_checker import check_env, data_equivalence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import tdx_env
 from tdx_env.env import SeamcallRetryEnv
 from tdx_env.errors import ActionError, NotResetError, RenderModeError, ScenarioError
 from tdx_env.scenarios import load, names
@@ -497,7 +496,3 @@ def test_docstring_has_the_headings_of_an_environment():
     places = [lines.index(f"{heading}:") for heading in headings]
     assert places == sorted(places)
     assert "{" not in SeamcallRetryEnv.__doc__
-
-
-def test_package_says_its_version():
-    assert tdx_env.__version__ in (ROOT / "pyproject.toml").read_text()

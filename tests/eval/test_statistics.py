@@ -97,7 +97,7 @@ def test_interval_is_the_same_each_time():
 
 @pytest.mark.slow
 def test_interquartile_mean_is_near_rliables():
-    """rliable draws from numpy's global generator: it is seeded here, and put back."""
+    """The peer draws from numpy's global generator: it is seeded here, and put back."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its dependencies' deprecations
         library = pytest.importorskip("rliable.library", exc_type=Exception)

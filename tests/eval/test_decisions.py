@@ -1,0 +1,42 @@
+"""Decision functions under one discipline: what README and docs/findings.md say of S20."""
+
+import pytest
+
+from tdx_eval.decisions import (
+    DISCIPLINES,
+    SPLITS,
+    cheapest,
+    compare_rules,
+    discipline_of,
+    play,
+    seeds_for,
+    under,
+)
+
+N_SEEDS = 8
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("split", SPLITS)
+@pytest.mark.parametrize("name", DISCIPLINES)
+def test_retry_is_cheapest_beside_a_prefault_under_one_discipline(name, split):
+    scenario = f"s20-prefault/{split}"
+    cells = compare_rules(scenario, discipline_of(name), seeds_for(scenario, N_SEEDS))
+    assert cheapest(cells) == "RETRY"
+
+
+@pytest.mark.slow
+def test_a_frozen_entry_makes_p8_dear_beside_a_prefault():
+    """P8 differs there from retrying in 6.16's kernel by `on_frozen` alone."""
+    scenario = "s20-prefault/test"
+    changed = discipline_of("P8").with_(on_frozen="local_retry")
+    costs = [
+        play(under("RETRY", one), scenario, seeds_for(scenario, N_SEEDS)).costs.tolist()
+        for one in (changed, discipline_of("P18"))
+    ]
+    assert costs[0] == costs[1]
+
+
+def test_seeds_are_those_of_the_split():
+    assert seeds_for("s20-prefault/train", 3) == range(3)
+    assert seeds_for("s20-prefault/test", 1) != seeds_for("s20-prefault/validation", 1)
