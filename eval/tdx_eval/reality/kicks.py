@@ -15,7 +15,7 @@ from tdx_eval.reality.worlds import (
     booked,
     finished,
     microseconds,
-    run,
+    run_world,
 )
 
 KICK = World("kick.toml")
@@ -38,7 +38,7 @@ def kick_times(world: World, n_draws: int) -> Floats:
     spent = []
     for pages in _PAGES:
         batch = finished(
-            run(World(world.name, (*world.overrides, (_CHUNK, pages))), MERGED, n_draws)
+            run_world(World(world.name, (*world.overrides, (_CHUNK, pages))), MERGED, n_draws)
         )
         spent.append(booked(batch, Category.TRACK_KICK, int(batch.run["n_vcpus"][0])))
     return microseconds(world, spent[1] - spent[0]) / (_PAGES[1] - _PAGES[0])
@@ -47,7 +47,7 @@ def kick_times(world: World, n_draws: int) -> Floats:
 def _exits(world: World, n_draws: int) -> Floats:
     """Return the time of a TD exit in each draw [µs]."""
     chosen = World(world.name, (*world.overrides, (_CHUNK, _PAGES[0])))
-    return microseconds(world, run(chosen, MERGED, n_draws).run["costs"][:, Cost.TD_EXIT])
+    return microseconds(world, run_world(chosen, MERGED, n_draws).run["costs"][:, Cost.TD_EXIT])
 
 
 def _bare(n_targets: int, n_draws: int) -> Sample:
@@ -63,7 +63,7 @@ def _bare(n_targets: int, n_draws: int) -> Sample:
 
 def _one_way(n_draws: int) -> Sample:
     """Add up what lies between the sender's first step for a target and the handler."""
-    batch = run(KICK.with_(host__n_vcpus=1, tasks__zapper__chunk=_PAGES[0]), MERGED, n_draws)
+    batch = run_world(KICK.with_(host__n_vcpus=1, tasks__zapper__chunk=_PAGES[0]), MERGED, n_draws)
     parts = (Cost.KICK_TARGET, Cost.KICK_ICR, Cost.IPI_DELIVERY)
     cycles = sum(batch.run["costs"][:, part] for part in parts)
     return Sample(microseconds(KICK, cycles), "Queueing, one write of the ICR, delivery.")
