@@ -202,8 +202,8 @@ FEATURES = (
         (1 << 20) - 1, Scale.LOG2, _AVERAGE, _UPKEEP,
     ),
     FeatureRow(
-        Feature.KICK_SEND_TARGET, "average cost of sending one IPI", "cycles", 0, _SHORT,
-        Scale.LOG2, _AVERAGE, _UPKEEP,
+        Feature.KICK_SEND_TARGET, "average cost of one more IPI", "cycles", 0,
+        _SHORT, Scale.LOG2, _AVERAGE, _UPKEEP,
     ),
     FeatureRow(
         Feature.KICK_WAIT, "average wait after a kick's last IPI", "cycles", 0, _SHORT,

@@ -134,6 +134,8 @@ def _handle_host(world: World, actor: int, state: int) -> None:
         zap_slot(world, actor)
     elif state == State.VCPU_LOAD:
         flush_on_old_cpu(world, actor)
+    elif state == State.FLUSH_TLB:
+        try_enter(world, actor)
     else:
         break_off(world, actor, Place.EVENT, state)
 
