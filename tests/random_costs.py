@@ -36,8 +36,8 @@ REAL_COSTS = {
     Cost.IRQ_HANDLER: (1000, 4000),
     Cost.IRQ_WINDOW: (100, 500),
     Cost.USER_EXIT: (3000, 20000),
-    Cost.KICK_FIXED: (500, 1500),
-    Cost.KICK_TARGET: (1000, 3500),
+    Cost.KICK_FIXED: (250, 1000),
+    Cost.KICK_TARGET: (250, 750),
     Cost.RESCHED: (1000, 5000),
     Cost.TDCALL: (1000, 3000),
     Cost.ACCEPT_4K: (500, 1500),
@@ -58,7 +58,12 @@ REAL_COSTS = {
     Cost.SLICE: (20000, 300000),
     Cost.IRQ_OFF: (5000, 100000),
     Cost.REMOTE_LINE: (200, 1000),
-    Cost.KICK_REMOTE: (500, 3000),
+    Cost.KICK_REMOTE: (350, 2250),
+    Cost.KICK_SCAN: (25, 150),
+    Cost.KICK_ICR: (300, 1250),
+    Cost.IPI_DELIVERY: (1250, 3250),
+    Cost.KICK_HANDLER: (375, 1250),
+    Cost.KICK_ACK: (100, 375),
 }
 # Tiny worlds: nearly everything in one range, what holds a lock long.
 TINY = (50, 500)
@@ -93,4 +98,7 @@ TINY_COSTS = {
     Cost.IRQ_OFF: (0, 5000),
     Cost.REMOTE_LINE: (0, 500),
     Cost.KICK_REMOTE: (0, 1000),
+    Cost.KICK_SCAN: (0, 100),
+    Cost.KICK_ICR: (0, 500),
+    Cost.KICK_ACK: (0, 200),
 }
