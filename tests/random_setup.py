@@ -74,11 +74,25 @@ class _Builder:
         self._areas()
         self._groups()
         self._tasks()
+        self._timers()
         return self.setup[()]
+
+    def _apart(self) -> np.random.Generator:
+        """Return a generator whose draws shift no others."""
+        return np.random.default_rng(self.rng.bit_generator.seed_seq.spawn(1)[0])
+
+    def _timers(self) -> None:
+        """Let half of the groups arm their timers by TD exits, and a third have host ticks."""
+        rng = self._apart()
+        for row in self.setup["groups"][: self.setup["n_groups"]]:
+            if rng.random() < 0.5:
+                row["arm_cycles"] = rng.integers(1, 300 * self.scale)
+            if rng.random() < 0.35:
+                set_range(rng, row, "host_tick", 1000 * self.scale, 20_000 * self.scale)
 
     def _newer_than(self, version: str) -> str:
         """Return a newer release in half of the worlds, by draws that shift no others."""
-        rng = np.random.default_rng(self.rng.bit_generator.seed_seq.spawn(1)[0])
+        rng = self._apart()
         return NEWER[int(rng.integers(len(NEWER)))] if rng.random() < 0.5 else version
 
     def _scalars(self) -> None:

@@ -52,6 +52,9 @@ def _draw_groups(world: World) -> None:
         drawn["items"] = _draw_size(world, first + 2, row["items_low"], row["items_high"])
         drawn["tick"] = _draw_size(world, first + 3, row["tick_low"], row["tick_high"])
         drawn["device_gap"] = _draw_size(world, first + 4, row["device_low"], row["device_high"])
+        drawn["host_tick"] = _draw_size(
+            world, first + 5, row["host_tick_low"], row["host_tick_high"]
+        )
     left = run["n_vcpus"]
     for group in range(world.setup["n_groups"]):
         drawn = run["group_drawn"][group]
@@ -88,6 +91,8 @@ def _clear_actor(world: World, actor: int) -> None:
     me = world.actors["row"][actor]
     me["tick_at"] = NEVER
     me["device_at"] = NEVER
+    me["host_tick_at"] = NEVER
+    me["arm_at"] = NEVER
     me["ipi_at"] = NEVER
     me["operation_started"] = NONE
     me["nonpreemptible_since"] = NONE
@@ -114,10 +119,15 @@ def _start_interrupts(world: World, vcpu: int) -> None:
     me = world.actors["row"][vcpu]
     drawn = run["group_drawn"][me["group"]]
     me["tick_period"] = drawn["tick"]
+    me["host_tick_period"] = drawn["host_tick"]
+    me["arm_cycles"] = world.setup["groups"][me["group"]]["arm_cycles"]
     me["device_gap"] = drawn["device_gap"]
     me["signal_every"] = world.setup["groups"][me["group"]]["signal_every"]
     if drawn["tick"] > 0:
         me["tick_at"] = uniform(0, drawn["tick"] - 1, draw(run["seed"], Draw.PHASE, vcpu, 0, 0))
+    if drawn["host_tick"] > 0:
+        bits = draw(run["seed"], Draw.PHASE, vcpu, 2, 0)
+        me["host_tick_at"] = uniform(0, drawn["host_tick"] - 1, bits)
     if drawn["device_gap"] > 0:
         me["device_at"] = device_gap(world, vcpu, 0)
 

@@ -1,6 +1,7 @@
 """Leaving the guest: the module's zero-step filter, and the start of a TD exit."""
 
-from tdx_env.guest.items import entry_of_item
+from tdx_env.guest.interrupts import end_arming, next_interrupt
+from tdx_env.guest.items import RIP_OF_HANDLER, entry_of_item
 from tdx_env.guest.walk import walk_end
 from tdx_env.jit import inner
 from tdx_env.module.zero_step import after_vm_exit, log_ept_violation
@@ -74,7 +75,8 @@ def _trip_of(world: World, actor: int, reason: int) -> int:
         return Category.REFAULT if me["refault"] else Category.EXIT_ENTRY
     if reason == Exit.HOST_PRIORITY_TIMEOUT:
         return Category.GUEST_PRIORITY_STALL
-    if reason != Exit.TICK and reason != Exit.HLT and reason != Exit.MAP_GPA:
+    is_known = reason == Exit.TICK or reason == Exit.ARM_TIMER
+    if not is_known and reason != Exit.HLT and reason != Exit.MAP_GPA:
         break_off(world, actor, Place.EXIT_TRIP, reason)
     return Category.EXIT_ENTRY
 
@@ -106,8 +108,14 @@ def begin_exit(world: World, actor: int, reason: int) -> None:
 
 @inner
 def begin_interrupt_exit(world: World, actor: int) -> None:
-    """Start the TD exit of an IPI that has arrived, else of a tick or device interrupt."""
-    if world.actors["row"][actor]["ipi_at"] <= world.run["now"]:
+    """Start the TD exit of an IPI that has arrived, else of an interrupt, else of the arming."""
+    now = world.run["now"]
+    me = world.actors["row"][actor]
+    if me["ipi_at"] <= now:
         begin_exit(world, actor, Exit.KICK)
-    else:
+    elif next_interrupt(me) <= now:
         begin_exit(world, actor, Exit.TICK)
+    else:
+        end_arming(me)
+        me["rip"] = RIP_OF_HANDLER
+        begin_exit(world, actor, Exit.ARM_TIMER)

@@ -1,7 +1,7 @@
 """A vCPU in the guest: what it executes next, and the ends of what it does there."""
 
 from tdx_env.guest.exits import begin_exit, begin_interrupt_exit, vm_exit_filter
-from tdx_env.guest.interrupts import next_event
+from tdx_env.guest.interrupts import next_exit
 from tdx_env.guest.items import (
     RIP_OF_HANDLER,
     entry_of_item,
@@ -33,7 +33,7 @@ def _run_until_disturbed(world: World, actor: int, state: int) -> None:
     me["state"] = state
     me["category"] = Category.GUEST_COMPUTE
     me["started"] = run["now"]
-    world.actors["due"][actor] = min(run["now"] + me["remaining"], next_event(me))
+    world.actors["due"][actor] = min(run["now"] + me["remaining"], next_exit(me))
 
 
 @inner
@@ -102,10 +102,10 @@ def _execute(world: World, actor: int) -> None:
 
 @inner
 def continue_guest(world: World, actor: int) -> None:
-    """Execute what comes next in the guest, or leave it for an interrupt that is due."""
+    """Execute what comes next in the guest, or leave it for an interrupt or the timer's arming."""
     run = world.run
     me = world.actors["row"][actor]
-    if next_event(me) <= run["now"]:
+    if next_exit(me) <= run["now"]:
         begin_interrupt_exit(world, actor)
         return
     if me["phase"] == Phase.THINK:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tdx_env.guest.interrupts import next_interrupt, pass_interrupts
+from tdx_env.guest.interrupts import next_guest_interrupt, pass_interrupts
 from tdx_env.guest.walk import level_of
 from tdx_env.host.build import return_to_user
 from tdx_env.host.chains import reissue, succeed
@@ -170,7 +170,7 @@ def _fill_features(world: World, actor: int, path: int) -> None:
     f[Feature.N_IN_GUEST] = run["n_in_guest"] - me["mode"]
     f[Feature.GATES] = run["gate_count"]
     f[Feature.MMU_CONTENDED] = me["has_mmu_lock"] != 0 and run["mmu_first"] != NONE
-    f[Feature.HAS_EVENTS] = is_vcpu(me) and next_interrupt(me) <= now
+    f[Feature.HAS_EVENTS] = is_vcpu(me) and next_guest_interrupt(me) <= now
     f[Feature.ACCEPT_FAULT] = me["accept_fault"]
     f[Feature.REPEATS] = me["repeats"]
     has_chunk = me["path"] == CallPath.ZAP or me["path"] == CallPath.BUILD

@@ -8,7 +8,7 @@ kvm_tdp_mmu_map (6.16).
 
 import numpy as np
 
-from tdx_env.guest.interrupts import next_interrupt
+from tdx_env.guest.interrupts import next_guest_interrupt
 from tdx_env.guest.walk import ancestor, is_leaf_state, level_of
 from tdx_env.host.enter import enter_run_loop
 from tdx_env.host.kick import begin_kick, release_gate
@@ -90,7 +90,7 @@ def _try_again(world: World, actor: int, reenters: int) -> None:
             _ask_user_to_call_again(world, actor)
         else:
             begin_fault_pass(world, actor)
-    elif reenters or next_interrupt(me) <= world.run["now"]:
+    elif reenters or next_guest_interrupt(me) <= world.run["now"]:
         # MODEL: every interrupt of the CPU is an event of the vCPU; the host's own are not in KVM.
         me["trip"] = Category.REFAULT
         enter_run_loop(world, actor)

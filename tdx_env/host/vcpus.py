@@ -1,6 +1,6 @@
 """What vCPU threads do in the host: TD exits and what they ask for, and entering the guest."""
 
-from tdx_env.guest.interrupts import pass_interrupts
+from tdx_env.guest.interrupts import next_guest_interrupt, pass_interrupts, set_arming
 from tdx_env.guest.items import begin_item, wake_tasks
 from tdx_env.guest.run import continue_guest
 from tdx_env.host.cpus import give_cpu_on, wake_on_cpu
@@ -44,7 +44,7 @@ def _halt(world: World, vcpu: int) -> None:
     pass_interrupts(world, vcpu)
     me["state"] = State.HALTED
     me["category"] = Category.IDLE
-    world.actors["due"][vcpu] = min(me["tick_at"], me["device_at"])
+    world.actors["due"][vcpu] = next_guest_interrupt(me)
     srcu_quiescent(world, vcpu)
     if world.run["n_pcpus"] > 0:
         give_cpu_on(world, me["cpu"])
@@ -52,7 +52,10 @@ def _halt(world: World, vcpu: int) -> None:
 
 @inner
 def _begin_handler(world: World, vcpu: int) -> None:
-    """Run the handler of what ended the guest's turn: an IPI's, or a tick's or device's."""
+    """Run the handler of what ended the guest's turn: an IPI's, an interrupt's, or the arming's.
+
+    # MODEL: KVM's hrtimer for a TSC_DEADLINE takes as long as an interrupt's handler.
+    """
     run = world.run
     me = world.actors["row"][vcpu]
     me["state"] = State.HOST_IRQ
@@ -60,7 +63,8 @@ def _begin_handler(world: World, vcpu: int) -> None:
         me["category"] = me["trip"]
         world.actors["due"][vcpu] = run["now"] + run["costs"][Cost.KICK_HANDLER]
     else:
-        me["category"] = Category.HOST_IRQ
+        is_arming = me["exit"] == Exit.ARM_TIMER
+        me["category"] = Category.EXIT_ENTRY if is_arming else Category.HOST_IRQ
         world.actors["due"][vcpu] = run["now"] + run["costs"][Cost.IRQ_HANDLER]
 
 
@@ -70,7 +74,7 @@ def _serve_exit(world: World, vcpu: int) -> None:
     run = world.run
     me = world.actors["row"][vcpu]
     reason = me["exit"]
-    if reason == Exit.TICK or reason == Exit.KICK:
+    if reason == Exit.TICK or reason == Exit.KICK or reason == Exit.ARM_TIMER:
         _begin_handler(world, vcpu)
     elif reason == Exit.EPT_VIOLATION:
         if me["pending"] and not me["accept_fault"]:
@@ -132,6 +136,7 @@ def enter_guest(world: World, vcpu: int) -> None:
         run["kick_target"] += (trip - run["kick_target"]) >> EWMA_SHIFT
     # MODEL: interrupts that came while the vCPU was out are posted, and served for free.
     pass_interrupts(world, vcpu)
+    set_arming(world, vcpu)
     continue_guest(world, vcpu)
 
 

@@ -59,6 +59,14 @@ def _check_signals(scenario: Scenario) -> None:
             raise mistake(f"groups.{name}.signal_every", group.signal_every, must)
 
 
+def _check_arming(scenario: Scenario) -> None:
+    """Check that a timer that is armed ticks."""
+    for name, group in scenario.groups.items():
+        if isinstance(group, Running) and group.arm_cycles > 0 and group.tick_us.high == 0:
+            must = "must be 0: the timer is armed for ticks, tick_us is 0"
+            raise mistake(f"groups.{name}.arm_cycles", group.arm_cycles, must)
+
+
 def _check_vcpus(scenario: Scenario) -> None:
     """Check that the groups' counts and the TD's vCPUs agree."""
     n_vcpus = scenario.host.n_vcpus
@@ -172,6 +180,7 @@ _CHECKS: tuple[Callable[[Scenario], None], ...] = (
     _check_names,
     _check_costs,
     _check_signals,
+    _check_arming,
     _check_work,
     check_building,
     _check_vcpus,

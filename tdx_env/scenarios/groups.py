@@ -28,6 +28,7 @@ from tdx_env.scenarios.tables import (
 from tdx_env.scenarios.values import REST, Range, Span, Whole
 
 _MIN_INTERRUPT_US = 5  # beyond some 100,000 interrupts a second a vCPU does nothing else
+_MAX_ARM = 10**6  # cycles
 _Gap = Annotated[Range, Span(_MIN_INTERRUPT_US, MAX_US, has_zero=True)]
 
 _PROGRAM: Any = Field(description="what its vCPUs run")
@@ -53,6 +54,15 @@ class Running(Group):
 
     tick_us: _Gap = Field(
         default=NONE_DRAWN, description="period of its timer interrupts, 0: none [µs]"
+    )
+    arm_cycles: Annotated[int, Whole(0, _MAX_ARM)] = Field(
+        default=0,
+        description="in the guest, from a tick to the TDVMCALL that arms the next, 0: no TD exit"
+        " for that [cycles]",
+    )
+    host_tick_us: _Gap = Field(
+        default=NONE_DRAWN,
+        description="period of the timer interrupts of the host's own, 0: nohz_full [µs]",
     )
     device_us: _Gap = Field(
         default=NONE_DRAWN, description="mean gap of device interrupts, 0: none [µs]"

@@ -54,6 +54,8 @@ def _fill_group(row: np.void, scenario: Scenario, name: str, group: Group) -> No
     row["chunk"] = 1
     if isinstance(group, Running):
         _put_range(row, "tick", _in_cycles(scenario, group.tick_us))
+        _put_range(row, "host_tick", _in_cycles(scenario, group.host_tick_us))
+        row["arm_cycles"] = group.arm_cycles
         _put_range(row, "device", _in_cycles(scenario, group.device_us))
         row["signal_every"] = group.signal_every
     if isinstance(group, Thinking):

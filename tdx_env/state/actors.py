@@ -88,13 +88,14 @@ class Phase(IntEnum):
 class Exit(IntEnum):
     """Why a vCPU leaves the guest."""
 
-    TICK = 0  # timer or device interrupt
+    TICK = 0  # timer or device interrupt, the guest's or the host's
     KICK = 1  # IPI
     EPT_VIOLATION = 2
     HLT = 3
     MAP_GPA = 4
     HOST_PRIORITY_TIMEOUT = 5
     SIGNAL = 6  # not an exit of its own: KVM returns to user space for a signal
+    ARM_TIMER = 7  # TDVMCALL: the guest's tick handler arms the next TSC_DEADLINE
 
 
 class CallPath(IntEnum):
@@ -161,6 +162,8 @@ ACTOR_FIELDS = [
     ("started", np.int64),  # start of the current stretch of compute, touch or hold [cycles]
     ("tick_at", np.int64),  # next timer interrupt [cycles]
     ("device_at", np.int64),  # next device interrupt [cycles]
+    ("host_tick_at", np.int64),  # next timer interrupt of the host's own [cycles]
+    ("arm_at", np.int64),  # when the guest's tick handler arms its timer [cycles]
     ("ipi_at", np.int64),  # arrival of the pending IPI, or NEVER [cycles]
     ("kick_seq", np.int64),  # number of the first kick that waits for this vCPU, or 0
     ("kick_number", np.int64),  # number of the own kick under way
@@ -258,7 +261,10 @@ ACTOR_FIELDS = [
     ("cpu", np.int32),  # pCPU that the vCPU thread has or had, or NONE
     ("moved", np.int32),  # 1: on another pCPU than before; VP.FLUSH comes first
     ("slice_end", np.int64),  # [cycles]
+    ("must_arm", np.int32),  # 1: the guest serves a tick and arms the next
     ("tick_period", np.int64),  # [cycles], 0: none
+    ("host_tick_period", np.int64),  # [cycles], 0: none
+    ("arm_cycles", np.int64),  # from entry to the arming of the timer, 0: no exit for it
     ("device_gap", np.int64),  # mean [cycles], 0: none
     ("booked", np.int64, (N_CATEGORIES,)),  # [cycles]
     ("gpas", np.int64, (MAX_GPAS,)),  # zero-step list: leaf entries

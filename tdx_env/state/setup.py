@@ -47,6 +47,9 @@ GROUP_FIELDS = [
     ("tick_high", np.int64),
     ("device_low", np.int64),  # mean gap of device interrupts [cycles], 0: none
     ("device_high", np.int64),
+    ("host_tick_low", np.int64),  # the host's own timer period [cycles], 0: nohz_full
+    ("host_tick_high", np.int64),
+    ("arm_cycles", np.int64),  # from entry to the TD exit that arms the timer, 0: none
     ("leaf", np.int64),  # HAMMER: the TDCALL
     ("is_shared_after", np.int64),  # CONVERT: pages are gone for good
     ("signal_every", np.int64),  # every n-th device interrupt brings a signal, 0: none does

@@ -71,6 +71,7 @@ GROUP_DRAWN_FIELDS = [
     ("count", np.int64),  # its vCPUs
     ("items", np.int64),  # work items of each
     ("tick", np.int64),  # timer period [cycles], 0: none
+    ("host_tick", np.int64),  # the host's own timer period [cycles], 0: none
     ("device_gap", np.int64),  # mean [cycles], 0: none
     ("first", np.int64),  # its first vCPU
 ]

@@ -260,8 +260,38 @@ MUTANTS = [
     Mutant(
         "local retry ignores pending events",
         "host/fault.py",
-        'elif reenters or next_interrupt(me) <= world.run["now"]:',
+        'elif reenters or next_guest_interrupt(me) <= world.run["now"]:',
         "elif reenters:",
+    ),
+    Mutant(
+        "a host's tick is an event of the guest",
+        "guest/interrupts.py",
+        '    return min(me["tick_at"], me["device_at"])',
+        '    return min(min(me["tick_at"], me["device_at"]), me["host_tick_at"])',
+    ),
+    Mutant(
+        "a host's tick never ends the guest's turn",
+        "guest/interrupts.py",
+        'return min(next_guest_interrupt(me), me["host_tick_at"])',
+        "return next_guest_interrupt(me)",
+    ),
+    Mutant(
+        "a tick is armed only once",
+        "guest/interrupts.py",
+        'me["must_arm"] = me["arm_cycles"] > 0',
+        'me["must_arm"] = me["arm_cycles"] > 0 and me["tick_at"] <= 2 * me["tick_period"]',
+    ),
+    Mutant(
+        "the timer's arming is no progress to zero-step",
+        "guest/exits.py",
+        '        me["rip"] = RIP_OF_HANDLER\n',
+        "",
+    ),
+    Mutant(
+        "the timer's arming is booked as an interrupt",
+        "host/vcpus.py",
+        "Category.EXIT_ENTRY if is_arming else Category.HOST_IRQ",
+        "Category.HOST_IRQ",
     ),
     Mutant(
         "one issue too many before exhaustion",

@@ -27,6 +27,7 @@ class Group:
     items: int
     first: int = 0  # number of its first vCPU or task
     period: int = 0  # timer [cycles], 0: none
+    host_period: int = 0  # the host's own timer [cycles], 0: none
     gap: int = 0  # device interrupts [cycles], 0: none
 
 
@@ -101,6 +102,9 @@ class Actor:
     tick_at: int = NEVER
     device: int = 0
     device_at: int = NEVER
+    host_tick_at: int = NEVER
+    is_arming: bool = False  # serves a tick and has its timer to arm
+    arm_at: int = NEVER
     ipi_at: int = NEVER
     ipi_kind: Kick = Kick.NONE
     is_ipi_pending: bool = False
@@ -149,7 +153,12 @@ class Actor:
     @property
     def irq_at(self) -> int:
         """Return when the next interrupt of any kind arrives."""
-        return min(self.tick_at, self.device_at, self.ipi_at)
+        return min(self.tick_at, self.device_at, self.host_tick_at, self.ipi_at)
+
+    @property
+    def exit_at(self) -> int:
+        """Return when the vCPU next leaves the guest of itself: interrupts, and the arming."""
+        return min(self.irq_at, self.arm_at)
 
     @property
     def has_items_left(self) -> bool:

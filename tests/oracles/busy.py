@@ -106,7 +106,7 @@ def features_of(w: OracleWorld, a: Actor, mask: list[int]) -> list[int]:
         Feature.N_IN_GUEST: sum(v.mode for v in w.vcpus if v is not a),
         Feature.GATES: w.n_gates,
         Feature.MMU_CONTENDED: w.mmu.is_held_by(a.number) and bool(w.mmu.queue),
-        Feature.HAS_EVENTS: a.is_vcpu and interrupts.is_due(w, a),
+        Feature.HAS_EVENTS: a.is_vcpu and interrupts.has_event(w, a),
         Feature.ACCEPT_FAULT: a.accept_fault,
         Feature.REPEATS: a.repeats,
         Feature.PAGES_LEFT: pages_left,

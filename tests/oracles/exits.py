@@ -10,7 +10,7 @@ from tdx_env.state.calls import NONE, Leaf, Outcome
 from tdx_env.state.costs import Cost
 
 from . import cpus, faults, guest, interrupts, kick, seamcalls, slots
-from .actors import Actor, begin_operation, book, go
+from .actors import NEVER, Actor, begin_operation, book, go
 from .draws import moved
 from .sept import ACCEPTABLE, WRITABLE, Entry
 
@@ -42,8 +42,14 @@ def still_faults(w: OracleWorld, entry: Entry) -> bool:
 
 
 def exit_for_interrupt(w: OracleWorld, v: Actor) -> None:
-    """Leave the guest for whatever interrupt is due."""
-    begin_exit(w, v, Exit.KICK if v.ipi_at <= w.now else Exit.TICK)
+    """Leave the guest for whatever interrupt is due, or to arm the timer."""
+    if v.irq_at <= w.now:
+        begin_exit(w, v, Exit.KICK if v.ipi_at <= w.now else Exit.TICK)
+        return
+    v.is_arming = False
+    v.arm_at = NEVER
+    v.rip = guest.HANDLER_RIP
+    begin_exit(w, v, Exit.ARM_TIMER)
 
 
 def begin_exit(w: OracleWorld, v: Actor, reason: Exit, accept_fault: int = 0) -> None:
@@ -88,6 +94,8 @@ def on_td_exit(w: OracleWorld, v: Actor) -> None:
     match v.exit:
         case Exit.TICK:
             go(w, v, State.HOST_IRQ, Category.HOST_IRQ, w.costs[Cost.IRQ_HANDLER])
+        case Exit.ARM_TIMER:
+            go(w, v, State.HOST_IRQ, Category.EXIT_ENTRY, w.costs[Cost.IRQ_HANDLER])
         case Exit.KICK:
             go(w, v, State.HOST_IRQ, v.trip, w.costs[Cost.KICK_HANDLER])
         case Exit.EPT_VIOLATION if v.is_fatal:
@@ -219,6 +227,8 @@ def entered(w: OracleWorld, v: Actor) -> None:
     if v.trip == Category.KICK_TARGET:
         w.kick_target = moved(w.kick_target, w.now - v.exit_started)
     interrupts.pass_due(w, v)
+    if v.is_arming:
+        v.arm_at = w.now + v.group.spec.arm_cycles
     guest.continue_guest(w, v)
 
 

@@ -57,7 +57,7 @@ def met_dying_slot(w: OracleWorld, v: Actor) -> None:
     v.repeats += 1
     d = w.discipline
     leaves = bool(d.leaves_dying_slot) or d.fault_yield == FaultYield.REENTER
-    if leaves or (v.is_vcpu and interrupts.is_due(w, v)):
+    if leaves or (v.is_vcpu and interrupts.has_event(w, v)):
         fault_again(w, v)
     else:
         begin_fault_pass(w, v)
@@ -181,7 +181,7 @@ def on_unwind(w: OracleWorld, v: Actor) -> None:
     mmu.release(w, v)
     v.refault = 1
     v.repeats += 1
-    if v.is_local and not (v.is_vcpu and interrupts.is_due(w, v)):
+    if v.is_local and not (v.is_vcpu and interrupts.has_event(w, v)):
         begin_fault_pass(w, v)
     else:
         fault_again(w, v)

@@ -58,7 +58,7 @@ def item_entry(w: OracleWorld, v: Actor) -> Entry:
 
 def continue_guest(w: OracleWorld, v: Actor) -> None:
     """Go on in the guest."""
-    if v.irq_at <= w.now:
+    if v.exit_at <= w.now:
         exits.exit_for_interrupt(w, v)
     elif v.phase == Phase.THINK and v.remaining > 0:
         v.rip = 2 * v.item
@@ -75,7 +75,7 @@ def continue_guest(w: OracleWorld, v: Actor) -> None:
 def run_until(w: OracleWorld, v: Actor, state: State) -> None:
     """Compute or touch until it is done or an interrupt comes."""
     v.started = w.now
-    go(w, v, state, Category.GUEST_COMPUTE, min(w.now + v.remaining, v.irq_at) - w.now)
+    go(w, v, state, Category.GUEST_COMPUTE, min(w.now + v.remaining, v.exit_at) - w.now)
 
 
 def instruction(w: OracleWorld, v: Actor) -> None:

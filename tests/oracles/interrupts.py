@@ -35,16 +35,24 @@ def first_device(w: OracleWorld, a: Actor) -> None:
         a.device_at = device_gap(w, a)
 
 
-def is_due(w: OracleWorld, a: Actor) -> bool:
-    """Return whether a tick or a device interrupt of the actor's CPU waits."""
+def has_event(w: OracleWorld, a: Actor) -> bool:
+    """Return whether a tick or a device interrupt waits that is the guest's."""
     return min(a.tick_at, a.device_at) <= w.now
 
 
+def is_due(w: OracleWorld, a: Actor) -> bool:
+    """Return whether any interrupt of the actor's CPU waits, the host's tick included."""
+    return has_event(w, a) or a.host_tick_at <= w.now
+
+
 def pass_due(w: OracleWorld, a: Actor) -> None:
-    """Pass over every tick and device interrupt that is due."""
+    """Pass over every interrupt that is due; a guest's tick will arm the next one."""
     while a.tick_at <= w.now:
         a.tick += 1
         a.tick_at = a.tick_phase + a.tick * a.group.period
+        a.is_arming = a.group.spec.arm_cycles > 0
+    while a.host_tick_at <= w.now:
+        a.host_tick_at += a.group.host_period
     while a.device_at <= w.now:
         every = a.group.spec.signal_every if a.is_vcpu else 0
         if every > 0 and (a.device + 1) % every == 0:

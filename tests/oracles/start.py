@@ -128,10 +128,11 @@ def draw_groups(w: OracleWorld) -> None:
         items = size(spec.items_low, spec.items_high, 10 * g + 2)
         period = size(spec.tick_low, spec.tick_high, 10 * g + 3)
         gap = size(spec.device_low, spec.device_high, 10 * g + 4)
+        host_period = size(spec.host_tick_low, spec.host_tick_high, 10 * g + 5)
         count = REST
         if spec.count_low != REST:
             count = size(spec.count_low, spec.count_high, 10 * g + 1)
-        w.groups.append(Group(spec, count, items, period=period, gap=gap))
+        w.groups.append(Group(spec, count, items, period=period, host_period=host_period, gap=gap))
     others = sum(group.count for group in w.groups if group.count != REST)
     first = 0
     for group in w.groups:
@@ -175,6 +176,9 @@ def start_vcpu(w: OracleWorld, v: Actor) -> None:
     if v.group.period > 0:
         bits = draw(w.seed, Draw.PHASE, v.number, 0, 0)
         v.tick_at = v.tick_phase = uniform(0, v.group.period - 1, bits)
+    if v.group.host_period > 0:
+        bits = draw(w.seed, Draw.PHASE, v.number, 2, 0)
+        v.host_tick_at = uniform(0, v.group.host_period - 1, bits)
     interrupts.first_device(w, v)
     guest.begin_item(w, v, is_start=True)
     if v.program == Program.PARKED:

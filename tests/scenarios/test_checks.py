@@ -203,8 +203,8 @@ REFUSED = {
     ),
     "unknown key of a program": (
         '[groups.more]\nprogram = "hammer"\ncount = 1\nleaf = "accept"\ntikc_us = 3\n', {},
-        "groups.more.tikc_us = 3, unknown key, must be one of: count, device_us, leaf, program, "
-        "signal_every, think_cycles, tick_us",
+        "groups.more.tikc_us = 3, unknown key, must be one of: arm_cycles, count, device_us, "
+        "host_tick_us, leaf, program, signal_every, think_cycles, tick_us",
     ),
     "group without a program": (
         "[groups.more]\ncount = 1\n", {},
@@ -270,6 +270,10 @@ REFUSED = {
         "", {"groups.spinners.signal_every": 10},
         "groups.spinners.signal_every = 10, must be 0: signals come with device interrupts, "
         "device_us is 0",
+    ),
+    "a timer that is armed and never ticks": (
+        "", {"groups.spinners.arm_cycles": 3_000, "groups.spinners.tick_us": 0},
+        "groups.spinners.arm_cycles = 3000, must be 0: the timer is armed for ticks, tick_us is 0",
     ),
     "build while vCPUs run": (
         BUILD, {},

@@ -44,6 +44,8 @@ CHANGED: dict[str, tuple[object, dict[str, object]]] = {
     "leaf": ("attr_wr", {}),
     "tick_us": (1_000, {}),
     "device_us": (50, {}),
+    "arm_cycles": (3_000, {"tick_us": 1_000}),
+    "host_tick_us": (4_000, {}),
     "signal_every": (3, {"device_us": 50}),
     "hold_us": (7, {}),
     "trigger_group": ("workers", {}),
