@@ -14,7 +14,7 @@ from rich.table import Table
 from tdx_env.errors import escaped
 from tdx_env.scenarios.keys import NAMED, TABLES
 from tdx_env.scenarios.loader import Layers, layers_of, load, names
-from tdx_env.scenarios.schema import Scenario, digest
+from tdx_env.scenarios.schema import CORE, Scenario, digest
 from tdx_env.scenarios.tables import CostRange
 from tdx_env.scenarios.values import Range
 
@@ -53,8 +53,9 @@ def _written(value: object) -> str:
 
 
 def _decisions(scenario: Scenario) -> str:
-    """Return how many decisions an episode has, and of which kind the scenario is."""
-    kind = "control: " if scenario.is_control else ""
+    """Return how many decisions an episode has, after the scenario's marks."""
+    kinds = [CORE] if scenario.is_core else []
+    kind = "".join(f"{mark}: " for mark in (*kinds, *scenario.marks))
     return kind + ("?" if scenario.decisions is None else str(scenario.decisions))
 
 

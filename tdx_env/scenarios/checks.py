@@ -24,6 +24,7 @@ from tdx_env.scenarios.tasks import Following, InitVcpu
 from tdx_env.scenarios.wording import known, missing, mistake
 from tdx_env.state.setup import MAX_AREAS, MAX_GROUPS, MAX_TASKS
 
+_NOT_CORE = ("history", "what_if", "control")
 _CAP_FACTOR = 10  # the time cap is at least so many uncontended lengths
 
 
@@ -57,6 +58,13 @@ def _check_signals(scenario: Scenario) -> None:
         if isinstance(group, Running) and group.signal_every > 0 and group.device_us.high == 0:
             must = "must be 0: signals come with device interrupts, device_us is 0"
             raise mistake(f"groups.{name}.signal_every", group.signal_every, must)
+
+
+def _check_core(scenario: Scenario) -> None:
+    """Check that the core list has no scenario that a mark keeps out; a stress may be in it."""
+    apart = [mark for mark in _NOT_CORE if mark in scenario.marks]
+    if scenario.is_core and apart:
+        raise mistake("is_core", True, f"must be false: marks holds {', '.join(apart)}")
 
 
 def _check_arming(scenario: Scenario) -> None:
@@ -179,6 +187,7 @@ def _check_limits(scenario: Scenario) -> None:
 _CHECKS: tuple[Callable[[Scenario], None], ...] = (
     _check_names,
     _check_costs,
+    _check_core,
     _check_signals,
     _check_arming,
     _check_work,

@@ -12,7 +12,7 @@ from tdx_env.errors import ScenarioError, printable
 from tdx_env.scenarios.checks import check
 from tdx_env.scenarios.complaints import scenario_error
 from tdx_env.scenarios.keys import put
-from tdx_env.scenarios.schema import SCHEMA_VERSION, SPLITS, Scenario
+from tdx_env.scenarios.schema import CORE, MARKS, SCHEMA_VERSION, SPLITS, Scenario
 from tdx_env.scenarios.values import is_range_table, is_whole
 from tdx_env.scenarios.wording import as_written, known
 from tdx_env.toml_file import read_toml
@@ -191,23 +191,37 @@ def names(split: str | None = None) -> list[str]:
     return [f"{slug}/{each}" for slug in _slugs() for each in wanted]
 
 
+def marked(word: str, split: str) -> list[str]:
+    """Return the names of a split's scenarios that are core, or have a mark."""
+    loaded = {name: load(name) for name in names(split)}
+    if word == CORE:
+        return [name for name, scenario in loaded.items() if scenario.is_core]
+    return [name for name, scenario in loaded.items() if word in scenario.marks]
+
+
 def expand(spec: str) -> list[str]:
     """Return the scenario names that a comma list stands for, each once, in order.
 
     Args:
-        spec: Names, paths, and the words train, validation, test (all scenarios of that split).
+        spec: Names, paths, and the words train, validation, test (all scenarios of that split),
+            core, history, stress, what_if, control (those that are so marked, of the train split
+            or of the one behind a slash: ``core/test``).
 
     Raises:
         ScenarioError: It names nothing, or a scenario, file or split that isn't there.
     """
     found: dict[str, None] = {}
     for part in (part.strip() for part in spec.split(",")):
+        word, _, split = part.partition("/")
         if part in SPLITS:
             found |= dict.fromkeys(names(part))
+        elif word in (CORE, *MARKS) and (split or _DEFAULT_SPLIT) in SPLITS:
+            found |= dict.fromkeys(marked(word, split or _DEFAULT_SPLIT))
         elif part:
             found[_full_name(part)] = None
     if not found:
-        allowed = f"must be names, paths or {', '.join(SPLITS)}, with commas between"
+        words = ", ".join((*SPLITS, CORE, *MARKS))
+        allowed = f"must be names, paths or {words}, with commas between"
         raise ScenarioError(f"scenarios = {as_written(spec)}, {allowed}")
     return list(found)
 

@@ -6,19 +6,27 @@ together across tables is checked by `tdx_env.scenarios.checks`, which the loade
 
 import hashlib
 import json
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
-from pydantic import Field, StrictBool, StrictStr
+from pydantic import Field, StrictBool, StrictStr, model_validator
 from pydantic_core import to_jsonable_python
 
 from tdx_env.scenarios.groups import PROGRAMS, AnyGroup
 from tdx_env.scenarios.tables import Area, CostRange, FileTable, Guest, Host, Limits, Module
 from tdx_env.scenarios.tasks import KINDS, AnyTask
-from tdx_env.scenarios.values import Bands, Range, Span, Whole, Word
+from tdx_env.scenarios.values import Bands, Range, Span, Whole, Word, Words
 
 SCHEMA_VERSION = 1
 SPLITS = ("train", "validation", "test")
+CORE = "core"  # the list of scenarios that are contended and can be survived
+MARKS = {
+    "history": "its conflict is gone on today's module or kernel",
+    "stress": "more TD exits a second than a real host makes",
+    "what_if": "asks for something that no module or kernel does",
+    "control": "has few decisions by nature and is reported apart",
+}
 
 
 class Scenario(FileTable):
@@ -38,8 +46,13 @@ class Scenario(FileTable):
     ] = Field(description="scenario family")
     title: StrictStr = Field(min_length=1, description="a few words")
     description: StrictStr = Field(min_length=1, description="what it answers, what is expected")
-    is_control: StrictBool = Field(
-        default=False, description="has few decisions by nature and is reported apart"
+    marks: Annotated[tuple[str, ...], Words(tuple(MARKS))] = Field(
+        default=(),
+        description="; ".join(f"{mark}: {meaning}" for mark, meaning in MARKS.items()),
+    )
+    is_core: StrictBool = Field(
+        default=False,
+        description="has decisions, is contended, and is not lost whatever is answered",
     )
     decisions: Annotated[Range | None, Span(0, 10**6)] = Field(
         default=None, description="decisions of most episodes under blind retry, as calibrated"
@@ -58,6 +71,24 @@ class Scenario(FileTable):
     groups: dict[str, AnyGroup]
     tasks: dict[str, AnyTask] = {}
     costs: dict[str, CostRange]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_old_control(cls, data: Any) -> Any:
+        """Read `is_control`, which files had before there were marks, as the mark; warn."""
+        if not isinstance(data, Mapping) or not isinstance(data.get("is_control"), bool):
+            return data
+        changed = {key: value for key, value in data.items() if key != "is_control"}
+        if data["is_control"] and "marks" not in data:
+            changed["marks"] = ["control"]
+        text = f'{data.get("name")}: is_control is an old key, write marks = ["control"] instead'
+        warnings.warn(text, FutureWarning, stacklevel=2)
+        return changed
+
+    @property
+    def is_control(self) -> bool:
+        """Whether it has few decisions by nature."""
+        return "control" in self.marks
 
     def cycles(self, us: int) -> int:
         """Return a time in cycles of the scenario's clock."""

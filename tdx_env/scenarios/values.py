@@ -190,6 +190,37 @@ class ModuleName:
 
 
 @dataclass(frozen=True)
+class Words:
+    """Some of a few words: different ones, kept in the order of the table."""
+
+    words: tuple[str, ...]
+
+    @property
+    def allowed(self) -> str:
+        """What is allowed, for error messages."""
+        return f"a list of different words out of {', '.join(self.words)}"
+
+    def check(self, value: Any) -> tuple[str, ...]:
+        """Return the words in order if they are allowed.
+
+        Raises:
+            PydanticCustomError: They aren't.
+        """
+        is_list = isinstance(value, list | tuple)
+        if not is_list or not all(isinstance(one, str) and one in self.words for one in value):
+            raise refuse(self.allowed)
+        if len(set(value)) < len(value):
+            raise refuse(self.allowed)
+        return tuple(word for word in self.words if word in value)
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Return pydantic's schema: our own check and nothing else."""
+        return core_schema.no_info_plain_validator_function(self.check)
+
+
+@dataclass(frozen=True)
 class Bands:
     """Bands of the cost ranges: distinct numbers, at least one, kept in order."""
 

@@ -99,6 +99,38 @@ def test_a_list_is_expanded_in_order_and_once():
     assert expand(spec) == ["s22-clean/train", "s06-conversion/test"]
 
 
+@pytest.mark.parametrize("word", ["core", "history", "stress", "what_if", "control"])
+def test_the_word_for_a_mark_means_all_scenarios_that_have_it(word):
+    loaded = {name: load(name) for name in names("test")}
+    has_it = [
+        n for n, one in loaded.items() if word in one.marks or (word == "core" and one.is_core)
+    ]
+    if has_it:
+        assert expand(f"{word}/test") == has_it
+        assert expand(word) == [name.replace("/test", "/train") for name in has_it]
+    else:
+        with pytest.raises(ScenarioError, match="core, history, stress, what_if, control"):
+            expand(word)
+
+
+def test_the_key_that_was_there_before_marks_is_read_with_a_warning(write):
+    with pytest.warns(FutureWarning, match=r'write marks = \["control"\]'):
+        assert load(write('family = "', 'is_control = true\nfamily = "')).is_control
+
+
+def test_a_control_can_not_be_core(write):
+    path = write('family = "', 'is_core = true\nmarks = ["control"]\nfamily = "')
+    with pytest.raises(ScenarioError, match="is_core = true, must be false: marks holds control"):
+        load(path)
+
+
+@pytest.mark.parametrize("marks", ['"hot"', '["hot"]', '["control", "control"]', "[1]"])
+def test_an_unknown_mark_is_refused(write, marks):
+    path = write('family = "', f'marks = {marks}\nfamily = "')
+    with pytest.raises(ScenarioError, match="different words out of history, stress"):
+        load(path)
+
+
 def test_a_path_stays_a_path(write):
     path = str(write(more=SPLIT_TABLES))
     assert expand(f"{path},{path}/test") == [path, f"{path}/test"]

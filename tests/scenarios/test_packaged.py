@@ -8,6 +8,7 @@ from tdx_env.engine.batch import Batch
 from tdx_env.engine.metrics import busy_cells
 from tdx_env.host.discipline import DEFAULT, Discipline
 from tdx_env.scenarios import SPLITS, Range, Scenario, load, names, setup_of
+from tdx_env.scenarios.groups import Running
 from tdx_env.scenarios.tables import COST_NAMES
 from tdx_env.state.discipline import Action
 from tdx_env.state.world import End
@@ -15,8 +16,9 @@ from tdx_env.state.world import End
 SLUGS = sorted({name.partition("/")[0] for name in names()})
 PAIRS = [("train", "validation"), ("train", "test"), ("validation", "test")]
 BANDS = {"train": (0, 1, 4, 5, 8, 9), "validation": (2, 7), "test": (3, 6)}
+MOST_EXITS = 2_300  # a second, of a busy vCPU
 SIZES = {"count", "items", "chunk"}
-RATES = {"think_cycles", "tick_us", "device_us", "hold_us"}
+RATES = {"think_cycles", "tick_us", "device_us", "host_tick_us", "hold_us"}
 CONTROLS = {"S1", "S2", "S5", "S21", "S22"}
 HANGS = {"s04-zero-step-livelock", "s14-split-storm"}  # whatever is decided at a busy reply
 # What each scenario that isn't a control is about: the call that is busy, the lock, or a counter.
@@ -25,6 +27,8 @@ ABOUT = {
     "s04-zero-step-livelock": "n_synthetic",
     "s04-zero-step-storm": ("VP_ENTER", "TREE"),
     "s06-conversion": ("MEM_TRACK", "EPOCH"),
+    "s06-conversion-calm": ("MEM_TRACK", "EPOCH"),
+    "s06-conversion-248-calm": ("MEM_TRACK", "EPOCH"),
     "s06-conversion-248": ("MEM_TRACK", "EPOCH"),
     "s07-conversion-idle-ticks": ("MEM_TRACK", "EPOCH"),
     "s08-accept-2m": ("MEM_RANGE_BLOCK", "ENTRY"),
@@ -131,6 +135,35 @@ def test_every_family_has_a_scenario():
 def test_controls_are_the_families_with_few_decisions(slug):
     scenario = load(slug)
     assert scenario.is_control == (scenario.family in CONTROLS) == (slug not in ABOUT)
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_core_scenarios_have_decisions_and_can_be_survived(slug):
+    splits = [load(f"{slug}/{split}") for split in SPLITS]
+    has_decisions = all(one.decisions is not None and one.decisions.low > 0 for one in splits)
+    is_core = has_decisions and slug in ABOUT and slug not in HANGS
+    assert [one.is_core for one in splits] == [is_core] * len(splits)
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_a_scenario_with_more_interrupts_than_a_real_host_has_is_a_stress(slug):
+    """A busy vCPU makes 500 to 2,300 TD exits a second; device interrupts come on top."""
+    gaps = [
+        gap for split in SPLITS for gap in ranges(load(f"{slug}/{split}"), {"device_us"}).values()
+    ]
+    is_hot = any(0 < gap.low * MOST_EXITS < 1_000_000 for gap in gaps)
+    assert ("stress" in load(slug).marks) == is_hot
+
+
+@pytest.mark.parametrize("slug", [slug for slug in SLUGS if slug.endswith("-calm")])
+def test_a_calm_scenario_has_timers_alone(slug):
+    for split in SPLITS:
+        scenario = load(f"{slug}/{split}")
+        for group in scenario.groups.values():
+            assert isinstance(group, Running)
+            assert group.tick_us in (Range(low=1_000, high=1_000), Range(low=4_000, high=4_000))
+            assert group.arm_cycles > 0
+            assert (group.host_tick_us.low, group.device_us.high) == (4_000, 0)
 
 
 whole_episodes = pytest.mark.skipif(
