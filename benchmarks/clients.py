@@ -22,6 +22,11 @@ ROOT = Path(__file__).resolve().parents[1]
 PROGRAMS = Path(__file__).resolve().parent / "client_programs"
 ID = "tdx_env/SeamcallRetry-v0"
 TORCH = "torch==2.13.0"
+SURROUNDINGS = {
+    "CUDA_VISIBLE_DEVICES": "",
+    "PYTHONPATH": str(PROGRAMS),
+    "RAY_worker_niceness": "0",  # Ray's default, 15, starves its workers on a busy machine
+}
 N_SHOWN = 10  # episodes of which the first and the last mean are, where no learner has its own
 
 
@@ -103,7 +108,7 @@ CLIENTS = (
         "cleanrl",
         ("tyro", "tensorboard", "setuptools"),
         ("gymnasium", "torch"),
-        "PPO --env-id telling:Telling-v0 --gamma 1.0 --total-timesteps 8192 --no-cuda",
+        "PPO --env-id telling:Telling-v0 --gamma 1.0 --total-timesteps 2048 --no-cuda",
         of_cleanrl,
     ),
     Client(
@@ -160,7 +165,7 @@ def run(client: Client, work: Path, cleanrl: Path | None) -> str:
     done = subprocess.run(
         [str(python), *arguments],
         cwd=work,
-        env={**os.environ, "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(PROGRAMS)},
+        env={**os.environ, **SURROUNDINGS},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -1,6 +1,6 @@
 """A minute of stable-baselines3's PPO on the environment, as its quick start has it."""
 
-from clock import Minute
+from clock import Minute  # type: ignore[import-not-found]
 from stable_baselines3 import PPO
 
 minute = Minute()

@@ -1,6 +1,6 @@
 """A minute of sb3-contrib's masked PPO on the environment, which offers its masks."""
 
-from clock import Minute
+from clock import Minute  # type: ignore[import-not-found]
 from sb3_contrib import MaskablePPO
 
 minute = Minute()
