@@ -20,7 +20,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from tdx_env.errors import ScenarioError
+from tdx_env.errors import ScenarioError, shown
 from tdx_env.module.guest_calls import GUEST_CALLS
 from tdx_env.module.host_calls import HOST_CALLS
 from tdx_env.module.migration_calls import MIGRATION_CALLS
@@ -74,7 +74,7 @@ def module_version(name: str) -> ModuleVersion:
     """
     if name not in MODULE_VERSIONS:
         known = ", ".join(MODULE_VERSIONS)
-        raise ScenarioError(f"module version {name!r} is unknown, must be one of: {known}")
+        raise ScenarioError(f"module version {shown(name)} is unknown, must be one of: {known}")
     return MODULE_VERSIONS[name]
 
 

@@ -70,9 +70,7 @@ def test_batched_decisions_are_those_made_inside_the_simulator():
     ],
 )
 @pytest.mark.parametrize("n_threads", [1, 2])
-def test_compiled_function_that_raises_in_the_simulator_is_named(
-    tmp_path, answer, told, n_threads
-):
+def test_compiled_function_that_raises_in_the_simulator_is_named(tmp_path, answer, told, n_threads):
     """At loading it is asked about a kick before, and the first and the hundredth issue only."""
     path = tmp_path / "mine.py"
     path.write_text(USER_FILE.format(answer=answer))
