@@ -16,7 +16,7 @@ from tdx_env.host.discipline import Discipline
 from tdx_env.scenarios import Scenario, expand, load, setup_of
 from tdx_env.scenarios.checks import check
 from tdx_env.scenarios.complaints import scenario_error
-from tdx_env.state.discipline import N_ACTIONS
+from tdx_env.state.discipline import N_ACTIONS, Action
 
 ScenarioSpec = (
     str | Path | Scenario | Mapping[str, Any] | Sequence[str | Path | Scenario | Mapping[str, Any]]
@@ -177,7 +177,8 @@ def checked_action(action: object) -> int:
         number = action.item()
     if isinstance(number, (int, np.integer)) and 0 <= number < N_ACTIONS:
         return int(number)
-    raise ActionError(f"action = {shown(action)}, must be 0 (RETRY), 1 (KICK) or 2 (YIELD)")
+    *others, last = (f"{one:d} ({one.name})" for one in Action)
+    raise ActionError(f"action = {shown(action)}, must be {', '.join(others)} or {last}")
 
 
 def checked_actions(actions: Any, n_envs: int) -> NDArray[np.int64]:
