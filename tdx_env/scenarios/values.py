@@ -48,8 +48,26 @@ def is_range_table(value: object) -> bool:
     return isinstance(value, Mapping) and bool(value.keys() & set(_ENDS))
 
 
+class _Checked:
+    """What a field is annotated with, and checked by."""
+
+    def check(self, value: Any) -> Any:
+        """Return the value as the field holds it.
+
+        Raises:
+            PydanticCustomError: It isn't allowed.
+        """
+        raise NotImplementedError
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Return pydantic's schema: our own check and nothing else."""
+        return core_schema.no_info_plain_validator_function(self.check)
+
+
 @dataclass(frozen=True)
-class Whole:
+class Whole(_Checked):
     """Bounds of a whole number; a few words may stand for one."""
 
     low: int
@@ -75,15 +93,9 @@ class Whole:
             return int(value)
         raise refuse(self.allowed)
 
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        """Return pydantic's schema: our own check and nothing else."""
-        return core_schema.no_info_plain_validator_function(self.check)
-
 
 @dataclass(frozen=True)
-class Span:
+class Span(_Checked):
     """Bounds of a range, given as a number or as low and high; a few words may stand for one.
 
     Attributes:
@@ -132,15 +144,9 @@ class Span:
             raise refuse(self.allowed)
         return ends
 
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        """Return pydantic's schema: our own check and nothing else."""
-        return core_schema.no_info_plain_validator_function(self.check)
-
 
 @dataclass(frozen=True)
-class Word:
+class Word(_Checked):
     """A text of one form."""
 
     pattern: str
@@ -156,15 +162,9 @@ class Word:
             return value
         raise refuse(self.allowed)
 
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        """Return pydantic's schema: our own check and nothing else."""
-        return core_schema.no_info_plain_validator_function(self.check)
-
 
 @dataclass(frozen=True)
-class OneOf:
+class OneOf(_Checked):
     """A text that is one of a few."""
 
     words: tuple[str, ...]
@@ -179,15 +179,9 @@ class OneOf:
             return value
         raise refuse(f"one of {', '.join(self.words)}")
 
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        """Return pydantic's schema: our own check and nothing else."""
-        return core_schema.no_info_plain_validator_function(self.check)
-
 
 @dataclass(frozen=True)
-class Bands:
+class Bands(_Checked):
     """Bands of the cost ranges: distinct numbers, at least one, kept in order."""
 
     allowed = f"a list of different band numbers from 0 to {N_BANDS - 1}, at least one"
@@ -204,9 +198,3 @@ class Bands:
         if len(set(value)) < len(value):
             raise refuse(self.allowed)
         return tuple(sorted(value))
-
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        """Return pydantic's schema: our own check and nothing else."""
-        return core_schema.no_info_plain_validator_function(self.check)

@@ -107,7 +107,10 @@ def agent(
     RETRY is played twice: at the agent's price of a decision, so that nothing but the answers
     differs, and at a counter's, as KVM would run it.
     """
+    import numpy as np
+
     from tdx_env.host.discipline import DECISION_CYCLES
+    from tdx_env.state.discipline import Action
     from tdx_eval.comparing import answers
 
     policy = answers.agent_of(folder)
@@ -116,12 +119,12 @@ def agent(
         "its own price of a decision": own,
         "a counter's": own.with_(decision_cycles=DECISION_CYCLES["counter"]),
     }
-    total = 0
+    total = np.zeros(len(Action), np.int64)
     found: dict[str, list[Estimate | None]] = {price: [] for price in prices}
     for scenario in answers.with_splits(scenarios):
         some = answers.seeds_for(scenario, seeds)
         cell, counts = answers.play_agent(policy, scenario, some)
-        total = total + counts
+        total += counts
         print(f"{scenario}: {cell.costs.mean():,.1f} us{_lost(cell)}; {_answers(counts)}")
         for price, discipline in prices.items():
             retry = answers.played_cell(answers.under("RETRY", discipline), scenario, some)
