@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
 
-from tdx_env.module.seamcalls import DEFAULT_VERSION, MODULE_VERSIONS
+from tdx_env.module.versions import DEFAULT_VERSION
 from tdx_env.module.zero_step import EPF_THRESHOLD, GPA_LIST_SIZE
-from tdx_env.scenarios.values import AUTO, EACH, OneOf, Range, Span, Whole, refuse
+from tdx_env.scenarios.values import AUTO, EACH, ModuleName, Range, Span, Whole, refuse
 from tdx_env.state.costs import Cost
 from tdx_env.state.setup import MAX_IPI_CLUSTER, MAX_PCPUS, MAX_SOCKETS, PAGES_PER_2M
 
@@ -127,7 +127,7 @@ class Host(FileTable):
 class Module(FileTable):
     """The TDX module."""
 
-    version: Annotated[str, OneOf(tuple(MODULE_VERSIONS))] = Field(
+    version: Annotated[str, ModuleName()] = Field(
         default=DEFAULT_VERSION, description="table of locks that the calls follow"
     )
     zero_step_threshold: Annotated[int, Whole(0, 1000)] = Field(
@@ -142,7 +142,7 @@ class Module(FileTable):
     )
     guests_lock_free: StrictBool = Field(
         default=True,
-        description="guest calls lock FREE entries too (version 1.5-no-free-lock never does)",
+        description="guest calls lock FREE entries too (hypothetical-no-free-lock never does)",
     )
 
 

@@ -8,6 +8,8 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from tdx_env.errors import ScenarioError
+from tdx_env.module.versions import MODULE_VERSIONS, nearest_first, version_name
 from tdx_env.state.setup import N_BANDS
 
 REST: Final = "rest"  # a group's count: the vCPUs that no other group has
@@ -164,20 +166,21 @@ class Word(_Checked):
 
 
 @dataclass(frozen=True)
-class OneOf(_Checked):
-    """A text that is one of a few."""
-
-    words: tuple[str, ...]
+class ModuleName(_Checked):
+    """A version of the TDX module; an older name of one warns and is replaced."""
 
     def check(self, value: Any) -> str:
-        """Return the value if it is allowed.
+        """Return the version's present name.
 
         Raises:
-            PydanticCustomError: It isn't.
+            PydanticCustomError: There is no such version.
         """
-        if isinstance(value, str) and value in self.words:
-            return value
-        raise refuse(f"one of {', '.join(self.words)}")
+        try:
+            if isinstance(value, str):
+                return version_name(value)
+        except ScenarioError:
+            pass  # the message for a scenario names key and value by itself
+        raise refuse(f"one of {', '.join(nearest_first(str(value), MODULE_VERSIONS))}")
 
 
 @dataclass(frozen=True)
