@@ -8,6 +8,7 @@ from tdx_env.module.seamcalls import MODULE_VERSIONS
 from tdx_env.state.actors import Program, Task
 from tdx_env.state.calls import NONE, Leaf
 from tdx_env.state.costs import Cost
+from tdx_env.state.kernels import KERNELS
 from tdx_env.state.setup import N_BANDS, REST, SETUP, Initial
 from tests.random_costs import REAL_COSTS, TINY, TINY_COSTS
 from tests.random_ranges import WILD_SHARE, Record, Rng, pick, random_range, set_range
@@ -84,6 +85,7 @@ class _Builder:
         s["module_version"] = pick(rng, range(len(MODULE_VERSIONS)))
         if self.theme == Theme.BUILD and rng.random() < 0.5:
             s["module_version"] = list(MODULE_VERSIONS).index("1.5-vp-init-v1")
+        s["kernel"] = pick(rng, range(len(KERNELS)))
         s["stall_cycles"] = pick(rng, (50_000, 200_000)) * self.scale
         s["time_cap"] = pick(rng, (200_000, 500_000, 1_000_000)) * self.scale
         s["preempt_limit"] = pick(rng, (0, 3000, 50_000))

@@ -17,6 +17,7 @@ from tdx_env.state.calls import NONE
 from tdx_env.state.costs import N_COSTS
 from tdx_env.state.draws import draw, uniform
 from tdx_env.state.features import N_AVERAGES, TRIES_UNIT
+from tdx_env.state.kernels import OF_SCENARIO
 from tdx_env.state.setup import MAX_PCPUS, REST
 from tdx_env.state.streams import Draw
 from tdx_env.state.world import World
@@ -233,6 +234,9 @@ def _set_scalars(world: World) -> None:
     run["run_last"] = NONE
     for cpu in range(MAX_PCPUS):
         run["cpu_thread"][cpu] = NONE
+    run["kernel"] = world.discipline["kernel"]
+    if run["kernel"] == OF_SCENARIO:
+        run["kernel"] = setup["kernel"]
     run["stall_cycles"] = setup["stall_cycles"]
     run["time_cap"] = setup["time_cap"]
     run["kick_send_target"] = _FIRST_KICK_SEND

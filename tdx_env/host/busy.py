@@ -4,7 +4,7 @@ import numpy as np
 
 from tdx_env.guest.interrupts import next_interrupt, pass_interrupts
 from tdx_env.guest.walk import level_of
-from tdx_env.host.build import return_to_user
+from tdx_env.host.build import give_way
 from tdx_env.host.chains import reissue, succeed
 from tdx_env.host.fault import give_up, yields_to_guest
 from tdx_env.host.kick import begin_kick, leave_guest_mode, release_gate
@@ -289,7 +289,7 @@ def _yield(world: World, actor: int) -> None:
     elif path == CallPath.ZAP or path == CallPath.EXPORT:
         _yield_locks(world, actor)
     elif path == CallPath.BUILD:
-        return_to_user(world, actor)
+        give_way(world, actor)
     elif path == CallPath.ENTER:
         _yield_enter(world, actor)
     else:

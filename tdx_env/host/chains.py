@@ -36,7 +36,7 @@ from tdx_env.state.accounting import Category
 from tdx_env.state.actors import NEVER, CallPath, Exit, Kick, Purpose, Spte, State, Task
 from tdx_env.state.booking import book, charge_cell
 from tdx_env.state.broken import Place, break_off
-from tdx_env.state.calls import Leaf
+from tdx_env.state.calls import NONE, Leaf
 from tdx_env.state.costs import Cost
 from tdx_env.state.discipline import GateScope, HostLock, SeamcallLock
 from tdx_env.state.features import EWMA_SHIFT, N_AVERAGES, TRIES_UNIT
@@ -86,6 +86,8 @@ def with_mmu_lock(world: World, actor: int) -> None:
         split_with_lock(world, actor)
     elif purpose == Purpose.EXPORT:
         track_list(world, actor)
+    elif purpose == Purpose.VP_INIT:
+        new_call(world, actor, Leaf.VP_INIT, NONE)
     else:
         break_off(world, actor, Place.MMU_LOCK_HAD, purpose)
 
@@ -165,12 +167,14 @@ def kick_sent(world: World, actor: int) -> None:
 
 @inner
 def rescheduled(world: World, actor: int) -> None:
-    """Handle RESCHED: take mmu_lock again, behind those who wait; list calls had none."""
+    """Handle RESCHED: take mmu_lock again, behind those who wait; lists and builds had none."""
     me = world.actors["row"][actor]
     book(world, actor, me["category"])
     purpose = me["purpose"]
     if purpose == Purpose.ZAP:
         request_for_zap(world, actor)
+    elif purpose == Purpose.CALL_AGAIN:
+        call_with_guard(world, actor)
     elif purpose != Purpose.REISSUE:
         break_off(world, actor, Place.RESCHEDULED, purpose)
     elif me["path"] == CallPath.EXPORT and me["leaf"] != Leaf.MEM_TRACK:

@@ -27,6 +27,7 @@ from tdx_env.state.broken import Place, break_off
 from tdx_env.state.calls import NONE, Leaf
 from tdx_env.state.costs import Cost
 from tdx_env.state.discipline import FaultYield, HostLock, KickFlagged, OnFrozen, SplitCheck
+from tdx_env.state.kernels import LEAVES_DYING_SLOT
 from tdx_env.state.world import Operation, World
 
 
@@ -158,7 +159,7 @@ def look_up_page(world: World, actor: int) -> None:
     if purge == Purge.USER:
         _meet_foreign_page(world, actor)
     elif purge == Purge.DYING:
-        leaves = rules["leaves_dying_slot"] != 0 or yields_to_guest(world, actor)
+        leaves = LEAVES_DYING_SLOT[world.run["kernel"]] or yields_to_guest(world, actor)
         _try_again(world, actor, leaves)
     elif purge != Purge.PRIVATE:
         break_off(world, actor, Place.PAGE_ATTRIBUTE, purge)

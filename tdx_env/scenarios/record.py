@@ -29,6 +29,7 @@ from tdx_env.scenarios.values import Range
 from tdx_env.state.actors import Program, Task
 from tdx_env.state.calls import NONE, Leaf
 from tdx_env.state.costs import Cost
+from tdx_env.state.kernels import kernel_number
 from tdx_env.state.setup import REST, SETUP, Initial
 
 
@@ -127,6 +128,7 @@ def _fill_module(row: np.void, scenario: Scenario) -> None:
 def _fill_host(row: np.void, scenario: Scenario) -> None:
     """Write KVM's machine: CPUs, sockets, irq-off sections."""
     host = scenario.host
+    row["kernel"] = kernel_number(host.kernel)
     row["break_on_contention"] = host.break_on_contention
     _put_range(row, "n_pcpus", NONE_DRAWN if isinstance(host.n_pcpus, str) else host.n_pcpus)
     row["n_sockets"] = host.n_sockets

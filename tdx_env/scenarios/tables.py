@@ -13,6 +13,7 @@ from tdx_env.module.seamcalls import DEFAULT_VERSION, MODULE_VERSIONS
 from tdx_env.module.zero_step import EPF_THRESHOLD, GPA_LIST_SIZE
 from tdx_env.scenarios.values import AUTO, EACH, OneOf, Range, Span, Whole, refuse
 from tdx_env.state.costs import Cost
+from tdx_env.state.kernels import DEFAULT_KERNEL, KERNELS, nearest_kernels
 from tdx_env.state.setup import MAX_PCPUS, MAX_SOCKETS, PAGES_PER_2M
 
 MAX_VCPUS = 248  # the largest TD anybody has reported numbers of (dstack, 2026)
@@ -88,6 +89,9 @@ class CostRange(FileTable):
 class Host(FileTable):
     """KVM and its machine."""
 
+    kernel: Annotated[str, OneOf(tuple(KERNELS), nearest_kernels)] = Field(
+        default=DEFAULT_KERNEL, description="version of KVM whose rules hold"
+    )
     n_vcpus: Annotated[Range, Span(1, MAX_VCPUS)] = Field(description="vCPUs of the TD")
     n_pcpus: Annotated[Range | Literal["each"], Span(1, MAX_PCPUS, (EACH,))] = Field(
         default=EACH,

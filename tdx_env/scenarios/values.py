@@ -1,7 +1,7 @@
 """The kinds of values that a scenario file holds: whole numbers, ranges, words, cost bands."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -165,9 +165,15 @@ class Word:
 
 @dataclass(frozen=True)
 class OneOf:
-    """A text that is one of a few."""
+    """A text that is one of a few.
+
+    Attributes:
+        words: They.
+        nearest: Returns them in the order in which an error shows them, for a text that is none.
+    """
 
     words: tuple[str, ...]
+    nearest: Callable[[str], Sequence[str]] | None = None
 
     def check(self, value: Any) -> str:
         """Return the value if it is allowed.
@@ -177,7 +183,9 @@ class OneOf:
         """
         if isinstance(value, str) and value in self.words:
             return value
-        raise refuse(f"one of {', '.join(self.words)}")
+        is_sorted = self.nearest is not None and isinstance(value, str | float)
+        words = self.nearest(str(value)) if self.nearest and is_sorted else self.words
+        raise refuse(f"one of {', '.join(words)}")
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler

@@ -125,6 +125,7 @@ class Purpose(IntEnum):
     SPLIT = 12  # a fault splits the 2M mapping in its way
     CALL_AGAIN = 13  # the build ioctl is called again
     BEGIN = 14  # the task's item begins
+    VP_INIT = 15  # issue VP.INIT
 
 
 class Kick(IntEnum):

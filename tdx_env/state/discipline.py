@@ -120,8 +120,7 @@ DISCIPLINE_FIELDS = [
     ("track_kick", np.int32),  # a TrackKick
     ("track_batch", np.int32),  # pages that are blocked before one TRACK (needs a KVM change)
     ("prepopulate", np.int32),  # 1: all private memory is there before the TD runs
-    ("leaves_dying_slot", np.int32),  # 1: a fault in a dying memslot isn't retried in KVM
-    ("build_guard", np.int32),  # 1: ioctls that build the TD exclude each other
+    ("kernel", np.int32),  # place in `state.kernels.KERNELS`, or OF_SCENARIO
     ("split_check", np.int32),  # a SplitCheck
     ("split_read", np.int32),  # 1: a fault splits under mmu_lock for read
     ("irqs_off", np.int32),  # 1: interruptible SEAMCALLs are issued with interrupts off

@@ -97,6 +97,7 @@ SETUP_FIELDS = [
     ("hp_timeout", np.int64),  # [cycles]
     ("break_on_contention", np.int64),  # zap drops mmu_lock between pages if contended
     ("module_version", np.int64),  # place in `module.seamcalls.MODULE_VERSIONS`
+    ("kernel", np.int64),  # place in `state.kernels.KERNELS`
     ("guests_lock_free", np.int64),  # module: guests lock FREE entries
     ("n_pcpus_low", np.int64),  # CPUs that the vCPU threads share, 0: one for each
     ("n_pcpus_high", np.int64),

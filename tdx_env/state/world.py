@@ -163,6 +163,7 @@ RUN_FIELDS = [
     ("stall_cycles", np.int64),
     ("time_cap", np.int64),  # [cycles]
     ("scenario", np.int64),  # row of the setups
+    ("kernel", np.int64),  # whose rules hold: place in `state.kernels.KERNELS`
     ("was_masked", np.int64),  # 1: the last action given was masked
     ("n_masked", np.int64),  # masked actions given in this episode
     ("fault_max", np.int64),  # [cycles]

@@ -9,7 +9,7 @@ from tdx_env.state.actors import CallPath, Purpose, State, Task
 from tdx_env.state.calls import NONE, Leaf
 from tdx_env.state.costs import Cost
 
-from . import exits, seamcalls, slots, tasks
+from . import exits, mmu, seamcalls, slots, tasks
 from .actors import Actor, book, go
 
 if TYPE_CHECKING:
@@ -45,7 +45,9 @@ def on_guard_wait(w: OracleWorld, a: Actor) -> None:
 
 def go_on(w: OracleWorld, a: Actor) -> None:
     """Go on with the guard held, or without if none is asked for."""
-    if a.purpose == Purpose.CALL_AGAIN:
+    if a.purpose == Purpose.CALL_AGAIN and a.call.leaf == Leaf.VP_INIT:
+        initialise(w, a)
+    elif a.purpose == Purpose.CALL_AGAIN:
         seamcalls.new_call(w, a, Leaf(a.call.leaf), a.call.entry)
     elif a.kind == Task.SLOT_DELETE:
         slots.delete(w, a)
@@ -61,15 +63,33 @@ def go_on(w: OracleWorld, a: Actor) -> None:
 
 def begin_build(w: OracleWorld, a: Actor, purpose: Purpose) -> None:
     """Begin an ioctl that builds the TD, or call it again; under the guard if there is one."""
-    if w.discipline.build_guard:
+    if w.rules.build_guard:
         request(w, a, purpose)
     else:
         a.purpose = purpose
         go_on(w, a)
 
 
+def initialise(w: OracleWorld, a: Actor) -> None:
+    """VP.INIT; from 6.19 on under mmu_lock held for write."""
+    if w.rules.vp_init_locked:
+        mmu.request(w, a, True, Purpose.VP_INIT)
+    else:
+        seamcalls.new_call(w, a, Leaf.VP_INIT, None)
+
+
+def give_way(w: OracleWorld, a: Actor) -> None:
+    """A call is busy: the kernel (PAGE.ADD, from 6.19 on) or user space tries again."""
+    if a.call.leaf == Leaf.MEM_PAGE_ADD and w.rules.add_retried:
+        a.purpose = Purpose.CALL_AGAIN
+        go(w, a, State.RESCHED, Category.UNWIND, w.costs[Cost.UNWIND])
+    else:
+        to_user_space(w, a)
+
+
 def to_user_space(w: OracleWorld, a: Actor) -> None:
     """Return -EAGAIN to user space, which calls again."""
+    mmu.release(w, a)
     release(w, a)
     exits.to_user_space(w, a, Category.YIELD)
 
@@ -95,7 +115,7 @@ def part_done(w: OracleWorld, a: Actor) -> None:
     if a.extends > 0:
         seamcalls.new_call(w, a, Leaf(a.call.leaf), a.call.entry)
     elif a.call.leaf == Leaf.VP_ADDCX:
-        seamcalls.new_call(w, a, Leaf.VP_INIT, None)
+        initialise(w, a)
     else:
         page_built(w, a)
 
@@ -111,6 +131,7 @@ def page_built(w: OracleWorld, a: Actor) -> None:
 
 def item_built(w: OracleWorld, a: Actor) -> None:
     """All pages, or the vCPU, are there."""
+    mmu.release(w, a)
     release(w, a)
     tasks.finish_task_item(w, a)
 

@@ -28,6 +28,7 @@ from . import (
     zap,
 )
 from .actors import Actor, Group, book, charge_cell, end_stretch
+from .kernels import rules_of
 from .locks import Mutex, QueuedLock, SharedLock
 from .programs import PROGRAMS
 from .sept import Entry, Epochs, Table
@@ -66,6 +67,7 @@ class OracleWorld:
         self.discipline = start.plain(discipline.reshape(-1)[0])
         self.seed = int(seed)
         self._clear_counters()
+        self.rules = rules_of(self.setup.kernel, self.discipline.kernel)
         self.programs = PROGRAMS[self.setup.module_version]
         self.costs = start.draw_costs(self)
         self.delays = start.delays(self)
