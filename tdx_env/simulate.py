@@ -1,6 +1,7 @@
 """One episode under one policy, told in words: what happened, and the first conflicts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Any
@@ -11,7 +12,7 @@ from tdx_env.engine.batch import Batch
 from tdx_env.engine.metrics import busy_cells, episode_metrics
 from tdx_env.engine.render import holder_text, microseconds
 from tdx_env.engine.waiting import together
-from tdx_env.errors import PolicyError
+from tdx_env.errors import BrokenError, PolicyError, TdxEnvError
 from tdx_env.module.status import Status, encode
 from tdx_env.scenarios import Machine, Scenario, machine_of, setup_of
 from tdx_env.spaces import observation_size, observe
@@ -65,6 +66,28 @@ def load_policy(spec: str) -> Any:
     return found[0].load()(spec)
 
 
+@contextmanager
+def blamed(name: str) -> Iterator[None]:
+    """Turn whatever a user's policy raises into an error that names the policy.
+
+    `sys.exit` too: a run that ends by it would have no result and no message.
+
+    Args:
+        name: The policy's.
+
+    Raises:
+        PolicyError: The policy raised something.
+    """
+    try:
+        yield
+    except (TdxEnvError, BrokenError, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # the user's own code raises what it likes
+        text = " ".join(str(error).split())
+        said = f"{type(error).__name__}: {text}" if text else type(error).__name__
+        raise PolicyError(f"policy {name} raised {said}") from error
+
+
 def _chooser(policy: Any, batch: Batch) -> Callable[[], int]:
     """Return a function that asks the policy for the action of the decision waited for."""
     observation = np.empty((1, observation_size()), np.float32)
@@ -115,7 +138,8 @@ def simulate(scenario: Scenario, policy: Any, seed: int, n_conflicts: int) -> Ac
     batch.advance()
     conflicts: list[Conflict] = []
     while batch.waiting[0]:
-        action = choose()
+        with blamed(policy.name):
+            action = choose()
         if not 0 <= action < N_ACTIONS or not batch.masks[0][action]:
             allowed = [a.name for a in Action if batch.masks[0][a]]
             raise PolicyError(f"policy {policy.name} returned {action}, allowed: {allowed}")

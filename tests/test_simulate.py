@@ -1,11 +1,16 @@
 """One episode told in words: what the first conflicts say."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from tdx_agents.handwritten import find
+from tdx_env.errors import PolicyError
 from tdx_env.module.status import Status, encode
 from tdx_env.scenarios import load
-from tdx_env.simulate import Conflict, simulate
+from tdx_env.simulate import Conflict, blamed, simulate
 
 
 def conflicts(scenario: str, policy: str) -> list[Conflict]:
@@ -13,6 +18,31 @@ def conflicts(scenario: str, policy: str) -> list[Conflict]:
     found = simulate(load(scenario), find(policy), seed=1, n_conflicts=100).conflicts
     assert found
     return found
+
+
+@pytest.mark.parametrize("raised", [SystemExit(), SystemExit(0), ZeroDivisionError("a\nb")])
+def test_policy_that_raises_is_named(raised: BaseException):
+    """`sys.exit` too, which would leave without a result and with exit code 0."""
+    with pytest.raises(PolicyError, match=r"policy mine raised \w+") as found, blamed("mine"):
+        raise raised
+    assert "\n" not in str(found.value)
+
+
+def test_interrupt_is_nobodys_mistake():
+    with pytest.raises(KeyboardInterrupt), blamed("mine"):
+        raise KeyboardInterrupt
+
+
+@pytest.mark.slow
+def test_user_who_leaves_gets_no_exit_code_0(tmp_path: Path):
+    file = tmp_path / "mine.py"
+    file.write_text("import sys\n\ndef decide(features, mask):\n    sys.exit()\n")
+    command = [sys.executable, "-m", "tdx_env.cli", "simulate", "s08-accept-2m/train"]
+    command += ["--policy", f"{file}:decide"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    (told,) = done.stderr.splitlines()
+    assert "mine.py:decide: raised SystemExit" in told
+    assert (done.returncode, done.stdout) == (2, "")
 
 
 @pytest.mark.slow

@@ -24,14 +24,14 @@ from tdx_agents.row import Row
 from tdx_env.engine.render import microseconds
 from tdx_env.host.discipline import DECISION_CYCLES, DEFAULT, Discipline
 from tdx_env.scenarios import load as load_scenario
-from tdx_env.scenarios import names, setup_of
+from tdx_env.scenarios import names
 from tdx_env.state.discipline import Action
-from tdx_eval.episodes import episodes_of
-from tdx_eval.run import run_batch
-from tdx_eval.seeds import FIRST_SEED, seeds_of
-from tdx_eval.statistics import Estimate, Values, relative_difference
-from tdx_eval.wording import verdict
-from tdx_eval.yardsticks import load as load_policy
+from tdx_eval.comparing.episodes import episodes_of
+from tdx_eval.comparing.jobs import run_batch
+from tdx_eval.comparing.seeds import FIRST_SEED, seeds_of
+from tdx_eval.comparing.statistics import Estimate, Values, relative_difference
+from tdx_eval.comparing.yardsticks import load_policy
+from tdx_eval.reporting.wording import direction
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -74,18 +74,18 @@ def under(rule_name: str, discipline: Discipline) -> Policy:
     return row.compile()
 
 
-def play(policy: Policy, scenario: str, seeds: range) -> Cell:
+def played_cell(policy: Policy, scenario: str, seeds: range) -> Cell:
     """Play a policy on a scenario.
 
     Raises:
         PolicyError: The policy answered with something that is not allowed.
     """
-    khz = int(setup_of(load_scenario(scenario))["clock_khz"][0])
+    played = load_scenario(scenario)
     costs, n_lost = [], 0
     for first in range(seeds.start, seeds.stop, _AT_A_TIME):
         some = range(first, min(first + _AT_A_TIME, seeds.stop))
-        found = episodes_of(run_batch(policy, scenario, some, {}), some)
-        costs += [microseconds(int(cycles), khz) for cycles in found["total_cost"]]
+        found = episodes_of(run_batch(policy, played, some), some)
+        costs += [microseconds(int(cycles), played.clock_khz) for cycles in found["total_cost"]]
         n_lost += int((found["killed"] | found["hung"] | found["capped"]).sum())
     return Cell(np.array(costs), n_lost)
 
@@ -95,14 +95,14 @@ def against_retry(cell: Cell, retry: Cell) -> Estimate | None:
     return relative_difference(cell.costs, retry.costs)
 
 
-def contested() -> list[str]:
+def scenarios_with_contention() -> list[str]:
     """Return the test scenarios with contention."""
     return [name for name in names("test") if not load_scenario(name).is_control]
 
 
 def tally(differences: Iterable[Estimate | None]) -> str:
     """Say in how many scenarios something is cheaper, even, dearer than RETRY, by its interval."""
-    found = [verdict(one) for one in differences if one is not None]
+    found = [direction(one) for one in differences if one is not None]
     words = {"better": "cheaper", "even": "even", "worse": "dearer"}
     return ", ".join(f"{word} in {found.count(kind)}" for kind, word in words.items())
 
@@ -129,7 +129,7 @@ def discipline_of(name: str) -> Discipline:
 
 def compare_rules(scenario: str, discipline: Discipline, seeds: range) -> dict[str, Cell]:
     """Play each answer under one discipline on the same seeds."""
-    return {name: play(under(name, discipline), scenario, seeds) for name in RULES}
+    return {name: played_cell(under(name, discipline), scenario, seeds) for name in RULES}
 
 
 def _difference(cell: Cell, retry: Cell) -> str:
@@ -181,14 +181,14 @@ class _Counted:
 def play_agent(agent: Policy, scenario: str, seeds: range) -> tuple[Cell, NDArray[np.int64]]:
     """Play an agent; return what it came to and how often it gave each answer, shape (3,)."""
     counted = _Counted(agent)
-    cell = play(replace(agent, act=counted.act), scenario, seeds)
+    cell = played_cell(replace(agent, act=counted.act), scenario, seeds)
     return cell, counted.counts
 
 
 def with_splits(scenarios: list[str] | None) -> list[str]:
     """Return scenarios with their splits: all splits of one that names none."""
     if scenarios is None:
-        return contested()
+        return scenarios_with_contention()
     return [
         name
         for scenario in scenarios
@@ -250,7 +250,7 @@ def agent(
         total += counts
         print(f"{scenario}: {cell.costs.mean():,.1f} us{_lost(cell)}; {_answers(counts)}")
         for price, discipline in prices.items():
-            retry = play(under("RETRY", discipline), scenario, some)
+            retry = played_cell(under("RETRY", discipline), scenario, some)
             found.setdefault(price, []).append(against_retry(cell, retry))
             print(f"  to RETRY at {price}: {_difference(cell, retry)}{_lost(retry)}", flush=True)
     for price, differences in found.items():

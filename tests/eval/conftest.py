@@ -1,18 +1,18 @@
 """A small comparison that several tests look at."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numba
 import pandas as pd
 import pytest
 
-from tdx_eval.compare import summarise
-from tdx_eval.comparison import jobs_of_plan, tables
-from tdx_eval.plan import Plan
-from tdx_eval.run import run_job
-from tdx_eval.seeds import CHUNK
-from tdx_eval.summary import Summary
+from tdx_eval.comparing.analysis import summarise
+from tdx_eval.comparing.carrying_out import jobs_of_plan, tables
+from tdx_eval.comparing.jobs import run_job
+from tdx_eval.comparing.plan import Plan, planned
+from tdx_eval.comparing.seeds import CHUNK
+from tdx_eval.comparing.summary import Summary
 
 USER_FILE = '''
 """Policies of a user's own."""
@@ -64,7 +64,7 @@ def _gather(plan: Plan, kind: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Run all jobs of one kind."""
     jobs = jobs_of_plan(plan, CHUNK)[kind]
     chunks = {job.key: run_job(job) for job in jobs}
-    return tables(jobs, chunks.__getitem__)
+    return tables(jobs, plan.by_spec, chunks.__getitem__)
 
 
 @pytest.fixture(scope="session")
@@ -72,13 +72,11 @@ def compared(user_file: Path) -> Compared:
     """Six policies on three scenarios, one of them a control."""
     if numba.config.DISABLE_JIT:
         pytest.skip("takes minutes with the compiler off")
-    plan = Plan(
-        policies=["p1-blind-16", "p18-merged-6.16", "p20-merged-6.19", "random", "always-retry"],
-        contenders=[f"{user_file}:kick"],
-        scenarios=["s03-zero-step/test", "s05-zap-idle/test", "s09-accept-4k/test"],
-        validation=["s03-zero-step/validation", "s09-accept-4k/validation"],
-        n_seeds=12,
-    )
+    names = ["s03-zero-step/test", "s05-zap-idle/test", "s09-accept-4k/test"]
+    policies = "P1,P18,P20,random,always-retry"
+    plan = planned(names, policies, [f"{user_file}:kick"], (12, None), {})
+    choice = {name: one for name, one in plan.validation.items() if not one.is_control}
+    plan = replace(plan, validation=choice)
     episodes, cells = _gather(plan, "test")
     validation, _ = _gather(plan, "validation")
     return Compared(plan, episodes, cells, validation, summarise(plan, episodes, cells, validation))

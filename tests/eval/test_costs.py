@@ -17,13 +17,13 @@ from tdx_env.errors import ResultError, ScenarioError
 from tdx_env.scenarios import load, setup_of
 from tdx_env.state.costs import COST_USES, Cost
 from tdx_eval.costs import ranges
-from tdx_eval.costs.check import check
-from tdx_eval.costs.file import JSON, PAGE, as_json, read
+from tdx_eval.costs.check import check_study
+from tdx_eval.costs.file import JSON, PAGE, read_study, study_json
 from tdx_eval.costs.page import page
 from tdx_eval.costs.rank import tau
-from tdx_eval.costs.runs import FIELDS, digest, ends, pinned, play_all, policies
-from tdx_eval.costs.sensitivity import group, study_scenario
-from tdx_eval.costs.study import Effect, ScenarioResult, Study, verdicts
+from tdx_eval.costs.runs import FIELDS, at_ends, distinct_policies, pinned, play_all, setup_digest
+from tdx_eval.costs.sensitivity import grouped, study_scenario
+from tdx_eval.costs.study import Effect, ScenarioStudy, Study, verdicts
 from tdx_eval.costs.whole import contested
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -39,9 +39,9 @@ def effect(cost: str, value: float | None, is_change: bool = False) -> Effect:
     return Effect(cost, value, "p1", "p2", 0.1, 0.2, is_change)
 
 
-def scenario(name: str, floor: float, *effects: Effect) -> ScenarioResult:
+def scenario(name: str, floor: float, *effects: Effect) -> ScenarioStudy:
     """Return a scenario of four policies."""
-    return ScenarioResult(
+    return ScenarioStudy(
         name=f"{name}/validation",
         digest="0" * 16,
         n_seeds=8,
@@ -67,7 +67,7 @@ STUDY = Study(
     n_sets=8,
     tie_share=0.01,
     ranges=dict(RANGES),
-    ranges_digest=ranges.digest_of(RANGES),
+    ranges_digest=ranges.digest_of_ranges(RANGES),
     versions={"numba": "0.61"},
 )
 
@@ -75,17 +75,17 @@ STUDY = Study(
 @pytest.fixture
 def docs(tmp_path: Path) -> Path:
     """A folder with a small study and its page."""
-    (tmp_path / JSON).write_text(as_json(STUDY), encoding="utf-8")
+    (tmp_path / JSON).write_text(study_json(STUDY), encoding="utf-8")
     (tmp_path / PAGE).write_text(page(STUDY, ranges.common(), {}), encoding="utf-8")
     return tmp_path
 
 
 def test_docs_are_current():
-    check(DOCS)
+    check_study(DOCS)
 
 
 def test_study_and_page_that_fit_are_current(docs: Path):
-    assert check(docs) == STUDY
+    assert check_study(docs) == STUDY
 
 
 @pytest.mark.parametrize(("key", "value"), [("flag", "stated"), ("by", "him"), ("use", "all")])
@@ -95,42 +95,42 @@ def test_changed_text_of_a_cost_makes_the_page_stale(
     first, *others = ranges.common()
     monkeypatch.setattr(ranges, "common", lambda: [replace(first, **{key: value}), *others])
     with pytest.raises(ResultError, match=r"costs.md: line \d+ is stale, must be \| `bare`"):
-        check(docs)
+        check_study(docs)
 
 
 def test_changed_range_makes_the_study_stale(docs: Path, monkeypatch: pytest.MonkeyPatch):
     first, *others = ranges.common()
     monkeypatch.setattr(ranges, "common", lambda: [replace(first, low=1_200), *others])
     with pytest.raises(ResultError, match="with bare = 1,000..3,000, now it is 1,200..3,000, run"):
-        check(docs)
+        check_study(docs)
 
 
 def test_range_of_one_scenario_makes_the_study_stale(docs: Path, monkeypatch: pytest.MonkeyPatch):
     given_here = {"s01/train": ranges.common()[:1]}
     monkeypatch.setattr(ranges, "overridden", lambda: given_here)
     with pytest.raises(ResultError, match="s01/train: bare = no such cost, now it is 1,000"):
-        check(docs)
+        check_study(docs)
 
 
 def test_edited_page_is_stale(docs: Path):
     with (docs / PAGE).open("a") as file:
         file.write("One more line.\n")
     with pytest.raises(ResultError, match="is stale, must be the end; run tdx-eval costs --page"):
-        check(docs)
+        check_study(docs)
 
 
 @pytest.mark.parametrize("missing", [JSON, PAGE])
 def test_missing_file_is_named(docs: Path, missing: str):
     (docs / missing).unlink()
     with pytest.raises(ResultError, match=f"{missing}: can't be read"):
-        check(docs)
+        check_study(docs)
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"scenarios": []}'])
 def test_other_file_is_refused_by_name(tmp_path: Path, text: str):
     (tmp_path / JSON).write_text(text)
     with pytest.raises(ResultError, match="must be a costs.json of tdx-eval costs"):
-        read(tmp_path / JSON)
+        read_study(tmp_path / JSON)
 
 
 def test_every_cost_says_what_it_is_used_for():
@@ -187,31 +187,31 @@ def test_means_within_one_percent_are_a_tie():
 
 
 def test_policies_differ_and_none_is_random():
-    names = {policy.name for policy in policies()}
+    names = {policy.name for policy in distinct_policies()}
     assert "random" not in names
-    assert not any(policy.behaves_as for policy in policies())
+    assert not any(policy.behaves_as for policy in distinct_policies())
 
 
 def test_policies_that_did_the_same_count_once():
     """Under the name of one that KVM could merge today."""
     some = [tdx_agents.load(name) for name in ("retry-batch-16", "P1", "P18")]
     outcomes = np.array([[1, 2], [1, 2], [1, 3]])
-    found = [(place, one.policy.name, one.twins) for place, one in group(some, outcomes)]
+    found = [(place, one.policy.name, one.twins) for place, one in grouped(some, outcomes)]
     assert found == [(1, "p1-blind-16", ["retry-batch-16"]), (2, "p18-merged-6.16", [])]
 
 
 def test_ends_fix_one_cost_and_no_other():
     setup = setup_of(load(SMALL))
-    low, high = ends(setup, Cost.TRACK, ["low", "high"])
+    low, high = at_ends(setup, Cost.TRACK, ["low", "high"])
     assert low["cost_low"][Cost.TRACK] == low["cost_high"][Cost.TRACK] == 3_000
     assert high["cost_low"][Cost.TRACK] == high["cost_high"][Cost.TRACK] == 6_000
     assert low["cost_high"][Cost.BARE] == setup[0]["cost_high"][Cost.BARE]
 
 
 def test_digest_is_blind_to_texts_and_sees_ranges():
-    plain = digest(setup_of(load(SMALL)))
-    assert digest(setup_of(load(SMALL, {"title": "another"}))) == plain
-    assert digest(setup_of(load(SMALL, {"costs.bare": 2_000}))) != plain
+    plain = setup_digest(setup_of(load(SMALL)))
+    assert setup_digest(setup_of(load(SMALL, {"title": "another"}))) == plain
+    assert setup_digest(setup_of(load(SMALL, {"costs.bare": 2_000}))) != plain
 
 
 def test_controls_are_left_out():
@@ -229,7 +229,7 @@ def test_scenarios_that_say_nothing_are_refused(name: str, message: str):
 
 @COMPILED
 def test_costs_that_are_pinned_give_the_same_episodes():
-    seeds, some = np.arange(3), policies()[:1]
+    seeds, some = np.arange(3), distinct_policies()[:1]
     setup = setup_of(load(SMALL))
     usual = play_all(some, setup, seeds)[0, 0]
     fixed = play_all(some, pinned(setup, seeds), seeds)[0]
@@ -239,9 +239,9 @@ def test_costs_that_are_pinned_give_the_same_episodes():
 @COMPILED
 def test_scenario_is_studied_alike_again():
     """No page of a TD that is being built is exported: that cost doesn't matter there."""
-    some = policies()[::6]
+    some = distinct_policies()[::6]
     result = study_scenario(SMALL, some, 8)
-    assert isinstance(result, ScenarioResult)
+    assert isinstance(result, ScenarioStudy)
     assert result == study_scenario(SMALL, some, 8)
     costs = [one.cost for one in result.effects]
     assert "page_add" in costs and "export_mem" not in costs
@@ -250,13 +250,13 @@ def test_scenario_is_studied_alike_again():
 @COMPILED
 def test_scenario_that_is_too_large_says_how_large(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("tdx_eval.costs.sensitivity.MAX_EVENTS", 100)
-    n_events = study_scenario(SMALL, policies()[:1], 8)
+    n_events = study_scenario(SMALL, distinct_policies()[:1], 8)
     assert isinstance(n_events, int) and n_events > 25
 
 
 @COMPILED
 def test_outcome_begins_with_the_events():
-    outcomes = play_all(policies()[:1], setup_of(load(SMALL)), np.arange(2))
+    outcomes = play_all(distinct_policies()[:1], setup_of(load(SMALL)), np.arange(2))
     assert outcomes.shape == (1, 1, 2, len(FIELDS))
     assert (outcomes[..., FIELDS.index("n_events")] > 0).all()
 

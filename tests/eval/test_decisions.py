@@ -8,7 +8,7 @@ from tdx_eval.decisions import (
     cheapest,
     compare_rules,
     discipline_of,
-    play,
+    played_cell,
     seeds_for,
     under,
 )
@@ -31,7 +31,7 @@ def test_a_frozen_entry_makes_p8_dear_beside_a_prefault():
     scenario = "s20-prefault/test"
     changed = discipline_of("P8").with_(on_frozen="local_retry")
     costs = [
-        play(under("RETRY", one), scenario, seeds_for(scenario, N_SEEDS)).costs.tolist()
+        played_cell(under("RETRY", one), scenario, seeds_for(scenario, N_SEEDS)).costs.tolist()
         for one in (changed, discipline_of("P18"))
     ]
     assert costs[0] == costs[1]

@@ -12,20 +12,20 @@ import pytest
 
 from tdx_env.errors import ResultError, ScenarioError
 from tdx_eval.reality import criteria
-from tdx_eval.reality.file import JSON, PAGE, as_json, read
-from tdx_eval.reality.page import html
-from tdx_eval.reality.row import Kind, Result, Row, Sample, Table, Verdict
-from tdx_eval.reality.table import check, find, rows, running_order
+from tdx_eval.reality.catalogue import find, put_to_simulator, rows, running_order
+from tdx_eval.reality.file import JSON, PAGE, read_table, table_json
+from tdx_eval.reality.page import reality_page, reality_section
+from tdx_eval.reality.row import Kind, RealityTable, Row, RowResult, RowVerdict, Sample
 from tdx_eval.reality.wording import simulated
 from tdx_eval.reality.worlds import World, per_unit
-from tdx_eval.report import html as report
+from tdx_eval.reporting.html import report_page
 
 TEN = np.arange(1.0, 11.0)  # 5 to 95 %: 1.45 to 9.55
 DRAWS = 20
 COMPILED = pytest.mark.skipif(
     numba.config.DISABLE_JIT, reason="takes minutes with the compiler off"
 )
-RESULT = Result(
+RESULT = RowResult(
     id="fault-quiet",
     kind=Kind.MEASURED.value,
     observed="One fault.",
@@ -34,7 +34,7 @@ RESULT = Result(
     unit="µs",
     criterion="8 lies within",
     rests_on="vp_enter",
-    verdict=Verdict.HOLDS.value,
+    verdict=RowVerdict.HOLDS.value,
     note="<none>",
     median=9.0,
     low=8.0,
@@ -42,7 +42,9 @@ RESULT = Result(
     mean=9.0,
     n_values=200,
 )
-TABLE = Table((RESULT, replace(RESULT, id="B2", kind=Kind.BUG.value)), 200, {"numba": "0.61"})
+TABLE = RealityTable(
+    (RESULT, replace(RESULT, id="B2", kind=Kind.BUG.value)), 200, {"numba": "0.61"}
+)
 
 
 def test_every_bug_of_the_list_has_a_row():
@@ -119,8 +121,8 @@ def test_rows_are_found_in_the_order_of_the_table():
 
 
 def test_row_without_a_measurement_says_why():
-    result = check(find(["B2"])[0], DRAWS)
-    assert result.verdict == Verdict.NOT_MODELLED
+    result = put_to_simulator(find(["B2"])[0], DRAWS)
+    assert result.verdict == RowVerdict.NOT_MODELLED
     assert "TEARDOWN" in result.note
     assert simulated(result) == "\N{EN DASH}"
 
@@ -130,7 +132,7 @@ def test_row_without_a_value_asks_for_more_draws():
         "empty", Kind.STATED, "", "", "", criteria.Always(), lambda n_draws: Sample(np.empty(0))
     )
     with pytest.raises(ScenarioError, match="none of 20 draws says anything"):
-        check(row, DRAWS)
+        put_to_simulator(row, DRAWS)
 
 
 def test_statement_reads_as_a_count():
@@ -144,8 +146,8 @@ def test_number_reads_as_median_and_range():
 
 def test_table_comes_back_from_its_file(tmp_path: Path):
     path = tmp_path / JSON
-    path.write_text(as_json(TABLE), encoding="utf-8")
-    assert read(path) == TABLE
+    path.write_text(table_json(TABLE), encoding="utf-8")
+    assert read_table(path) == TABLE
     assert json.loads(path.read_text())["counts"] == "2 rows: 2 hold, 0 do not, 0 not modelled"
 
 
@@ -154,24 +156,32 @@ def test_other_file_is_refused_by_name(tmp_path: Path, text: str):
     path = tmp_path / "other.json"
     path.write_text(text)
     with pytest.raises(ResultError, match="other.json"):
-        read(path)
+        read_table(path)
+
+
+def test_table_of_another_version_is_refused_with_what_to_do(tmp_path: Path):
+    path = tmp_path / JSON
+    path.write_text(table_json(TABLE).replace('"schema": 1', '"schema": 9'))
+    wanted = r"schema 9, here 1\); make it anew: tdx-eval reality --out FOLDER"
+    with pytest.raises(ResultError, match=wanted):
+        read_table(path)
 
 
 def test_missing_file_is_refused(tmp_path: Path):
     with pytest.raises(ResultError, match="can't be read"):
-        read(tmp_path / JSON)
+        read_table(tmp_path / JSON)
 
 
 def test_page_shows_every_row_escaped():
-    page = html(TABLE)
+    page = reality_page(TABLE)
     assert page.count("&lt;none&gt;") == len(TABLE.results)
     assert "8 µs" in page and "9 (8 to 10)" in page
     assert "<style>" in page
 
 
 def test_report_has_the_table_if_it_is_given(compared):
-    assert "fault-quiet" in report(compared.summary, TABLE)
-    assert "fault-quiet" not in report(compared.summary)
+    assert "fault-quiet" in report_page(compared.summary, reality_section(TABLE))
+    assert "fault-quiet" not in report_page(compared.summary)
 
 
 @COMPILED
@@ -186,7 +196,7 @@ def test_more_units_take_proportionally_longer():
 @COMPILED
 def test_same_draws_give_the_same_result():
     row = find(["fault-quiet"])[0]
-    first, second = check(row, DRAWS), check(row, DRAWS)
+    first, second = put_to_simulator(row, DRAWS), put_to_simulator(row, DRAWS)
     assert first == second
     assert first.n_values == DRAWS
 
@@ -197,13 +207,13 @@ def test_same_draws_give_the_same_result():
     ["B1", "B4", "B5", "B7", "B7-fixed", "B15", "zero-step-seventh", "accept-erases-mark"],
 )
 def test_story_happens(name: str):
-    assert check(find([name])[0], DRAWS).verdict == Verdict.HOLDS
+    assert put_to_simulator(find([name])[0], DRAWS).verdict == RowVerdict.HOLDS
 
 
 @COMPILED
 def test_vcpus_outside_of_the_guest_cost_a_removal_nothing():
-    result = check(find(["removal-64"])[0], DRAWS)
-    assert result.verdict == Verdict.FAILS
+    result = put_to_simulator(find(["removal-64"])[0], DRAWS)
+    assert result.verdict == RowVerdict.FAILS
     assert "change the median by" in result.note
 
 
@@ -221,7 +231,7 @@ def test_command_writes_table_and_page(tmp_path: Path):
     assert result.returncode == 0, result.stderr
     assert "2 rows: 1 hold, 0 do not, 1 not modelled" in result.stdout
     assert sorted(path.name for path in out.iterdir()) == [PAGE, JSON]
-    assert [one.id for one in read(out / JSON).results] == ["B2", "B15"]
+    assert [one.id for one in read_table(out / JSON).results] == ["B2", "B15"]
 
 
 @COMPILED

@@ -1,5 +1,7 @@
-"""How far the ranking of the policies depends on each cost, and the page that says so.
+"""How far the ranking of the policies depends on each cost, and docs/costs.md, which says it.
 
-`ranges` reads the costs, `rank` compares two rankings, `runs` plays, `sensitivity` does one
-scenario, `study` holds what came of all, `file` keeps it and `page` writes docs/costs.md.
+The doors: `whole.play_study` plays all scenarios, `page.page` makes the page of it, `check` says
+whether page and study are current. `sensitivity` does one scenario by means of `runs` and `rank`;
+`ranges` reads the costs from the scenario files; `study` is the record, `file` keeps it. Calls go
+to `comparing`.
 """

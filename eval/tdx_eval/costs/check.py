@@ -6,10 +6,10 @@ from pathlib import Path
 from tdx_env.errors import ResultError, ScenarioError
 from tdx_env.scenarios import load, setup_of
 from tdx_eval.costs import ranges
-from tdx_eval.costs.file import JSON, PAGE, read
+from tdx_eval.costs.file import JSON, PAGE, read_study
 from tdx_eval.costs.page import page
 from tdx_eval.costs.ranges import Ranges
-from tdx_eval.costs.runs import digest
+from tdx_eval.costs.runs import setup_digest
 from tdx_eval.costs.study import Study
 
 _AGAIN = "run tdx-eval costs --write"
@@ -28,7 +28,7 @@ def _check_ranges(path: Path, study: Study, given: Ranges) -> None:
     Raises:
         ResultError: It wasn't.
     """
-    if study.ranges_digest == ranges.digest_of(given):
+    if study.ranges_digest == ranges.digest_of_ranges(given):
         return
     names = dict.fromkeys([*given, *study.ranges])
     changed = next((one for one in names if given.get(one) != study.ranges.get(one)), None)
@@ -57,7 +57,7 @@ def _check_page(path: Path, wanted: str) -> None:
     raise ResultError(f"{path}: line {number} is stale, must be {must}; {_PAGE_AGAIN}")
 
 
-def check(folder: Path) -> Study:
+def check_study(folder: Path) -> Study:
     """Check study and page against the costs of today.
 
     Args:
@@ -69,7 +69,7 @@ def check(folder: Path) -> Study:
     Raises:
         ResultError: One of them is missing, damaged or stale.
     """
-    study = read(folder / JSON)
+    study = read_study(folder / JSON)
     rows, others = ranges.common(), ranges.overridden()
     _check_ranges(folder / JSON, study, ranges.ranges_of(rows, others))
     _check_page(folder / PAGE, page(study, rows, others))
@@ -81,7 +81,7 @@ def changed_scenarios(study: Study) -> list[str]:
     changed = []
     for scenario in study.scenarios:
         try:
-            same = digest(setup_of(load(scenario.name))) == scenario.digest
+            same = setup_digest(setup_of(load(scenario.name))) == scenario.digest
         except ScenarioError:
             same = False
         if not same:

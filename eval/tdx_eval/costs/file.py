@@ -6,10 +6,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from tdx_eval.comparing.read_back import SCHEMA_KEY, read_back
 from tdx_eval.costs.study import Study
-from tdx_eval.read_back import read_back
 
 JSON, PAGE = "costs.json", "costs.md"
+_SCHEMA = 1
 
 
 def _listed(rows: Iterable[str], indent: str) -> str:
@@ -23,9 +24,9 @@ def _scenario_json(scenario: dict[str, Any]) -> str:
     return f'{json.dumps(scenario)[:-1]}, "effects": [\n{effects}\n  ]}}'
 
 
-def as_json(study: Study) -> str:
+def study_json(study: Study) -> str:
     """Return the study as JSON: one range and one effect a line, so that a change is seen."""
-    content = asdict(study)
+    content = {SCHEMA_KEY: _SCHEMA, **asdict(study)}
     scenarios = _listed(map(_scenario_json, content.pop("scenarios")), "  ")
     ends = content.pop("ranges").items()
     ranges = _listed((f'"{name}": {json.dumps(given)}' for name, given in ends), "  ")
@@ -34,10 +35,10 @@ def as_json(study: Study) -> str:
     return "{\n" + _listed(parts, " ") + "\n}\n"
 
 
-def read(path: Path) -> Study:
+def read_study(path: Path) -> Study:
     """Read a study back.
 
     Raises:
-        ResultError: It can't be read, or isn't a study that `as_json` wrote.
+        ResultError: It can't be read, or isn't a study that `study_json` wrote.
     """
-    return read_back(path, Study, f"a {JSON} of tdx-eval costs")
+    return read_back(path, Study, f"a {JSON} of tdx-eval costs", _SCHEMA, "tdx-eval costs --write")

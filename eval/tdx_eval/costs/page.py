@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from tdx_eval.costs.ranges import CostRow
-from tdx_eval.costs.study import Effect, ScenarioResult, Study, Verdict, verdicts
+from tdx_eval.costs.study import CostVerdict, Effect, ScenarioStudy, Study, verdicts
 
 N_TOP = 10
 _CLEAR = 0.9  # floor: one pair in twenty
@@ -109,19 +109,19 @@ def _origins(rows: list[CostRow], others: Mapping[str, list[CostRow]]) -> list[s
     return [*lines, *_table(["scenario", *_COST_HEADS], overrides)]
 
 
-def _where(found: tuple[ScenarioResult, Effect]) -> str:
+def _where(found: tuple[ScenarioStudy, Effect]) -> str:
     """Return scenario and floor of a correlation."""
     return f"{found[0].slug} ({_number(found[0].lowest_floor)})"
 
 
-def _change(found: tuple[ScenarioResult, Effect]) -> str:
+def _change(found: tuple[ScenarioStudy, Effect]) -> str:
     """Return how the best policy changes in a scenario."""
     where, effect = found
     dearer = f"{effect.dearer_low:.0%} and {effect.dearer_high:.0%}"
     return f"{where.slug}: {effect.best_low} → {effect.best_high} ({dearer})"
 
 
-def _verdict_row(verdict: Verdict, n_scenarios: int) -> list[str]:
+def _verdict_row(verdict: CostVerdict, n_scenarios: int) -> list[str]:
     """Return what stands in the table about the dependence on a cost."""
     drops = ", ".join(f"{where.slug} {where.drop(effect):.3f}" for where, effect in verdict.below)
     return [
@@ -135,7 +135,7 @@ def _verdict_row(verdict: Verdict, n_scenarios: int) -> list[str]:
     ]
 
 
-def _dependence(study: Study, found: list[Verdict]) -> list[str]:
+def _dependence(study: Study, found: list[CostVerdict]) -> list[str]:
     """Return the table of what the ranking depends on."""
     heads = ["cost", "matters in", "lowest τ>", "there (floor)", "median τ>"]
     heads += ["below the floor, by", "best mergeable: low → high end (each dearer at the other's)"]
@@ -143,7 +143,7 @@ def _dependence(study: Study, found: list[Verdict]) -> list[str]:
     return ["## What the ranking depends on", "", *_table(heads, rows)]
 
 
-def _scenario_row(scenario: ScenarioResult) -> list[object]:
+def _scenario_row(scenario: ScenarioStudy) -> list[object]:
     """Return what stands in the table about a scenario."""
     ranked = sorted(scenario.effects, key=lambda effect: -scenario.drop(effect))
     below = [effect for effect in ranked if scenario.drop(effect) > 0]
@@ -183,12 +183,12 @@ def _method(study: Study) -> str:
     )
 
 
-def _names(found: Iterable[Verdict]) -> str:
+def _names(found: Iterable[CostVerdict]) -> str:
     """Return the names of costs."""
     return ", ".join(f"`{one.cost}`" for one in found) or "none"
 
 
-def _most(found: Sequence[Verdict]) -> str:
+def _most(found: Sequence[CostVerdict]) -> str:
     """Return the names of the costs that the ranking depends on most, with their drops."""
     shown = [f"`{one.cost}` ({one.largest_drop:.3f}, {one.below[0][0].slug})" for one in found]
     return ", ".join(shown) or "none"

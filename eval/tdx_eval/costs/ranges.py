@@ -66,7 +66,7 @@ def ranges_of(rows: list[CostRow], others: Mapping[str, list[CostRow]]) -> Range
     return found
 
 
-def digest_of(ranges: Ranges) -> str:
+def digest_of_ranges(ranges: Ranges) -> str:
     """Return a hash of all ranges."""
     content = json.dumps({name: list(ends) for name, ends in ranges.items()}, sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:16]

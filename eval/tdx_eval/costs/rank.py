@@ -9,7 +9,7 @@ that lose the same TD after some microseconds differ by a few cycles in a hundre
 import numpy as np
 from numpy.typing import NDArray
 
-from tdx_eval.statistics import Values
+from tdx_eval.comparing.statistics import Values
 
 TIE_SHARE = 0.01  # of the larger mean
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 import tdx_agents
 from tdx_agents.protocol import Policy
 from tdx_env.engine.batch import Batch
-from tdx_eval.seeds import CHUNK
-from tdx_eval.yardsticks import RANDOM
+from tdx_eval.comparing.seeds import CHUNK
+from tdx_eval.comparing.yardsticks import RANDOM
 
 Outcomes = NDArray[np.int64]  # (..., len(FIELDS)): what an episode came to
 Setups = NDArray[np.void]  # dtype SETUP
@@ -18,12 +18,12 @@ FIELDS = ("n_events", "now", "waste", "preempt_penalty", "tail_cost")
 _COST_PARTS = [FIELDS.index(name) for name in ("waste", "preempt_penalty", "tail_cost")]
 
 
-def policies() -> list[Policy]:
+def distinct_policies() -> list[Policy]:
     """Return the catalogue without the random policy and without rows that behave as another."""
     return [one for one in tdx_agents.catalogue() if not one.behaves_as and one.name != RANDOM]
 
 
-def digest(setup: Setups) -> str:
+def setup_digest(setup: Setups) -> str:
     """Return a hash of what the simulator reads of a scenario; its texts are no part of it."""
     return hashlib.sha256(setup.tobytes()).hexdigest()[:16]
 
@@ -78,7 +78,7 @@ def total_cost(outcomes: Outcomes) -> NDArray[np.float64]:
     return outcomes[..., _COST_PARTS].sum(axis=-1).astype(np.float64)
 
 
-def ends(setup: Setups, cost: int, sides: Sequence[str]) -> Setups:
+def at_ends(setup: Setups, cost: int, sides: Sequence[str]) -> Setups:
     """Return the scenario with one cost fixed at ends of its range.
 
     Args:

@@ -16,21 +16,21 @@ from numpy.typing import NDArray
 from tdx_agents.protocol import Policy
 from tdx_env.scenarios import load, setup_of
 from tdx_env.state.costs import Cost
+from tdx_eval.comparing.seeds import FIRST_SEED
+from tdx_eval.comparing.statistics import Values, paired_difference
 from tdx_eval.costs.rank import TIE_SHARE, tau
 from tdx_eval.costs.runs import (
     FIELDS,
     Outcomes,
     Setups,
-    digest,
-    ends,
+    at_ends,
     pinned,
     play_all,
     play_pinned,
+    setup_digest,
     total_cost,
 )
-from tdx_eval.costs.study import Effect, ScenarioResult
-from tdx_eval.seeds import FIRST_SEED
-from tdx_eval.statistics import Values, paired_difference
+from tdx_eval.costs.study import Effect, ScenarioStudy
 
 N_SETS = 8  # of seeds, for the noise floor
 MAX_EVENTS = 1_000_000  # of one policy at one end, all its episodes together
@@ -81,7 +81,7 @@ def _seed_set(number: int, n_seeds: int) -> NDArray[np.int64]:
     return np.arange(first, first + n_seeds)
 
 
-def group(policies: Sequence[Policy], outcomes: Outcomes) -> list[tuple[int, Group]]:
+def grouped(policies: Sequence[Policy], outcomes: Outcomes) -> list[tuple[int, Group]]:
     """Return the policies that differ, each with its place, in order.
 
     Args:
@@ -103,7 +103,7 @@ def _begin(setup: Setups, policies: Sequence[Policy], n_seeds: int) -> Played:
     """Play all policies as usual."""
     seeds = _seed_set(0, n_seeds)
     usual = play_all(policies, setup, seeds)[:, 0]
-    found = group(policies, usual)
+    found = grouped(policies, usual)
     places = [place for place, _ in found]
     return Played(setup, [one for _, one in found], seeds, usual[places])
 
@@ -122,7 +122,7 @@ def _floor(played: Played) -> list[float]:
 def _mattering(played: Played) -> list[Cost]:
     """Return the costs whose low end changes anything for any policy."""
     probe = slice(max(1, len(played.seeds) // _PROBE_SHARE))
-    lows = np.concatenate([ends(played.setup, cost, ["low"]) for cost in Cost])
+    lows = np.concatenate([at_ends(played.setup, cost, ["low"]) for cost in Cost])
     outcomes = play_all(played.policies, lows, played.seeds[probe])
     differs = (outcomes != played.usual[:, None, probe]).any(axis=(0, 2, 3))
     return [cost for cost in Cost if differs[cost]]
@@ -155,7 +155,7 @@ def _dearer(costs: Values, other: int, best: int) -> tuple[float, bool]:
 
 def _effect(played: Played, cost: Cost) -> Effect:
     """Play a cost at both ends of its range."""
-    setups = ends(played.setup, cost, ["low", "high"])
+    setups = at_ends(played.setup, cost, ["low", "high"])
     costs = total_cost(play_all(played.policies, setups, played.seeds))
     low, high = costs[:, 0], costs[:, 1]
     likeness = tau(low.mean(axis=1), high.mean(axis=1))
@@ -179,7 +179,7 @@ def n_events_of(setup: Setups, policies: Sequence[Policy]) -> int:
     return int(outcomes[..., FIELDS.index("n_events")].mean())
 
 
-def study_scenario(name: str, policies: Sequence[Policy], max_seeds: int) -> ScenarioResult | int:
+def study_scenario(name: str, policies: Sequence[Policy], max_seeds: int) -> ScenarioStudy | int:
     """Return what every cost does to the ranking in one scenario.
 
     Args:
@@ -197,9 +197,9 @@ def study_scenario(name: str, policies: Sequence[Policy], max_seeds: int) -> Sce
         return n_events
     played = _begin(setup, policies, n_seeds)
     best = _best(played.policies, total_cost(played.usual))
-    return ScenarioResult(
+    return ScenarioStudy(
         name=name,
-        digest=digest(setup),
+        digest=setup_digest(setup),
         n_seeds=n_seeds,
         n_events=n_events,
         policies={group.policy.name: group.twins for group in played.groups},

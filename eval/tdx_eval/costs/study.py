@@ -30,7 +30,7 @@ class Effect:
 
 
 @dataclass(frozen=True)
-class ScenarioResult:
+class ScenarioStudy:
     """One scenario.
 
     Attributes:
@@ -87,7 +87,7 @@ class Study:
         versions: What it was computed with.
     """
 
-    scenarios: list[ScenarioResult]
+    scenarios: list[ScenarioStudy]
     left_out: dict[str, int]
     controls: list[str]
     n_policies: int
@@ -102,7 +102,7 @@ class Study:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class CostVerdict:
     """What all scenarios say about one cost.
 
     Attributes:
@@ -111,7 +111,7 @@ class Verdict:
     """
 
     cost: str
-    found: list[tuple[ScenarioResult, Effect]]
+    found: list[tuple[ScenarioStudy, Effect]]
 
     @property
     def is_used(self) -> bool:
@@ -119,7 +119,7 @@ class Verdict:
         return bool(self.found)
 
     @property
-    def lowest(self) -> tuple[ScenarioResult, Effect]:
+    def lowest(self) -> tuple[ScenarioStudy, Effect]:
         """The scenario with the lowest correlation, and what the cost does there."""
         return self.found[0]
 
@@ -129,7 +129,7 @@ class Verdict:
         return statistics.median(_tau(effect) for _, effect in self.found)
 
     @property
-    def below(self) -> list[tuple[ScenarioResult, Effect]]:
+    def below(self) -> list[tuple[ScenarioStudy, Effect]]:
         """Scenarios where the correlation is below what chance can do, largest drop first."""
         some = [(where, effect) for where, effect in self.found if where.drop(effect) > 0]
         return sorted(some, key=lambda one: -one[0].drop(one[1]))
@@ -140,7 +140,7 @@ class Verdict:
         return max((where.drop(effect) for where, effect in self.found), default=-1.0)
 
     @property
-    def changes(self) -> list[tuple[ScenarioResult, Effect]]:
+    def changes(self) -> list[tuple[ScenarioStudy, Effect]]:
         """Scenarios where the best mergeable policy changes."""
         return [(where, effect) for where, effect in self.found if effect.is_change]
 
@@ -150,11 +150,13 @@ def _tau(effect: Effect) -> float:
     return 1.0 if effect.tau is None else effect.tau
 
 
-def verdicts(study: Study, costs: list[str]) -> list[Verdict]:
+def verdicts(study: Study, costs: list[str]) -> list[CostVerdict]:
     """Return what the study says about each cost, those that the ranking depends on most first."""
-    found: dict[str, list[tuple[ScenarioResult, Effect]]] = {cost: [] for cost in costs}
+    found: dict[str, list[tuple[ScenarioStudy, Effect]]] = {cost: [] for cost in costs}
     for scenario in study.scenarios:
         for effect in scenario.effects:
             found[effect.cost].append((scenario, effect))
-    some = [Verdict(cost, sorted(of, key=lambda one: _tau(one[1]))) for cost, of in found.items()]
+    some = [
+        CostVerdict(cost, sorted(of, key=lambda one: _tau(one[1]))) for cost, of in found.items()
+    ]
     return sorted(some, key=lambda one: (-one.largest_drop, -len(one.found)))

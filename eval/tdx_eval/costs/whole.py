@@ -2,19 +2,20 @@
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from tdx_env.errors import ScenarioError
 from tdx_env.scenarios import load
+from tdx_eval.comparing.backends import DEFAULT, SEQUENTIAL, run_unordered
+from tdx_eval.comparing.seeds import FIRST_SEED
+from tdx_eval.comparing.versions import versions
 from tdx_eval.costs import ranges
 from tdx_eval.costs.rank import TIE_SHARE
-from tdx_eval.costs.runs import policies
+from tdx_eval.costs.runs import distinct_policies
 from tdx_eval.costs.sensitivity import MAX_EVENTS, N_SETS, study_scenario
-from tdx_eval.costs.study import ScenarioResult, Study
-from tdx_eval.interrupts import interrupts_ignored
-from tdx_eval.seeds import FIRST_SEED
-from tdx_eval.versions import versions
+from tdx_eval.costs.study import ScenarioStudy, Study
 
-Timed = tuple[ScenarioResult | int, float]
+Timed = tuple[ScenarioStudy | int, float]
 
 
 def contested(names: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -33,35 +34,27 @@ def contested(names: Sequence[str]) -> tuple[list[str], list[str]]:
     return others, controls
 
 
-def _timed(name: str, max_seeds: int) -> Timed:
-    """Return what came of a scenario, and the CPU time it took [s]."""
+def _timed(name: str, max_seeds: int, n_workers: int) -> tuple[str, Timed]:
+    """Return a scenario's name, what came of it, and the CPU time it took [s]."""
     started = time.process_time()
-    result = study_scenario(name, policies(), max_seeds)
-    return result, time.process_time() - started
+    result = study_scenario(name, distinct_policies(), max_seeds)
+    return name, (result, time.process_time() - started)
 
 
 def _all(
     names: Sequence[str], max_seeds: int, n_jobs: int, tick: Callable[[], None]
 ) -> list[Timed]:
     """Return what came of each scenario, in order."""
-    results: list[Timed] = []
-    if n_jobs == 1:
-        for name in names:
-            results.append(_timed(name, max_seeds))
-            tick()
-        return results
-    from joblib import Parallel, delayed
-
-    parallel = Parallel(n_jobs=n_jobs, return_as="generator", batch_size=1)
-    with interrupts_ignored():
-        generator = parallel(delayed(_timed)(name, max_seeds) for name in names)
-    for result in generator:
-        results.append(result)
+    found: dict[str, Timed] = {}
+    call = partial(_timed, max_seeds=max_seeds)
+    backend = SEQUENTIAL if n_jobs == 1 else DEFAULT
+    for name, result in run_unordered(call, names, backend, n_jobs):
+        found[name] = result
         tick()
-    return results
+    return [found[name] for name in names]
 
 
-def play(
+def play_study(
     names: Sequence[str], max_seeds: int, n_jobs: int, tick: Callable[[], None]
 ) -> tuple[Study, float]:
     """Play a study.
@@ -82,21 +75,21 @@ def play(
     results = _all(others, max_seeds, n_jobs, tick)
     given = ranges.ranges_of(ranges.common(), ranges.overridden())
     study = Study(
-        scenarios=[one for one, _ in results if isinstance(one, ScenarioResult)],
+        scenarios=[one for one, _ in results if isinstance(one, ScenarioStudy)],
         left_out={
             name: one
             for name, (one, _) in zip(others, results, strict=True)
             if isinstance(one, int)
         },
         controls=controls,
-        n_policies=len(policies()),
+        n_policies=len(distinct_policies()),
         max_seeds=max_seeds,
         max_events=MAX_EVENTS,
         first_seed=FIRST_SEED["validation"],
         n_sets=N_SETS,
         tie_share=TIE_SHARE,
         ranges=dict(given),
-        ranges_digest=ranges.digest_of(given),
+        ranges_digest=ranges.digest_of_ranges(given),
         versions=versions(),
     )
     return study, sum(seconds for _, seconds in results)

@@ -14,7 +14,7 @@ from tdx_env.state.features import Feature
 from tdx_env.state.world import End, Operation
 from tdx_eval.reality.criteria import Always, Sometimes
 from tdx_eval.reality.row import Kind, Row, Sample
-from tdx_eval.reality.worlds import MERGED, Floats, Host, World, booked, microseconds, run
+from tdx_eval.reality.worlds import MERGED, Floats, Host, World, booked, microseconds, run_world
 
 _BLIND = "p2-unlimited-loop"
 _RCX = 1
@@ -56,7 +56,7 @@ def _outcomes(batch: Batch, leaf: Leaf) -> str:
 
 def _swallowed(n_draws: int) -> Sample:
     """Look for TDs that die since BLOCK's busy reply was ignored, in a split."""
-    batch = run(_SWALLOWED, _BLIND, n_draws)
+    batch = run_world(_SWALLOWED, _BLIND, n_draws)
     note = (
         "P2 gives a busy BLOCK up at once; it met the armed VP.ENTER of a vCPU on the tree lock, "
         f"the split went on, and DEMOTE failed with {_outcomes(batch, Leaf.MEM_PAGE_DEMOTE)}. In a "
@@ -67,7 +67,7 @@ def _swallowed(n_draws: int) -> Sample:
 
 def _demote_status(n_draws: int) -> Sample:
     """Look whether the status of that DEMOTE is the reported one."""
-    batch = run(_SWALLOWED, _BLIND, n_draws)
+    batch = run_world(_SWALLOWED, _BLIND, n_draws)
     dead = _died_of(batch, Leaf.MEM_PAGE_DEMOTE) == 1
     outcomes = batch.run["kill_outcome"][dead]
     code = encode(Status.TLB_TRACKING_NOT_DONE, _RCX)
@@ -82,7 +82,7 @@ def _demote_status(n_draws: int) -> Sample:
 
 def _irqs_off(n_draws: int) -> Sample:
     """Look for kicks that never end since VP.ENTER is repeated with interrupts off."""
-    on, off = (run(_STORM, host, n_draws) for host in (_IRQS_ON, _IRQS_OFF))
+    on, off = (run_world(_STORM, host, n_draws) for host in (_IRQS_ON, _IRQS_OFF))
     waited = float(np.mean(microseconds(_STORM, booked(on, Category.KICK_WAIT))))
     mean = waited / max(1.0, float(on.run["n_kicks"].mean()))
     note = (
@@ -96,8 +96,8 @@ def _irqs_off(n_draws: int) -> Sample:
 
 def _pending(n_draws: int) -> Sample:
     """Look whether touching a PENDING page kills."""
-    batch = run(_PENDING, MERGED, n_draws)
-    other = run(_PENDING.with_(guest__sept_ve_disable=False), MERGED, n_draws)
+    batch = run_world(_PENDING, MERGED, n_draws)
+    other = run_world(_PENDING.with_(guest__sept_ve_disable=False), MERGED, n_draws)
     note = (
         f"With SEPT_VE_DISABLE clear the guest gets #VE and accepts: "
         f"{np.mean(_ended(other, End.FINISHED)):.0%} of those TDs finish."
@@ -107,10 +107,12 @@ def _pending(n_draws: int) -> Sample:
 
 def _interrupt_storm(n_draws: int) -> Sample:
     """Look for DEMOTEs that never end under an interrupt storm."""
-    batch = run(_SPLIT_STORM, "p23-unbounded-restart", n_draws)
-    limited, masked = (run(_SPLIT_STORM, host, n_draws) for host in (_LIMITED, "p23-irqs-off"))
+    batch = run_world(_SPLIT_STORM, "p23-unbounded-restart", n_draws)
+    limited, masked = (
+        run_world(_SPLIT_STORM, host, n_draws) for host in (_LIMITED, "p23-irqs-off")
+    )
     fixed = _SPLIT_STORM.with_(module__version="1.5-demote-uninterruptible")
-    newer = run(fixed, MERGED, n_draws)
+    newer = run_world(fixed, MERGED, n_draws)
     finished = [f"{np.mean(_ended(some, End.FINISHED)):.0%}" for some in (masked, newer)]
     note = (
         "An interrupt each 4 µs on the splitting CPU (mean), DEMOTE takes 8 to 32. With at most 16 "
@@ -122,7 +124,9 @@ def _interrupt_storm(n_draws: int) -> Sample:
 
 def _write_locks(n_draws: int) -> Sample:
     """Look who takes mmu_lock for write because a fault asks for 4K."""
-    flag, locked = (run(_SPLITTING, host, n_draws) for host in ("p21-split-as-zap", "p21-locked"))
+    flag, locked = (
+        run_world(_SPLITTING, host, n_draws) for host in ("p21-split-as-zap", "p21-locked")
+    )
     faults = flag.run["n_operations"][:, Operation.FAULT]
     by_flag, by_lock = flag.run["n_write_locks"], locked.run["n_write_locks"]
     note = (

@@ -11,7 +11,7 @@ from tdx_env.state.calls import Leaf, Lock, Outcome
 from tdx_env.state.world import CELL_LOCKS, End
 from tdx_eval.reality.criteria import Always, Sometimes
 from tdx_eval.reality.row import Kind, Row, Sample
-from tdx_eval.reality.worlds import MERGED, Floats, World, cells, run
+from tdx_eval.reality.worlds import MERGED, Floats, World, cells, run_world
 from tdx_eval.reality.zero_step import MERGED_6_18
 
 _BEFORE_6_19 = MERGED_6_18
@@ -41,9 +41,9 @@ def _share(batch: Batch) -> str:
 
 def _vp_init(n_draws: int) -> Sample:
     """Look for TDs that a busy VP.INIT killed."""
-    old = run(_CREATION_V1, _BEFORE_6_19, n_draws)
-    new = run(_CREATION_V1, _SINCE_6_19, n_draws)
-    shared = run(_CREATION, _BEFORE_6_19, n_draws)
+    old = run_world(_CREATION_V1, _BEFORE_6_19, n_draws)
+    new = run_world(_CREATION_V1, _SINCE_6_19, n_draws)
+    shared = run_world(_CREATION, _BEFORE_6_19, n_draws)
     code = encode(Status.OPERAND_BUSY, _OPERAND_TDR)
     assert code == _REPORTED
     note = (
@@ -56,8 +56,8 @@ def _vp_init(n_draws: int) -> Sample:
 
 def _build(n_draws: int) -> Sample:
     """Look for TDs that PAGE.ADD or MR.EXTEND beside vCPU creation killed."""
-    old = run(_BUILDING, _BEFORE_6_19, n_draws)
-    new = run(_BUILDING, _SINCE_6_19, n_draws)
+    old = run_world(_BUILDING, _BEFORE_6_19, n_draws)
+    new = run_world(_BUILDING, _SINCE_6_19, n_draws)
     found = cells(old)[..., _TDR].sum(axis=0)
     met = ", ".join(
         f"{Leaf(call).name} met {Leaf(holder).name}" for call, holder in np.argwhere(found)
@@ -68,7 +68,7 @@ def _build(n_draws: int) -> Sample:
 
 def _punch(n_draws: int) -> Sample:
     """Look for zaps that VP.INIT makes busy on the TDR, guard or not."""
-    batch = run(_PUNCHING_V1, _BEFORE_6_19, n_draws)
+    batch = run_world(_PUNCHING_V1, _BEFORE_6_19, n_draws)
     met = cells(batch)[:, list(_ZAP_CALLS)][:, :, Leaf.VP_INIT, _TDR].sum(axis=1) > 0
     killed = _killed_by(batch, _ZAP_CALLS)
     ipis = int(batch.run["n_ipis"].sum())
@@ -82,7 +82,7 @@ def _punch(n_draws: int) -> Sample:
 
 def _punch_fixed(n_draws: int) -> Sample:
     """Look whether 6.19 keeps VP.INIT and a punched hole apart."""
-    batch = run(_PUNCHING_V1, _SINCE_6_19, n_draws)
+    batch = run_world(_PUNCHING_V1, _SINCE_6_19, n_draws)
     n_met = cells(batch)[:, list(_ZAP_CALLS)][:, :, Leaf.VP_INIT].sum(axis=(1, 2))
     note = "VP.INIT waits for mmu_lock, which the zap holds for write."
     return Sample((n_met == 0).astype(float), note)
@@ -90,7 +90,7 @@ def _punch_fixed(n_draws: int) -> Sample:
 
 def _slot(policy: str, hangs: bool, n_draws: int) -> Sample:
     """Look whether memslot deletions hang, or never do."""
-    batch = run(_SLOT, policy, n_draws)
+    batch = run_world(_SLOT, policy, n_draws)
     hung = np.flatnonzero(batch.run["end"] == End.HUNG)
     note = "The vCPU has no ticks and no signals."
     if len(hung):

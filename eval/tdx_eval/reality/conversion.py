@@ -22,13 +22,16 @@ from tdx_eval.reality.worlds import (
     n_zaps,
     per_unit,
     ranges_sum,
-    run,
+    run_world,
 )
 
 _DSTACK = "dstack, kernel patches 0009 and 0010 and PR 1220, September 2026; kernel 7.0"
 _CHUNK = "groups.converter.chunk"
 _PAGES = (4, 12)
 N_TARGETS = 247
+_STOP_US = 236  # 259 - 23 a page
+_NEAR = 0.25
+_S06 = World("s06-conversion-248/test")
 # What the removal of one page is made of when nobody is in the guest.
 PAGE_STEPS = (
     "zap_software", "range_block", "track", "kick_fixed", "page_remove", "wbinvd", "clear",
@@ -77,7 +80,9 @@ def _halted(n_draws: int) -> Sample:
 
 def _ticking(n_draws: int) -> Sample:
     """Measure a page while idle vCPUs tick."""
-    batch = run(World(TICKING.name, (*TICKING.overrides, (_CHUNK, _PAGES[1]))), MERGED, n_draws)
+    batch = run_world(
+        World(TICKING.name, (*TICKING.overrides, (_CHUNK, _PAGES[1]))), MERGED, n_draws
+    )
     hit = batch.run["n_ipis"].sum() / n_zaps(batch).sum()
     note = (
         f"A tick keeps a vCPU in the guest for some 10 µs of each millisecond, so a stop "
@@ -92,13 +97,21 @@ def _ticking(n_draws: int) -> Sample:
 def _stops(n_draws: int) -> Floats:
     """Return the converter's time in one of TRACK's kicks, in each draw [µs]."""
     world = World(SPINNING.name, (*SPINNING.overrides, (_CHUNK, _PAGES[1])))
-    batch = finished(run(world, MERGED, n_draws))
+    batch = finished(run_world(world, MERGED, n_draws))
     return microseconds(world, booked(batch, Category.TRACK_KICK, 0) / n_zaps(batch))
 
 
 def _stop(n_draws: int) -> Sample:
     """Measure one stop of all vCPUs."""
     return Sample(_stops(n_draws), "Sending the IPIs one after the other is nearly all of it.")
+
+
+def _stop_in_s06(n_draws: int) -> Sample:
+    """Measure one stop of all vCPUs in the scenario that comparisons play."""
+    batch = run_world(_S06, "always-retry", n_draws)
+    values = microseconds(_S06, booked(batch, Category.TRACK_KICK, 0) / n_zaps(batch))
+    near = np.mean(np.abs(values - _STOP_US) <= _NEAR * _STOP_US)
+    return Sample(values, f"{near:.0%} of the draws are within {_NEAR:.0%} of what was measured.")
 
 
 def _stop_each(n_draws: int) -> Sample:
@@ -108,10 +121,9 @@ def _stop_each(n_draws: int) -> Sample:
 
 def _in_tries(n_draws: int) -> Sample:
     """Measure a stop in busy tries of TRACK on the same machine."""
-    world = World("s06-conversion-248/test")
-    batch = run(world, FIRST_BUSY, n_draws)
+    batch = run_world(_S06, FIRST_BUSY, n_draws)
     asked = np.flatnonzero(batch.waiting)
-    tries = microseconds(world, batch.features[asked, Feature.TRY_CYCLES])
+    tries = microseconds(_S06, batch.features[asked, Feature.TRY_CYCLES])
     # Costs depend on the seed alone: draw i has the same ones in both worlds.
     note = (
         f"A busy TRACK or VP.ENTER comes back after {np.median(tries):.2f} µs (median); the stop "
@@ -139,7 +151,12 @@ ROWS = (
     Row(
         "stop", Kind.MEASURED,
         "Stopping some 247 vCPUs in the guest costs 259 - 23 µs a page.",
-        "derived from " + _DSTACK, "µs", Within(236), _stop, rests_on="kick_target",
+        "derived from " + _DSTACK, "µs", Within(_STOP_US), _stop, rests_on="kick_target",
+    ),
+    Row(
+        "stop-s06", Kind.MEASURED,
+        "The same stop, in the scenario s06-conversion-248 that policies are compared in.",
+        "derived from " + _DSTACK, "µs", Within(_STOP_US), _stop_in_s06, rests_on="kick_target",
     ),
     Row(
         "stop-each", Kind.MEASURED,

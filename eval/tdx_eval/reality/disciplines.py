@@ -10,7 +10,7 @@ from tdx_env.state.calls import Leaf
 from tdx_env.state.costs import Cost
 from tdx_eval.reality.criteria import Always, MostlyAtLeast
 from tdx_eval.reality.row import Kind, Row, Sample
-from tdx_eval.reality.worlds import MERGED, Floats, Host, World, booked, busy, run
+from tdx_eval.reality.worlds import MERGED, Floats, Host, World, booked, busy, run_world
 
 _REGION = World("s01-boot-storm-region/train")
 _SPREAD = World("s02-boot-storm-spread/train")
@@ -27,7 +27,7 @@ _ZAPS = (
 
 def _spinlock(n_draws: int) -> Sample:
     """Compare a boot storm with and without a spinlock round the SEAMCALLs."""
-    with_lock, without = (run(_SPREAD, host, n_draws) for host in (_LOCK.name, _NO_LOCK))
+    with_lock, without = (run_world(_SPREAD, host, n_draws) for host in (_LOCK.name, _NO_LOCK))
     ratio = with_lock.run["now"] / without.run["now"]
     note = (
         f"Each vCPU faults in a 2M region of its own (s02): the storm takes {np.median(ratio):.1f} "
@@ -38,8 +38,8 @@ def _spinlock(n_draws: int) -> Sample:
 
 def _optimistic(n_draws: int) -> Sample:
     """Look whether a lock taken after the first busy reply is free of cost."""
-    batch = run(_SPREAD, optimistic_lock().name, n_draws)
-    other = run(_SPREAD, _NO_LOCK, n_draws)
+    batch = run_world(_SPREAD, optimistic_lock().name, n_draws)
+    other = run_world(_SPREAD, _NO_LOCK, n_draws)
     waited = booked(batch, Category.SEAMCALL_LOCK_WAIT)
     is_same = (batch.run["now"] == other.run["now"]) & (waited == 0)
     return Sample(is_same.astype(float), "The boot storm of spinlock-serialises, to the cycle.")
@@ -55,7 +55,7 @@ def _per_repeat(batch: Batch) -> Floats:
 
 def _refault(n_draws: int) -> Sample:
     """Compare re-entry with a local retry after a FROZEN SPTE."""
-    local, again = (_per_repeat(run(_REGION, host, n_draws)) for host in (MERGED, _REENTER))
+    local, again = (_per_repeat(run_world(_REGION, host, n_draws)) for host in (MERGED, _REENTER))
     ratio = again / local
     note = (
         "A pass that met a FROZEN SPTE and what follows it, in the guest or in KVM "
@@ -69,7 +69,7 @@ def _gate_first(n_draws: int) -> Sample:
     calls = (Leaf.MEM_RANGE_BLOCK, Leaf.MEM_TRACK, Leaf.MEM_PAGE_REMOVE)
     met = np.zeros(n_draws)
     for world in _ZAPS:
-        batch = run(world, "p13-gate-first", n_draws)
+        batch = run_world(world, "p13-gate-first", n_draws)
         met = np.maximum(met, sum(busy(batch, leaf) for leaf in calls) > 0)
     return Sample(1 - met, f"BLOCK, TRACK and REMOVE under P13 in {len(_ZAPS)} scenarios.")
 

@@ -7,7 +7,7 @@ import numpy as np
 from tdx_env.scenarios.values import Range
 from tdx_eval.reality.criteria import Below, Overlaps, Reaches, Within
 from tdx_eval.reality.row import Kind, Row, Sample
-from tdx_eval.reality.worlds import MERGED, Floats, World, per_unit, run, shares
+from tdx_eval.reality.worlds import MERGED, Floats, World, per_unit, run_world, shares
 
 _DSTACK = "dstack, PR 1220, September 2026"
 _KATA = "kata-containers issue 13535"
@@ -33,7 +33,7 @@ def _page(world: World, n_draws: int) -> Floats:
 
 def _parts(world: World, n_draws: int) -> str:
     """Say where the accepting vCPU's time goes."""
-    batch = run(World(world.name, (*world.overrides, (_ITEMS, _PAGES[1]))), MERGED, n_draws)
+    batch = run_world(World(world.name, (*world.overrides, (_ITEMS, _PAGES[1]))), MERGED, n_draws)
     parts = [f"{name.replace('_', ' ')} {share:.0%}" for name, share in shares(batch, 0).items()]
     shown = [part for part in parts if "spin" not in part and not part.startswith("guest compute")]
     return ", ".join(shown)
@@ -49,7 +49,7 @@ def _ticked(n_draws: int) -> Sample:
     """Measure a fault while 247 other vCPUs tick."""
     slower = np.median(_page(LARGE, n_draws)) / np.median(_page(QUIET, n_draws))
     world = World(LARGE.name, (*LARGE.overrides, (_ITEMS, _PAGES[1])))
-    n_busy = int(run(world, MERGED, n_draws).run["n_busy"].sum())
+    n_busy = int(run_world(world, MERGED, n_draws).run["n_busy"].sum())
     note = (
         f"{slower:.2f} times the quiet fault: AUG shares the tree lock, VP.ENTER of the others "
         f"takes none that a fault needs; {n_busy} calls were busy. Not in the model: cache lines "

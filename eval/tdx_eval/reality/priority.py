@@ -9,7 +9,7 @@ from tdx_env.state.accounting import Category
 from tdx_env.state.actors import State
 from tdx_eval.reality.criteria import Always, Below
 from tdx_eval.reality.row import Kind, Row, Sample
-from tdx_eval.reality.worlds import World, booked, microseconds, run
+from tdx_eval.reality.worlds import World, booked, microseconds, run_world
 
 _WORLD = World("priority.toml")
 _LOOP = "p9-fault-loop-16"  # a busy AUG is given up, the guest tries its ACCEPT again
@@ -45,7 +45,7 @@ def _refused_after(events: Events, entry: int) -> bool | None:
 @functools.cache
 def _refusals(n_draws: int) -> NDArray[np.float64]:
     """Return, for each AUG that failed and was given up, whether the next ACCEPT was refused."""
-    batch = run(_WORLD, _LOOP, n_draws, _N_TRACED)
+    batch = run_world(_WORLD, _LOOP, n_draws, _N_TRACED)
     found = []
     for index in np.flatnonzero(batch.run["n_busy"]):
         world = batch.world(int(index))
@@ -71,7 +71,7 @@ def _mark(n_draws: int) -> Sample:
 
 def _timeout(n_draws: int) -> Sample:
     """Measure how long host priority keeps a guest waiting."""
-    batch = run(_WORLD, _LOOP, n_draws, _N_TRACED)
+    batch = run_world(_WORLD, _LOOP, n_draws, _N_TRACED)
     cycles = booked(batch, Category.GUEST_PRIORITY_STALL, _ACCEPTER)
     values = microseconds(_WORLD, cycles[cycles > 0]) / _MS
     note = (

@@ -9,7 +9,7 @@ from tdx_env.state.calls import Leaf, Lock
 from tdx_env.state.world import CELL_LOCKS, N_HOLDERS, End
 from tdx_eval.reality.criteria import Always, Below, MostlyAtLeast, Sometimes
 from tdx_eval.reality.row import Kind, Row, Sample
-from tdx_eval.reality.worlds import MERGED, World, busy, cells, n_zaps, run
+from tdx_eval.reality.worlds import MERGED, World, busy, cells, n_zaps, run_world
 
 _YAN = "Y. Zhao, 26 November 2024 (Z0VpsYpcz4uqdA7o), tests"
 _PERCENT = 100.0
@@ -31,7 +31,7 @@ _GUEST_CALLS = (Leaf.ACCEPT, Leaf.ATTR_RD, Leaf.ATTR_WR)
 
 def _share(world: World, leaf: Leaf, n_draws: int) -> np.ndarray:
     """Return busy replies of a zap's call for each page, in each draw [%]."""
-    batch = run(world, MERGED, n_draws)
+    batch = run_world(world, MERGED, n_draws)
     return _PERCENT * busy(batch, leaf) / n_zaps(batch)
 
 
@@ -71,7 +71,7 @@ def _install(n_draws: int) -> Sample:
     worlds = (World("s01-boot-storm-region/train"), World("s02-boot-storm-spread/train"))
     values = []
     for world in worlds:
-        batch = run(world, MERGED, n_draws)
+        batch = run_world(world, MERGED, n_draws)
         n_busy = busy(batch, Leaf.MEM_PAGE_AUG) + busy(batch, Leaf.MEM_SEPT_ADD)
         values.append(_PERCENT * n_busy / batch.run["n_operations"][:, 0])
     note = "Busy replies for each fault of two boot storms: FROZEN SPTEs keep host threads apart."
@@ -80,14 +80,14 @@ def _install(n_draws: int) -> Sample:
 
 def _host_lock(n_draws: int) -> Sample:
     """Look whether a per-VM spinlock round the SEAMCALLs leaves busy replies."""
-    batch = run(World("s09-accept-4k/train"), "p4-doubling-cap-1024", n_draws)
+    batch = run_world(World("s09-accept-4k/train"), "p4-doubling-cap-1024", n_draws)
     note = "The holder is the guest's ACCEPT, which no lock of the host keeps out (s09-accept-4k)."
     return Sample((batch.run["n_busy"] > 0).astype(float), note)
 
 
 def _zero_tolerance(n_draws: int) -> Sample:
     """Look whether TDs survive if any busy reply is KVM_BUG_ON."""
-    batch = run(_NETWORK, "p26-zero-tolerance", n_draws)
+    batch = run_world(_NETWORK, "p26-zero-tolerance", n_draws)
     note = (
         "A conversion beside vCPUs that take interrupts, nobody hostile: TRACK meets VP.ENTER, "
         "which no lock of KVM's can enclose, since it lasts as long as the guest runs."
@@ -97,7 +97,7 @@ def _zero_tolerance(n_draws: int) -> Sample:
 
 def _under_write_lock(n_draws: int) -> Sample:
     """Look whether an armed VP.ENTER makes calls under mmu_lock for write busy."""
-    found = cells(run(World("s03-zero-step/train"), MERGED, n_draws))
+    found = cells(run_world(World("s03-zero-step/train"), MERGED, n_draws))
     met = found[:, :, Leaf.VP_ENTER, _TREE]
     calls = (Leaf.MEM_RANGE_BLOCK, Leaf.MEM_RANGE_UNBLOCK, Leaf.MEM_PAGE_AUG)
     parts = [f"{Leaf(leaf).name} in {np.mean(met[:, leaf] > 0):.0%}" for leaf in calls]
@@ -124,7 +124,7 @@ def _three_kinds(n_draws: int) -> Sample:
     kinds: set[tuple[int, int, int]] = set()
     worlds = (_NETWORK, _HOSTILE, *(World(f"{name}/train") for name in names))
     for world in worlds:
-        found = cells(run(world, MERGED, n_draws))
+        found = cells(run_world(world, MERGED, n_draws))
         kinds |= {(int(c), int(h), int(k)) for c, h, k in np.argwhere(found.sum(axis=0))}
         for call, holder, lock in kinds:
             if not _known(call, holder, lock):

@@ -17,7 +17,7 @@ from tdx_eval.reality.worlds import (
     microseconds,
     per_unit,
     ranges_sum,
-    run,
+    run_world,
 )
 
 _HUNTER = "A. Hunter, KVM_TDX_TERMINATE_VM, v2 to v4, March to June 2025"
@@ -60,7 +60,7 @@ def _four_calls(n_draws: int) -> Sample:
     """Measure BLOCK, TRACK, REMOVE and WBINVD of one page together."""
     cycles = []
     for pages in _PAGES:
-        batch = finished(run(_REMOVAL.with_(tasks__closer__chunk=pages), MERGED, n_draws))
+        batch = finished(run_world(_REMOVAL.with_(tasks__closer__chunk=pages), MERGED, n_draws))
         closer = int(batch.run["n_vcpus"][0])
         cycles.append(booked(batch, Category.SEAMCALL, closer))
     values = microseconds(_REMOVAL, cycles[1] - cycles[0]) / (_PAGES[1] - _PAGES[0])

@@ -21,7 +21,7 @@ class Kind(StrEnum):
     BUG = "reported bugs and symptoms"
 
 
-class Verdict(StrEnum):
+class RowVerdict(StrEnum):
     """What came of a row."""
 
     HOLDS = "holds"
@@ -79,7 +79,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Result:
+class RowResult:
     """What came of a row, with all that the table shows.
 
     Attributes:
@@ -113,7 +113,7 @@ class Result:
 
 
 @dataclass(frozen=True)
-class Table:
+class RealityTable:
     """All results, and what they were made with.
 
     Attributes:
@@ -122,22 +122,20 @@ class Table:
         versions: Package versions.
     """
 
-    results: tuple[Result, ...]
+    results: tuple[RowResult, ...]
     n_draws: int
     versions: Mapping[str, str] = field(default_factory=dict)
 
-    def count(self, verdict: Verdict) -> int:
+    def count(self, verdict: RowVerdict) -> int:
         """Return how many rows have a verdict."""
         return sum(result.verdict == verdict for result in self.results)
 
     @property
     def counts(self) -> str:
         """The one-line summary."""
-        return (
-            f"{len(self.results)} rows: {self.count(Verdict.HOLDS)} hold, "
-            f"{self.count(Verdict.FAILS)} do not, {self.count(Verdict.NOT_MODELLED)} not modelled"
-        )
+        holds, fails, rest = (self.count(verdict) for verdict in RowVerdict)
+        return f"{len(self.results)} rows: {holds} hold, {fails} do not, {rest} not modelled"
 
-    def of_kind(self, kind: Kind) -> list[Result]:
+    def of_kind(self, kind: Kind) -> list[RowResult]:
         """Return the results of a section."""
         return [result for result in self.results if result.kind == kind]

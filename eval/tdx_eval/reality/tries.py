@@ -11,7 +11,7 @@ from tdx_env.state.setup import PAGES_PER_2M
 from tdx_eval.reality.conversion import FIRST_BUSY, SPINNING, page_times
 from tdx_eval.reality.criteria import Below, Reaches
 from tdx_eval.reality.row import Kind, Row, Sample
-from tdx_eval.reality.worlds import MERGED, Floats, Host, World, microseconds, run
+from tdx_eval.reality.worlds import MERGED, Floats, Host, World, microseconds, run_world
 
 _SEAN = "S. Christopherson, 10 September 2024"
 _TRIES = 20
@@ -37,7 +37,7 @@ _TWENTY = Host(_try_twenty_times, DEFAULT)
 
 def _one_try(world: World, n_draws: int) -> Floats:
     """Return what the first busy reply of each draw took [cycles]."""
-    batch = run(world, FIRST_BUSY, n_draws)
+    batch = run_world(world, FIRST_BUSY, n_draws)
     asked = np.flatnonzero(batch.waiting)
     return batch.features[asked, Feature.TRY_CYCLES].astype(float)
 
@@ -55,7 +55,7 @@ def _failed_call(n_draws: int) -> Sample:
 def _twenty_tries(n_draws: int) -> Floats:
     """Return what twenty busy issues of one call in a row take [ms]."""
     world = _WORLDS[_ENTRY]
-    batch = run(world, _TWENTY, n_draws)
+    batch = run_world(world, _TWENTY, n_draws)
     asked = np.flatnonzero(batch.waiting)
     return microseconds(world, batch.features[asked, Feature.CALL_CYCLES]) * _US
 
@@ -79,8 +79,8 @@ def _against_limit(note: str, n_draws: int) -> Sample:
 def _lag(n_draws: int) -> Sample:
     """Measure the longest hold of mmu_lock while 64 pages are converted and others wait."""
     world = World("lag.toml")
-    batch = run(world, MERGED, n_draws)
-    whole = run(world.with_(host__break_on_contention=False), MERGED, n_draws)
+    batch = run_world(world, MERGED, n_draws)
+    whole = run_world(world.with_(host__break_on_contention=False), MERGED, n_draws)
     longest = float(np.median(microseconds(world, whole.run["longest_stretch"]))) * _US
     note = (
         "32 vCPUs, 27 of them spinning, 64 pages, four vCPUs faulting meanwhile: the lock is "

@@ -1,7 +1,7 @@
 """Running the worlds that rows look at, over all cost bands, and reading what came of them."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,17 +13,19 @@ from tdx_env.engine.batch import Batch
 from tdx_env.errors import ScenarioError
 from tdx_env.host.discipline import Discipline
 from tdx_env.jit import decision
-from tdx_env.scenarios import Scenario, load, setup_of
+from tdx_env.scenarios import Scenario, setup_of
+from tdx_env.scenarios import load as load_scenario
 from tdx_env.state.accounting import Category
 from tdx_env.state.calls import Leaf
 from tdx_env.state.setup import N_BANDS
 from tdx_env.state.world import CELL_LOCKS, N_CALLS, N_HOLDERS, End, Operation
-from tdx_eval.yardsticks import load as load_policy
+from tdx_eval.comparing.yardsticks import load_policy
 
 Floats = NDArray[np.float64]
 MERGED = "p18-merged-6.16"  # what ran where the numbers of 2025 and 2026 were measured
 _FOLDER = Path(__file__).resolve().parent
 _KHZ_TO_MHZ = 1_000
+_AT_A_TIME = 500  # episodes
 
 
 @dataclass(frozen=True)
@@ -43,12 +45,12 @@ class World:
         more = tuple((key.replace("__", "."), value) for key, value in changes.items())
         return World(self.name, self.overrides + more)
 
-    def load(self) -> Scenario:
+    def scenario(self) -> Scenario:
         """Return the resolved scenario."""
         path: str | Path = self.name
         if self.name.endswith(".toml"):
             path = _FOLDER / self.name
-        return load(path, {"cost_bands": list(range(N_BANDS)), **dict(self.overrides)})
+        return load_scenario(path, {"cost_bands": list(range(N_BANDS)), **dict(self.overrides)})
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,8 +61,17 @@ class Host:
     discipline: Discipline
 
 
+def _rule_of(host: str | Host) -> tuple[Decide, Discipline]:
+    """Return the compiled rule and the discipline of a policy by name, or of a rule of ours."""
+    if isinstance(host, Host):
+        return decision(host.rule), host.discipline
+    policy = load_policy(host)
+    assert policy.decide is not None
+    return policy.decide, policy.discipline
+
+
 @functools.lru_cache(maxsize=12)
-def run(world: World, host: str | Host, n_draws: int, n_traced: int = 0) -> Batch:
+def run_world(world: World, host: str | Host, n_draws: int, n_traced: int = 0) -> Batch:
     """Run an episode for each draw, seeds from 0, until it ends or a rule of ours asks.
 
     Args:
@@ -69,21 +80,34 @@ def run(world: World, host: str | Host, n_draws: int, n_traced: int = 0) -> Batc
         n_draws: Episodes; each draws all costs anew.
         n_traced: Events kept of each episode.
     """
-    if isinstance(host, Host):
-        decide, discipline = decision(host.rule), host.discipline
-    else:
-        policy = load_policy(host)
-        assert policy.decide is not None
-        decide, discipline = policy.decide, policy.discipline
-    batch = Batch(setup_of(world.load()), discipline.record(), n_draws, n_events_traced=n_traced)
+    decide, discipline = _rule_of(host)
+    batch = Batch(
+        setup_of(world.scenario()), discipline.record(), n_draws, n_events_traced=n_traced
+    )
     batch.reset(np.arange(n_draws))
     batch.advance(decide)
     return batch
 
 
+def run_in_turns(world: World, host: str | Host, n_draws: int) -> Iterator[Batch]:
+    """Run an episode for each draw as `run_world` does, some at a time: for rare events.
+
+    Yields:
+        A batch with the next seeds, from 0.
+    """
+    decide, discipline = _rule_of(host)
+    setup = setup_of(world.scenario())
+    for first in range(0, n_draws, _AT_A_TIME):
+        seeds = np.arange(first, min(first + _AT_A_TIME, n_draws))
+        batch = Batch(setup, discipline.record(), len(seeds))
+        batch.reset(seeds)
+        batch.advance(decide)
+        yield batch
+
+
 def clock_khz(world: World) -> int:
     """Return the clock of a world [kHz]."""
-    return world.load().clock_khz
+    return world.scenario().clock_khz
 
 
 def microseconds(world: World, cycles: NDArray[np.integer] | Floats | int) -> Floats:
@@ -146,7 +170,7 @@ def per_unit(world: World, host: str | Host, key: str, ends: tuple[int, int], n:
 
     Args:
         world: What is played.
-        host: As for `run`.
+        host: As for `run_world`.
         key: Dotted key of the number of units.
         ends: Fewer and more units.
         n: Draws.
@@ -155,13 +179,13 @@ def per_unit(world: World, host: str | Host, key: str, ends: tuple[int, int], n:
     times = []
     for units in ends:
         chosen = World(world.name, (*world.overrides, (key, units)))
-        times.append(finished(run(chosen, host, n)).run["now"])
+        times.append(finished(run_world(chosen, host, n)).run["now"])
     return microseconds(world, times[1] - times[0]) / (many - few)
 
 
 def ranges_sum(world: World, costs: Sequence[str]) -> tuple[float, float]:
     """Return the sum of the lower ends and of the upper ends of some costs [µs]."""
-    scenario = world.load()
+    scenario = world.scenario()
     low = sum(scenario.costs[name].low for name in costs)
     high = sum(scenario.costs[name].high for name in costs)
     return float(microseconds(world, low)), float(microseconds(world, high))

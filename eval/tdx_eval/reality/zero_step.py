@@ -10,7 +10,7 @@ from tdx_env.state.actors import State
 from tdx_env.state.world import End
 from tdx_eval.reality.criteria import Always, Sometimes
 from tdx_eval.reality.row import Kind, Row, Sample
-from tdx_eval.reality.worlds import MERGED, World, booked, run
+from tdx_eval.reality.worlds import MERGED, World, booked, run_world
 
 _YAN_SELFTEST = "Y. Zhao, 25 September 2024, selftest"
 _SELFTEST = World("selftest.toml")
@@ -35,7 +35,7 @@ def _count_states(batch: Batch, state: State, actor: int = 0) -> NDArray[np.int6
 
 def _faults(n_draws: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Return the hardware faults of the selftest's page in each draw, and whether they armed."""
-    batch = run(_SELFTEST, MERGED, n_draws, _N_TRACED)
+    batch = run_world(_SELFTEST, MERGED, n_draws, _N_TRACED)
     # Each hardware or synthetic violation is one pass of the fault path; there are no others.
     faults = _count_states(batch, State.FAULT_SOFTWARE) - batch.run["n_synthetic"]
     return faults, batch.run["n_armed"] > 0
@@ -63,7 +63,7 @@ def _selftest(n_draws: int) -> Sample:
 
 def _invalidated(n_draws: int) -> Sample:
     """Look whether a well-behaved system arms while an invalidation runs."""
-    batch = run(_INVALIDATION, MERGED, n_draws)
+    batch = run_world(_INVALIDATION, MERGED, n_draws)
     note = (
         f"{batch.run['n_armed'].mean():.0f} VP.ENTERs an episode took the tree, "
         f"{batch.run['n_synthetic'].mean():.0f} ended in a synthetic exit (means). User space that "
@@ -75,8 +75,8 @@ def _invalidated(n_draws: int) -> Sample:
 
 def _slot(n_draws: int) -> Sample:
     """Look whether leaving a dying memslot for the guest arms."""
-    batch = run(_DYING_SLOT, MERGED_6_18, n_draws)
-    merged = run(_DYING_SLOT, MERGED, n_draws)
+    batch = run_world(_DYING_SLOT, MERGED_6_18, n_draws)
+    merged = run_world(_DYING_SLOT, MERGED, n_draws)
     note = (
         "Touches in a memslot that is being deleted. Under 6.16, which retries inside KVM, "
         f"{np.mean(merged.run['n_armed'] > 0):.0%} of the draws arm."
@@ -86,7 +86,7 @@ def _slot(n_draws: int) -> Sample:
 
 def _livelock(n_draws: int) -> Sample:
     """Look for vCPUs that get the synthetic exit for ever."""
-    batch = run(_DYING_SLOT, MERGED_6_18, n_draws)
+    batch = run_world(_DYING_SLOT, MERGED_6_18, n_draws)
     rows = [batch.world(index).actors["row"] for index in range(n_draws)]
     is_listed = np.array([bool(row["zs_listed"].any()) for row in rows])
     is_hung = batch.run["end"] == End.HUNG
@@ -100,7 +100,7 @@ def _livelock(n_draws: int) -> Sample:
 
 def _accepts(n_draws: int) -> Sample:
     """Look whether violations by ACCEPT are not counted."""
-    batch = run(World("ignored.toml"), MERGED, n_draws, _N_TRACED)
+    batch = run_world(World("ignored.toml"), MERGED, n_draws, _N_TRACED)
     faults = _count_states(batch, State.USER_EXIT)
     note = f"{np.median(faults):.0f} violations by one ACCEPT (median)."
     return Sample((batch.run["n_armed"] == 0).astype(float), note)
@@ -108,8 +108,8 @@ def _accepts(n_draws: int) -> Sample:
 
 def _loop(n_draws: int) -> Sample:
     """Look whether a loop at one RIP arms though each of its faults is resolved."""
-    batch = run(World("loop.toml"), MERGED, n_draws)
-    handler = run(World("handler.toml"), MERGED, n_draws)
+    batch = run_world(World("loop.toml"), MERGED, n_draws)
+    handler = run_world(World("handler.toml"), MERGED, n_draws)
     note = (
         f"Nothing is wrong: each fault is resolved at once, {int(batch.run['n_synthetic'].sum())} "
         "exits were synthetic. But it takes pages that a live migration has blocked for writing, "
@@ -122,8 +122,8 @@ def _loop(n_draws: int) -> Sample:
 
 def _barrier(n_draws: int) -> Sample:
     """Look whether synthetic exits go on under the mmu_lock barrier."""
-    batch = run(_INVALIDATION, "p12-write-barrier-1024", n_draws)
-    other = run(_INVALIDATION, "p4-doubling-cap-1024", n_draws)
+    batch = run_world(_INVALIDATION, "p12-write-barrier-1024", n_draws)
+    other = run_world(_INVALIDATION, "p4-doubling-cap-1024", n_draws)
     note = (
         f"{batch.run['n_synthetic'].mean():.0f} synthetic exits an episode with the barrier, "
         f"{other.run['n_synthetic'].mean():.0f} without (means)."
@@ -135,10 +135,10 @@ def _frozen_only(n_draws: int) -> Sample:
     """Look whether vCPUs whose AUG was busy are armed, if KVM retries only FROZEN SPTEs."""
     shares = {}
     for policy in ("p15-frozen-loop", MERGED):
-        batch = run(_NEWCOMERS, policy, n_draws)
+        batch = run_world(_NEWCOMERS, policy, n_draws)
         exits = [booked(batch, Category.SYNTHETIC_EXIT, vcpu) > 0 for vcpu in range(_N_NEWCOMERS)]
         shares[policy] = np.any(exits, axis=0)
-    hung = np.mean(run(_NEWCOMERS, "p15-frozen-loop", n_draws).run["end"] == End.HUNG)
+    hung = np.mean(run_world(_NEWCOMERS, "p15-frozen-loop", n_draws).run["end"] == End.HUNG)
     note = (
         "First touches while 12 other vCPUs are armed and keep the tree busy: draws in which such "
         f"a vCPU was armed too; {hung:.0%} of them end in the livelock of zero-step-livelock. With "

@@ -1,0 +1,73 @@
+"""Decision functions that nobody proposed but every comparison needs: yardsticks.
+
+They run under the default discipline. With the catalogue's break-even, operand and random rules
+they show what a decision alone can change.
+"""
+
+import functools
+
+import tdx_agents
+from tdx_agents.merged import kick_zap_else_yield
+from tdx_agents.protocol import Features, Policy, if_allowed
+from tdx_agents.retry import always_retry
+from tdx_agents.row import Row
+from tdx_env.host.discipline import DEFAULT
+from tdx_env.state.discipline import Action
+
+REFERENCE_RULE = "p18-rule"
+RANDOM = "random"  # the catalogue's yardstick: never the best policy of anybody
+
+
+def always_kick(features: Features) -> int:
+    """Kick wherever that is allowed. Source: none, a yardstick."""
+    return if_allowed(features, Action.KICK)
+
+
+_ROWS = (
+    Row(
+        "always-retry",
+        "",
+        "again whatever is busy, under the default discipline",
+        "yardstick",
+        always_retry,
+        DEFAULT,
+    ),
+    Row(
+        "always-kick",
+        "",
+        "kick whatever is busy, under the default discipline",
+        "yardstick",
+        always_kick,
+        DEFAULT,
+    ),
+    Row(
+        REFERENCE_RULE,
+        "",
+        "P18's decisions under the default discipline",
+        "yardstick, from Linux 6.16",
+        kick_zap_else_yield,
+        DEFAULT,
+    ),
+)
+
+
+def yardstick_names() -> list[str]:
+    """Return the yardsticks' names, in order."""
+    return [row.name for row in _ROWS]
+
+
+@functools.cache
+def _compiled(row: Row) -> Policy:
+    """Return a yardstick, compiled once a process."""
+    return row.compile()
+
+
+def load_policy(spec: str) -> Policy:
+    """Return a policy: a yardstick, or whatever `tdx_agents.load` takes.
+
+    Raises:
+        PolicyError: There is no such policy, or a user's file can't be used.
+        BundleError: The folder is no bundle, or one that can't be used.
+    """
+    row = next((row for row in _ROWS if row.name == spec.lower()), None)
+    return tdx_agents.load(spec) if row is None else _compiled(row)

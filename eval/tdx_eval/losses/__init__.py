@@ -1,1 +1,0 @@
-"""Which policy loses the TD where, and by which chain of events."""
