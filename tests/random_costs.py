@@ -59,6 +59,10 @@ REAL_COSTS = {
     Cost.IRQ_OFF: (5000, 100000),
     Cost.REMOTE_LINE: (200, 1000),
     Cost.KICK_REMOTE: (500, 3000),
+    Cost.PAMT_PAGES: (100, 7000),
+    Cost.PAMT_COUNT: (50, 500),
+    Cost.PAMT_ADD: (5000, 15000),
+    Cost.PAMT_REMOVE: (2500, 8000),
 }
 # Tiny worlds: nearly everything in one range, what holds a lock long.
 TINY = (50, 500)
@@ -93,4 +97,8 @@ TINY_COSTS = {
     Cost.IRQ_OFF: (0, 5000),
     Cost.REMOTE_LINE: (0, 500),
     Cost.KICK_REMOTE: (0, 1000),
+    Cost.PAMT_PAGES: (0, 1000),
+    Cost.PAMT_COUNT: (1, 1000),
+    Cost.PAMT_ADD: (100, 5000),
+    Cost.PAMT_REMOVE: (100, 3000),
 }

@@ -84,6 +84,16 @@ def _draw_tasks(world: World) -> None:
 
 
 @inner
+def _n_others(world: World) -> int:
+    """Return how many vCPUs of other TDs there are, whose CPUs are not ours."""
+    n_others = 0
+    for task in range(world.setup["n_tasks"]):
+        if world.setup["tasks"][task]["kind"] == Task.OTHER_TDS:
+            n_others += world.run["task_drawn"][task]["count"]
+    return n_others
+
+
+@inner
 def _clear_actor(world: World, actor: int) -> None:
     """Give an actor's record its first values; all else in it is zero."""
     me = world.actors["row"][actor]
@@ -204,7 +214,8 @@ def _start_tasks(world: World) -> None:
             me["device_gap"] = drawn["device_gap"]
             if drawn["device_gap"] > 0:
                 me["device_at"] = device_gap(world, task_actor, 0)
-            run["work_total"] += drawn["items"]
+            if me["kind"] != Task.OTHER_TDS:
+                run["work_total"] += drawn["items"]
             start_task_item(world, task_actor)
 
 
@@ -271,7 +282,7 @@ def start(world: World, seed: np.uint64) -> None:
     _draw_groups(world)
     _draw_tasks(world)
     n_pcpus = run["n_pcpus"] if run["n_pcpus"] > 0 else run["n_vcpus"]
-    run["n_cpus"] = n_pcpus + run["n_actors"] - run["n_vcpus"]
+    run["n_cpus"] = n_pcpus + run["n_actors"] - run["n_vcpus"] - _n_others(world)
     lay_out_memory(world)
     for actor in range(run["capacity"]):
         _clear_actor(world, actor)

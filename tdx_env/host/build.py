@@ -6,6 +6,7 @@ the ioctls is tdx_vm_state_guard of 6.19.
 
 from tdx_env.host.guard import release_guard, request_guard
 from tdx_env.host.mmu_lock import release_mmu, request_mmu
+from tdx_env.host.pamt import add_page, is_counted, put_page
 from tdx_env.host.seamcalls import new_call
 from tdx_env.host.tasks import entry_at, finish_task_item, set_cursor
 from tdx_env.jit import inner
@@ -39,14 +40,25 @@ def build_with_guard(world: World, task: int) -> None:
         new_call(world, task, Leaf.VP_CREATE, NONE)
     elif kind == Task.BUILD:
         set_cursor(world, task)
-        new_call(world, task, Leaf.MEM_PAGE_ADD, entry_at(world, task, me["cursor"]))
+        add_page(world, task, Leaf.MEM_PAGE_ADD, entry_at(world, task, me["cursor"]))
     else:
         break_off(world, task, Place.TASK, kind)
 
 
 @inner
 def give_way(world: World, task: int) -> None:
-    """Give a busy call up for now: user space or, a page's addition, the ioctl tries again.
+    """Give a busy call up for now; a page's PAMT goes back first."""
+    me = world.actors["row"][task]
+    leaf, entry = me["leaf"], me["entry"]
+    if leaf == Leaf.MEM_PAGE_ADD and is_counted(world, task, leaf, entry):
+        put_page(world, task, Purpose.RETURNED)
+    else:
+        give_call_up(world, task)
+
+
+@inner
+def give_call_up(world: World, task: int) -> None:
+    """Let user space try again or, a page's addition, the ioctl itself.
 
     Source: Linux 6.19, arch/x86/kvm/mmu/tdp_mmu.c, kvm_tdp_mmu_map_private_pfn.
     """
@@ -97,6 +109,8 @@ def call_with_guard(world: World, task: int) -> None:
     me = world.actors["row"][task]
     if me["leaf"] == Leaf.VP_INIT:
         _initialise(world, task)
+    elif me["leaf"] == Leaf.MEM_PAGE_ADD:
+        add_page(world, task, me["leaf"], me["entry"])
     else:
         new_call(world, task, me["leaf"], me["entry"])
 
@@ -139,7 +153,7 @@ def page_measured(world: World, task: int) -> None:
         return
     me["cursor"] += 1
     if me["cursor"] < me["cursor_end"]:
-        new_call(world, task, Leaf.MEM_PAGE_ADD, entry_at(world, task, me["cursor"]))
+        add_page(world, task, Leaf.MEM_PAGE_ADD, entry_at(world, task, me["cursor"]))
     else:
         _end_ioctl(world, task)
 

@@ -23,7 +23,7 @@ from tdx_env.state.booking import book
 from tdx_env.state.broken import Place, break_off
 from tdx_env.state.calls import NONE, Leaf, Outcome
 from tdx_env.state.costs import Cost
-from tdx_env.state.discipline import N_ACTIONS, N_HOST_LOCKS, Action, EnterYield, Exhaustion
+from tdx_env.state.discipline import N_ACTIONS, Action, EnterYield, Exhaustion, HostLock
 from tdx_env.state.draws import own
 from tdx_env.state.features import EWMA_SHIFT, N_AVERAGES, Feature
 from tdx_env.state.streams import Draw
@@ -313,15 +313,15 @@ def _yield_enter(world: World, vcpu: int) -> None:
 
 @inner
 def _yield_locks(world: World, actor: int) -> None:
-    """Drop every lock in the middle of a zap or an export and reschedule.
+    """Drop the spinning locks in the middle of a zap or an export and reschedule.
 
     # MODEL: a zap's SPTE stays FROZEN meanwhile; KVM as it is can't give up here.
     """
     run = world.run
     me = world.actors["row"][actor]
     release_gate(world, actor)
-    for lock in range(N_HOST_LOCKS):
-        release_lock(world, actor, lock)
+    release_lock(world, actor, HostLock.SEAMCALL)
+    release_lock(world, actor, HostLock.TRACK)
     release_mmu(world, actor)
     me["state"] = State.RESCHED
     me["purpose"] = Purpose.REISSUE

@@ -38,6 +38,7 @@ class ModuleVersion:
         vp_init_takes_tdr_exclusive: VP.INIT takes the TDR exclusively.
         guests_lock_free_entries: ACCEPT and ATTR lock FREE entries too, before they find out.
         demote_is_interruptible: DEMOTE gives up when it finds an interrupt pending.
+        has_dynamic_pamt: It takes and gives back the PAMT of 4K pages.
     """
 
     meaning: str
@@ -45,6 +46,7 @@ class ModuleVersion:
     vp_init_takes_tdr_exclusive: bool = False
     guests_lock_free_entries: bool = True
     demote_is_interruptible: bool = True
+    has_dynamic_pamt: bool = False
 
 
 DEFAULT_VERSION = "1.5"

@@ -61,6 +61,10 @@ class Cost(IntEnum):
     IRQ_OFF = 52
     REMOTE_LINE = 53
     KICK_REMOTE = 54
+    PAMT_PAGES = 55
+    PAMT_COUNT = 56
+    PAMT_ADD = 57
+    PAMT_REMOVE = 58
 
 
 N_COSTS = len(Cost)
@@ -122,4 +126,8 @@ COST_USES: dict[Cost, str] = {
     Cost.IRQ_OFF: "length of an irq-off section, at whose end an IPI arrives",
     Cost.REMOTE_LINE: "every call that follows one of another socket: fetching the TD's lock words",
     Cost.KICK_REMOTE: "sender of a kick: for each vCPU on another socket, beyond kick_target",
+    Cost.PAMT_PAGES: "tdx_pamt_get: taking two pages and giving them back, before its lock",
+    Cost.PAMT_COUNT: "tdx_pamt_get and put: counting a page, under the lock or by an atomic",
+    Cost.PAMT_ADD: "PHYMEM.PAMT.ADD, a successful call, under Dynamic PAMT's lock",
+    Cost.PAMT_REMOVE: "PHYMEM.PAMT.REMOVE, a successful call, under Dynamic PAMT's lock",
 }

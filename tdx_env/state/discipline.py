@@ -31,10 +31,12 @@ class SeamcallLock(IntEnum):
 
 
 class HostLock(IntEnum):
-    """A spinlock or rwlock that a discipline puts round SEAMCALLs."""
+    """A lock of the host beside mmu_lock, with a fair queue of readers and writers."""
 
-    SEAMCALL = 0
+    SEAMCALL = 0  # a discipline puts it round SEAMCALLs
     TRACK = 1  # beside MIRROR: TRACK and its kick, one at a time
+    PAMT = 2  # Dynamic PAMT's, of the whole host
+    FILE = 3  # of the guest_memfd file, for which its waiters sleep
 
 
 N_HOST_LOCKS = len(HostLock)

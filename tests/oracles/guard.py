@@ -9,7 +9,7 @@ from tdx_env.state.actors import CallPath, Purpose, State, Task
 from tdx_env.state.calls import NONE, Leaf
 from tdx_env.state.costs import Cost
 
-from . import exits, mmu, seamcalls, slots, tasks
+from . import exits, mmu, pamt, seamcalls, slots, tasks
 from .actors import Actor, book, go
 
 if TYPE_CHECKING:
@@ -47,6 +47,9 @@ def go_on(w: OracleWorld, a: Actor) -> None:
     """Go on with the guard held, or without if none is asked for."""
     if a.purpose == Purpose.CALL_AGAIN and a.call.leaf == Leaf.VP_INIT:
         initialise(w, a)
+    elif a.purpose == Purpose.CALL_AGAIN and a.call.leaf == Leaf.MEM_PAGE_ADD:
+        assert a.call.entry is not None
+        pamt.add(w, a, Leaf.MEM_PAGE_ADD, a.call.entry)
     elif a.purpose == Purpose.CALL_AGAIN:
         seamcalls.new_call(w, a, Leaf(a.call.leaf), a.call.entry)
     elif a.kind == Task.SLOT_DELETE:
@@ -54,7 +57,7 @@ def go_on(w: OracleWorld, a: Actor) -> None:
     elif a.kind == Task.BUILD:
         a.path = CallPath.BUILD
         tasks.set_cursor(w, a)
-        seamcalls.new_call(w, a, Leaf.MEM_PAGE_ADD, w.table.entries[a.cursor])
+        pamt.add(w, a, Leaf.MEM_PAGE_ADD, w.table.entries[a.cursor])
     else:
         assert a.kind == Task.INIT_VCPU
         a.path = CallPath.BUILD
@@ -79,7 +82,16 @@ def initialise(w: OracleWorld, a: Actor) -> None:
 
 
 def give_way(w: OracleWorld, a: Actor) -> None:
-    """A call is busy: the kernel (PAGE.ADD, from 6.19 on) or user space tries again."""
+    """A call is busy: a page's PAMT goes back, then somebody tries again."""
+    leaf, entry = a.call.leaf, a.call.entry
+    if leaf == Leaf.MEM_PAGE_ADD and entry is not None and pamt.is_counted(w, leaf, entry):
+        pamt.put(w, a, Purpose.RETURNED)
+    else:
+        given_up(w, a)
+
+
+def given_up(w: OracleWorld, a: Actor) -> None:
+    """The kernel (PAGE.ADD, from 6.19 on) or user space tries again."""
     if a.call.leaf == Leaf.MEM_PAGE_ADD and w.rules.add_retried:
         a.purpose = Purpose.CALL_AGAIN
         go(w, a, State.RESCHED, Category.UNWIND, w.costs[Cost.UNWIND])
@@ -124,7 +136,7 @@ def page_built(w: OracleWorld, a: Actor) -> None:
     """A page was added and measured."""
     a.cursor += 1
     if a.cursor < a.cursor_end:
-        seamcalls.new_call(w, a, Leaf.MEM_PAGE_ADD, w.table.entries[a.cursor])
+        pamt.add(w, a, Leaf.MEM_PAGE_ADD, w.table.entries[a.cursor])
     else:
         item_built(w, a)
 

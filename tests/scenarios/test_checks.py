@@ -198,7 +198,7 @@ REFUSED = {
     "kind of task": (
         "", {"tasks.zapper.kind": "import"},
         'tasks.zapper.kind = "import", must be one of: zap, block_restore, build, export, '
-        "slot_delete, prefault, init_vcpu",
+        "slot_delete, prefault, init_vcpu, other_tds",
     ),
     "unknown key of a program": (
         '[groups.more]\nprogram = "hammer"\ncount = 1\nleaf = "accept"\ntikc_us = 3\n', {},
