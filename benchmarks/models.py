@@ -8,6 +8,7 @@ that the simulator has started. That and the jitter that they leave out are in t
 import heapq
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import groupby
 
 from tdx_env.engine.batch import Batch
 from tdx_env.state.actors import State
@@ -16,9 +17,11 @@ from tdx_env.state.costs import Cost
 
 Events = list[tuple[int, int, int]]  # time, actor, state that ends
 NEVER = 1 << 62
+CLUSTER = 16  # CPUs that one write of the ICR interrupts
 # Plain integers: Python 3.11 takes several times as long to look up a member of an enum.
 COMPUTE = int(State.COMPUTE)
 DECIDED = int(State.DECIDED)
+FLUSH_TLB = int(State.FLUSH_TLB)
 HOST_IRQ = int(State.HOST_IRQ)
 KICK_SEND = int(State.KICK_SEND)
 KICK_WAIT = int(State.KICK_WAIT)
@@ -44,8 +47,9 @@ class Parts:
         first_tick: When each vCPU has its first tick.
         tick_period: Between two ticks of a vCPU.
         decision: What it takes to decide to issue a busy call again.
-        run_loop, td_exit, irq_handler, irq_window, zap_software, clear, kick_fixed, kick_target,
-            invept: The costs of these names.
+        run_loop, td_exit, irq_handler, irq_window, zap_software, clear, kick_fixed, kick_scan,
+            kick_target, kick_icr, ipi_delivery, kick_handler, kick_ack, invept: The costs of these
+            names.
         enter, block, track, remove, wbinvd: Delays before the steps of each call; all are there.
     """
 
@@ -64,7 +68,12 @@ class Parts:
     zap_software: int
     clear: int
     kick_fixed: int
+    kick_scan: int
     kick_target: int
+    kick_icr: int
+    ipi_delivery: int
+    kick_handler: int
+    kick_ack: int
     invept: int
     enter: tuple[int, ...]
     block: tuple[int, ...]
@@ -81,7 +90,12 @@ _COSTS = (
     "zap_software",
     "clear",
     "kick_fixed",
+    "kick_scan",
     "kick_target",
+    "kick_icr",
+    "ipi_delivery",
+    "kick_handler",
+    "kick_ack",
     "invept",
 )
 _SEPT_STEPS = (Delay.TO_TDR, Delay.TO_TREE, Delay.TO_ENTRY, Delay.BODY, Delay.LEAVE)
@@ -121,6 +135,17 @@ def parts_of(batch: Batch) -> Parts:
     )
 
 
+def scan_cycles(parts: Parts, n_targets: int, *, is_flush: bool) -> int:
+    """Return what a kick takes before its first write of the ICR."""
+    n_read = parts.n_vcpus - n_targets + (parts.n_vcpus if is_flush else 0)
+    return parts.kick_fixed + n_read * parts.kick_scan + n_targets * parts.kick_target
+
+
+def read_at(parts: Parts, left_at: int, n_targets: int, now: int) -> int:
+    """Return when a kick's sender has read the answers of all targets, which have left."""
+    return max(now, left_at + parts.kick_handler) + n_targets * parts.kick_ack
+
+
 class HeapModel:
     """The model as a plain event loop: a heap of (due, actor, stamp) and a method for each state.
 
@@ -143,6 +168,8 @@ class HeapModel:
         self.ipi_at = [NEVER] * n_vcpus
         self.in_guest = [False] * n_vcpus
         self.is_kicked = [False] * n_vcpus
+        self.leaves_for_kick = [False] * n_vcpus
+        self.must_flush = [False] * n_vcpus
         self.epochs = [1] * n_vcpus
         self.flushes = [False] * n_vcpus
         self.calls = [parts.enter] * (n_vcpus + 1)
@@ -151,12 +178,16 @@ class HeapModel:
         self.epoch_readers = 0
         self.epoch_writer = False
         self.waiting = 0
+        self.n_targets = 0
+        self.left_at = 0
+        self.is_flush = False
         self.items_left = parts.n_items
         self.pages_left = 0
         for actor, due in enumerate(self.due):
             self.wake(actor, due)
         self.handlers: dict[int, Callable[[int], None]] = {
             RUN_LOOP: self.run_loop,
+            FLUSH_TLB: self.run_loop,
             SEAMCALL: self.seamcall,
             COMPUTE: self.compute,
             TD_EXIT: self.td_exit,
@@ -202,7 +233,11 @@ class HeapModel:
         self.go(actor, SEAMCALL, call[0])
 
     def run_loop(self, vcpu: int) -> None:
-        """Go to the guest."""
+        """Go to the guest, after the flush if one was asked for."""
+        if self.must_flush[vcpu]:
+            self.must_flush[vcpu] = False
+            self.go(vcpu, FLUSH_TLB, self.parts.invept)
+            return
         self.in_guest[vcpu] = True
         self.issue(vcpu, self.parts.enter)
 
@@ -256,7 +291,7 @@ class HeapModel:
         elif call is parts.block:
             self.issue(actor, parts.track)
         elif call is parts.track:
-            self.kick(actor)
+            self.kick(actor, is_flush=False)
         elif call is parts.remove:
             self.issue(actor, parts.wbinvd)
         else:
@@ -266,6 +301,7 @@ class HeapModel:
         """Run in the guest until the next interrupt, or leave it for one that is there."""
         until = min(self.tick_at[vcpu], self.ipi_at[vcpu])
         if until <= self.now:
+            self.leaves_for_kick[vcpu] = self.ipi_at[vcpu] <= self.now
             self.go(vcpu, TD_EXIT, self.parts.td_exit)
         else:
             self.state[vcpu] = COMPUTE
@@ -273,8 +309,10 @@ class HeapModel:
 
     def td_exit(self, vcpu: int) -> None:
         """Be outside the guest."""
+        parts = self.parts
         self.leave(vcpu)
-        self.go(vcpu, HOST_IRQ, self.parts.irq_handler)
+        is_kick = self.leaves_for_kick[vcpu]
+        self.go(vcpu, HOST_IRQ, parts.kick_handler if is_kick else parts.irq_handler)
 
     def leave(self, vcpu: int) -> None:
         """Answer the kick, if there is one."""
@@ -284,8 +322,9 @@ class HeapModel:
         self.is_kicked[vcpu] = False
         self.ipi_at[vcpu] = NEVER
         self.waiting -= 1
+        self.left_at = self.now
         if self.waiting == 0 and self.state[self.zapper] == KICK_WAIT:
-            self.wake(self.zapper, self.now)
+            self.wake(self.zapper, read_at(self.parts, self.left_at, self.n_targets, self.now))
 
     def host_irq(self, vcpu: int) -> None:
         """Have the interrupt behind."""
@@ -315,32 +354,40 @@ class HeapModel:
         """Block a page."""
         self.issue(actor, self.parts.block)
 
-    def kick(self, actor: int) -> None:
-        """Send an IPI to every vCPU in the guest."""
-        parts = self.parts
-        sent_at = self.now + parts.kick_fixed
-        self.waiting = 0
-        for vcpu, is_there in enumerate(self.in_guest):
-            if not is_there:
-                continue
-            self.waiting += 1
-            sent_at += parts.kick_target
-            self.is_kicked[vcpu] = True
-            self.ipi_at[vcpu] = sent_at
-            if self.state[vcpu] == COMPUTE and sent_at < self.due[vcpu]:
-                self.wake(vcpu, sent_at)
+    def kick(self, actor: int, *, is_flush: bool) -> None:
+        """Send an IPI to every vCPU in the guest, cluster by cluster."""
+        targets = [vcpu for vcpu, is_there in enumerate(self.in_guest) if is_there]
+        self.waiting = self.n_targets = len(targets)
+        self.is_flush = is_flush
+        sent_at = self.now + scan_cycles(self.parts, self.n_targets, is_flush=is_flush)
+        for _, vcpus in groupby(targets, lambda vcpu: vcpu // CLUSTER):
+            sent_at += self.parts.kick_icr
+            for vcpu in vcpus:
+                self.interrupt(vcpu, sent_at + self.parts.ipi_delivery)
         self.go(actor, KICK_SEND, sent_at - self.now)
 
+    def interrupt(self, vcpu: int, arrival: int) -> None:
+        """Let an IPI arrive at a vCPU."""
+        self.is_kicked[vcpu] = True
+        self.ipi_at[vcpu] = arrival
+        if self.state[vcpu] == COMPUTE and arrival < self.due[vcpu]:
+            self.wake(vcpu, arrival)
+
     def kick_send(self, actor: int) -> None:
-        """Have sent all IPIs: wait for those who have not left."""
-        if self.waiting:
-            self.state[actor] = KICK_WAIT
-        else:
+        """Have sent all IPIs: wait for the answers and read them."""
+        if self.n_targets == 0:
             self.kick_wait(actor)
+            return
+        self.state[actor] = KICK_WAIT
+        if self.waiting == 0:
+            self.wake(actor, read_at(self.parts, self.left_at, self.n_targets, self.now))
 
     def kick_wait(self, actor: int) -> None:
-        """Remove the page: nobody has an old translation any more."""
-        self.issue(actor, self.parts.remove)
+        """Remove the page, which nobody can reach any more; or have flushed the TLBs."""
+        if self.is_flush:
+            self.end_item(actor)
+        else:
+            self.issue(actor, self.parts.remove)
 
     def zap_clear(self, actor: int) -> None:
         """Go on to the next page."""
@@ -348,5 +395,10 @@ class HeapModel:
         if self.pages_left:
             self.go(actor, ZAP_SOFTWARE, self.parts.zap_software)
             return
+        self.must_flush = [True] * self.parts.n_vcpus
+        self.kick(actor, is_flush=True)
+
+    def end_item(self, actor: int) -> None:
+        """Count an item, and think about the next."""
         self.items_left -= 1
         self.go(actor, THINK, self.parts.think)

@@ -1,13 +1,16 @@
 """The scenario `common.toml` written down a third time, as SimPy processes; see `models.py`."""
 
 from collections.abc import Generator
+from itertools import groupby
 from typing import Any
 
 import simpy
 
 from benchmarks.models import (
+    CLUSTER,
     COMPUTE,
     DECIDED,
+    FLUSH_TLB,
     HOST_IRQ,
     KICK_SEND,
     KICK_WAIT,
@@ -21,6 +24,8 @@ from benchmarks.models import (
     ZAP_SOFTWARE,
     Events,
     Parts,
+    read_at,
+    scan_cycles,
 )
 
 
@@ -62,6 +67,9 @@ class SimpyModel:
         self.epoch_readers = 0
         self.epoch_writer = False
         self.waiting = 0
+        self.n_targets = 0
+        self.left_at = 0
+        self.must_flush = [False] * n_vcpus
         self.all_left: simpy.Event | None = None
         self.vcpus = [self.env.process(self.vcpu(number)) for number in range(n_vcpus)]
         self.zapper = self.env.process(self.zap(n_vcpus))
@@ -87,6 +95,10 @@ class SimpyModel:
         yield self.wait(parts.first_entry[me], me)
         while True:
             self.count(me, RUN_LOOP)
+            while self.must_flush[me]:
+                self.must_flush[me] = False
+                yield self.wait(parts.invept, me)
+                self.count(me, FLUSH_TLB)
             self.in_guest[me] = True
             is_in = yield from self.enter(me)
             if not is_in:
@@ -99,10 +111,11 @@ class SimpyModel:
                 continue
             self.pass_ticks(me)
             yield from self.compute(me)
+            is_kick = self.ipi_at[me] <= self.env.now
             yield self.wait(parts.td_exit, me)
             self.count(me, TD_EXIT)
             self.leave(me)
-            yield self.wait(parts.irq_handler, me)
+            yield self.wait(parts.kick_handler if is_kick else parts.irq_handler, me)
             self.count(me, HOST_IRQ)
             self.pass_ticks(me)
             yield self.wait(parts.run_loop, me)
@@ -154,10 +167,17 @@ class SimpyModel:
         self.is_kicked[me] = False
         self.ipi_at[me] = NEVER
         self.waiting -= 1
+        self.left_at = self.env.now  # type: ignore[assignment]
         if self.waiting == 0 and self.all_left is not None:
             self.all_left._ok, self.all_left._value = True, None
-            self.env.schedule(self.all_left, len(self.vcpus) + 1)  # type: ignore[arg-type]
+            priority = len(self.vcpus) + 1
+            self.env.schedule(self.all_left, priority, self.reading())  # type: ignore[arg-type]
             self.all_left = None
+
+    def reading(self) -> int:
+        """Return how long the sender still takes when all targets of its kick have left."""
+        now: int = self.env.now  # type: ignore[assignment]
+        return read_at(self.parts, self.left_at, self.n_targets, now) - now
 
     def zap(self, me: int) -> Process:
         """Remove pages, one after the other."""
@@ -174,11 +194,13 @@ class SimpyModel:
                     self.count(me, SEAM_RETURN)
                     yield self.wait(parts.decision, me)
                     self.count(me, DECIDED)
-                yield from self.kick(me)
+                yield from self.kick(me, is_flush=False)
                 yield from self.call(parts.remove, me)
                 yield from self.call(parts.wbinvd, me)
                 yield self.wait(parts.clear, me)
                 self.count(me, ZAP_CLEAR)
+            self.must_flush = [True] * parts.n_vcpus
+            yield from self.kick(me, is_flush=True)
 
     def call(self, delays: tuple[int, ...], me: int) -> Process:
         """Go through a SEAMCALL that meets nobody."""
@@ -205,24 +227,30 @@ class SimpyModel:
             self.count(me, SEAMCALL)
         return True
 
-    def kick(self, me: int) -> Process:
-        """Send an IPI to every vCPU in the guest and wait until all have left."""
+    def kick(self, me: int, *, is_flush: bool) -> Process:
+        """Interrupt every vCPU in the guest, cluster by cluster, and wait until all have left."""
         parts = self.parts
-        now: int = self.env.now  # type: ignore[assignment]
-        sent_at = now + parts.kick_fixed
-        self.waiting = 0
-        for vcpu, is_there in enumerate(self.in_guest):
-            if not is_there:
-                continue
-            self.waiting += 1
-            sent_at += parts.kick_target
-            self.is_kicked[vcpu] = True
-            self.ipi_at[vcpu] = sent_at
-            if self.computes[vcpu] and sent_at < self.due[vcpu]:
-                self.vcpus[vcpu].interrupt()
-        yield self.wait(sent_at - now, me)
+        targets = [vcpu for vcpu, is_there in enumerate(self.in_guest) if is_there]
+        self.waiting = self.n_targets = len(targets)
+        sending = scan_cycles(parts, self.n_targets, is_flush=is_flush)
+        for _, vcpus in groupby(targets, lambda vcpu: vcpu // CLUSTER):
+            sending += parts.kick_icr
+            for vcpu in vcpus:
+                self.interrupt(vcpu, sending + parts.ipi_delivery)
+        yield self.wait(sending, me)
         self.count(me, KICK_SEND)
+        if self.n_targets == 0:
+            return
         if self.waiting:
             self.all_left = self.env.event()
             yield self.all_left
-            self.count(me, KICK_WAIT)
+        else:
+            yield self.wait(self.reading(), me)
+        self.count(me, KICK_WAIT)
+
+    def interrupt(self, vcpu: int, cycles: int) -> None:
+        """Let an IPI arrive at a vCPU after some cycles."""
+        self.is_kicked[vcpu] = True
+        self.ipi_at[vcpu] = self.env.now + cycles  # type: ignore[assignment]
+        if self.computes[vcpu] and self.ipi_at[vcpu] < self.due[vcpu]:
+            self.vcpus[vcpu].interrupt()

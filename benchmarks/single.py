@@ -13,6 +13,7 @@ from benchmarks.rounds import Effort, in_rounds
 from benchmarks.tables import spread, table
 from tdx_env.engine.batch import SKIP, Batch
 from tdx_env.env import SeamcallRetryEnv
+from tdx_env.info import named_metrics
 
 OURS = "tdx_env/SeamcallRetry-v0"
 THEIRS = "CartPole-v1"
@@ -61,7 +62,7 @@ def events_per_step(env: Any, n_episodes: int) -> float:
             *_, terminated, truncated, info = env.step(int(generator.integers(3)))
             n_steps += 1
             has_ended = terminated or truncated
-        n_events += info["episode_metrics"]["n_events"]
+        n_events += named_metrics(info["episode_metrics"])["n_events"]
     return n_events / n_steps
 
 

@@ -1,129 +1,88 @@
 """The single environment, `tdx_env/SeamcallRetry-v0`."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, SupportsFloat
+from collections.abc import Sequence
+from copy import deepcopy
+from typing import Any, Self, SupportsFloat
 
 import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from tdx_env.engine.batch import Batch, Number
-from tdx_env.engine.metrics import episode_metrics
+from tdx_env.arguments import (
+    RENDER_MODES,
+    DisciplineSpec,
+    PlainSpec,
+    ScenarioSpec,
+    checked_action,
+    checked_options,
+    checked_render_mode,
+    checked_seed,
+    discipline_record,
+    scenarios_of,
+    setups_of,
+)
+from tdx_env.engine.batch import COST_PARTS, Batch, Number
+from tdx_env.engine.metrics import episode_metrics, metric_values
 from tdx_env.engine.render import state_text
 from tdx_env.engine.seeds import later_seeds, scenario_rows
+from tdx_env.engine.snapshot import check_layout, layout
 from tdx_env.engine.warm import warm_up
-from tdx_env.errors import ActionError, NotResetError, RenderModeError, ScenarioError
-from tdx_env.host.discipline import DEFAULT, Discipline
-from tdx_env.scenarios import Scenario, expand, load, setup_of
-from tdx_env.spaces import action_space, observation_size, observation_space, observe
-from tdx_env.state.actors import CallPath
-from tdx_env.state.calls import NONE
-from tdx_env.state.discipline import N_ACTIONS
-from tdx_env.state.world import MAX_ENDED, End
+from tdx_env.errors import NotResetError
+from tdx_env.host.discipline import DEFAULT
+from tdx_env.info import ENDS, OPERATIONS_ROW, PATHS, info_table, no_metrics
+from tdx_env.snapshots import EnvSnapshot, check_snapshot, remember, remembered
+from tdx_env.spaces import (
+    action_space,
+    action_table,
+    feature_table,
+    observation_size,
+    observation_space,
+    observe,
+)
+from tdx_env.state.world import End
 
-ScenarioSpec = str | Path | Scenario | Sequence[str | Path | Scenario]
-SEED_LIMIT = 1 << 63
 _DRAWN_SEEDS = 1 << 31
 _SIZE = observation_size()
 # Plain integers: reading them is quicker than a member of an enum.
-_END, _COST, _RUNNING = int(Number.END), int(Number.COST), int(End.RUNNING)
-_PATH_NAMES = tuple(path.name.lower() for path in CallPath)
+_N_READ = int(Number.OPERATION) + 1
+_RUNNING, _CAPPED = int(End.RUNNING), int(End.CAPPED)
+_NO_METRICS = no_metrics()
 
 
-def scenarios_of(spec: ScenarioSpec, overrides: Mapping[str, object]) -> list[Scenario]:
-    """Return the scenarios that a name, a path, a scenario or a list of them means.
-
-    Raises:
-        ScenarioError: One of them is unknown or malformed.
-    """
-    if isinstance(spec, Scenario):
-        if overrides:
-            raise ScenarioError("options: a Scenario object can't be overridden, give its name")
-        return [spec]
-    if isinstance(spec, Path):
-        return [load(spec, overrides)]
-    if isinstance(spec, str):
-        return [load(name, overrides) for name in expand(spec)]
-    if not isinstance(spec, Sequence) or not spec:
-        raise ScenarioError(f"scenario = {spec!r}, must be a name, a path or a list of them")
-    return [scenario for one in spec for scenario in scenarios_of(one, overrides)]
-
-
-def setups_of(scenarios: Sequence[Scenario]) -> NDArray[np.void]:
-    """Return scenarios as the simulator reads them, dtype SETUP, shape (n,)."""
-    return np.concatenate([setup_of(one) for one in scenarios])
-
-
-def discipline_record(discipline: Discipline) -> NDArray[np.void]:
-    """Return a discipline as the simulator reads it, dtype DISCIPLINE, shape (1,).
-
-    Raises:
-        ScenarioError: It is none.
-    """
-    if not isinstance(discipline, Discipline):
-        raise ScenarioError(f"discipline = {discipline!r}, must be a Discipline")
-    return discipline.record()
-
-
-def checked_seed(seed: object) -> int:
-    """Return a seed as an int.
-
-    Raises:
-        ScenarioError: It is none.
-    """
-    if isinstance(seed, (int, np.integer)) and 0 <= seed < SEED_LIMIT:
-        return int(seed)
-    raise ScenarioError(f"seed = {seed!r}, must be a whole number from 0 to 2^63 - 1")
-
-
-def checked_options(options: object) -> Mapping[str, object]:
-    """Return the scenario parameters that a reset overrides.
-
-    Raises:
-        ScenarioError: They are no table of dotted names.
-    """
-    if options is None:
-        return {}
-    if isinstance(options, Mapping) and all(isinstance(key, str) for key in options):
-        return options
-    raise ScenarioError(
-        f"options = {options!r}, must be scenario parameters by their dotted names, "
-        'for example {"host.n_vcpus": 8}'
-    )
-
-
-def checked_action(action: object) -> int:
-    """Return an action as an int.
-
-    Raises:
-        ActionError: It is none.
-    """
-    if type(action) is int and 0 <= action < N_ACTIONS:  # the quick case
-        return action
-    if isinstance(action, np.ndarray) and action.shape == () and action.dtype.kind in "iu":
-        action = int(action)
-    if isinstance(action, (int, np.integer)) and 0 <= action < N_ACTIONS:
-        return int(action)
-    raise ActionError(f"action = {action!r}, must be 0 (RETRY), 1 (KICK) or 2 (YIELD)")
+# What a snapshot has of the environment itself.
+_KEPT = (
+    "_is_running",
+    "_has_begun",
+    "_first_seed",
+    "_n_episodes",
+    "_seed",
+    "_scenario",
+    "_reward_scale",
+    "_cost",
+    "_time",
+    "_np_random",
+    "_np_random_seed",
+)
 
 
 class _Episode:
-    """The memory of one episode.
+    """The memory of one episode, and views of it.
 
     Args:
-        scenarios: Scenarios, one of which each episode plays.
-        discipline: dtype DISCIPLINE, shape (1,).
+        batch: Has one world.
     """
 
-    def __init__(self, scenarios: Sequence[Scenario], discipline: NDArray[np.void]) -> None:
-        warm_up()
-        self.batch = Batch(setups_of(scenarios), discipline)
-        self.mask = self.batch.masks[0]
-        self.features = self.batch.features[0]
-        self.numbers = self.batch.numbers.reshape(-1).tolist  # calling it is quick
-        self._ended = self.batch.run["ended"][0]
+    def __init__(self, batch: Batch) -> None:
+        self.batch = batch
+        self.mask = batch.masks[0]
+        self.features = batch.features[0]
+        self.numbers = batch.numbers[:_N_READ].reshape(-1).tolist  # calling it is quick
+        self.cost = batch.numbers[COST_PARTS, 0]
         self._action = np.zeros(1, np.int64)
+
+    def __reduce__(self) -> Any:
+        """Return what a copy is made of: views of the memory that it has."""
+        return type(self), (self.batch,)
 
     def advance(self, action: int) -> NDArray[np.float32]:
         """Run to the next decision, or to the end; return the observation."""
@@ -138,10 +97,6 @@ class _Episode:
         observation = np.empty((1, _SIZE), np.float32)
         observe(self.batch.features, observation)
         return observation[0]
-
-    def cost_by_operation(self, n_ended: int) -> dict[int, int]:
-        """Return what the operations that ended since the last decision wasted [cycles]."""
-        return dict(self._ended[: min(n_ended, MAX_ENDED)].tolist())
 
 
 class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
@@ -168,41 +123,73 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
 
     Episode End:
         Terminated: all work done; the TD was killed; no progress for the scenario's stall time (a
-        hang). Truncated: the scenario's time cap. `info["episode_metrics"]` has what it came to.
+        hang). Truncated: the scenario's time cap. `info["episode_metrics"]` has what it came to
+        as numbers, `env.unwrapped.episode_report()` in words: who killed the TD, who waits.
+
+    Info:
+        Every key is there at every step, that of `reset` included (`cost_by_operation`: if it is
+        asked for). Metrics by name:
+        `tdx_env.info.named_metrics(info["episode_metrics"])`.
+        {infos}
+        Path: {paths}.
+        End: {ends}.
+
+    Copies:
+        `copy.deepcopy` and `pickle`, in the middle of an episode too, give an environment that goes
+        on as the original does. `snapshot = env.unwrapped.snapshot()` keeps the state and
+        `env.unwrapped.restore(snapshot)` puts it back, as often as wanted and also into another
+        environment that was made with the same arguments: what planners and questions of "what if"
+        need. Wrappers are no part of it: their counts, as of steps, stay as they are.
 
     Arguments:
-        scenario: A name as `tdx-env list` shows, a path, a word like "train", or a list of them;
-            one is drawn for each episode.
-        discipline: What the host does round the decisions; default: `tdx_env.host.discipline`.
+        scenario: A name as `tdx-env list` shows, a path, a word like "train", a `Scenario` or its
+            table, or a list of them; one is drawn for each episode.
+        discipline: What the host does round the decisions, a `Discipline` or a table of its fields;
+            default: `tdx_env.host.discipline`.
         render_mode: "ansi" shows CPUs, locks and who waits, as text.
+        operations_in_info: True adds `info["cost_by_operation"]`: what each fault and page's zap
+            that ended since the last decision has wasted.
         options of `reset`: any scenario parameter by its dotted name, for that one episode.
 
     Version History:
         v0: first.
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 1}
+    metadata: dict[str, Any] = {"render_modes": list(RENDER_MODES), "render_fps": 1}
+
+    spec: Any = PlainSpec()
 
     def __init__(
         self,
         scenario: ScenarioSpec = "train",
-        discipline: Discipline = DEFAULT,
+        discipline: DisciplineSpec = DEFAULT,
         render_mode: str | None = None,
+        operations_in_info: bool = False,
     ) -> None:
-        if render_mode not in (None, *self.metadata["render_modes"]):
-            raise RenderModeError(f"render_mode = {render_mode!r}, must be None or 'ansi'")
-        self.render_mode = render_mode
+        self._has_operations = operations_in_info
+        self.render_mode = checked_render_mode(render_mode)
         self.observation_space: Any = observation_space()
         self.action_space = action_space()
         self._spec_of_scenario = scenario
         self._discipline = discipline_record(discipline)
         self._scenarios = scenarios_of(scenario, {})
-        self._usual = _Episode(self._scenarios, self._discipline)
+        self._usual = self._episode_of(setups_of(self._scenarios))
         self._episode = self._usual
         self._is_running = False
         self._has_begun = False
         self._first_seed: int | None = None
-        self._n_episodes = 0
+        self._n_episodes = self._seed = self._scenario = self._cost = self._time = 0
+        self._reward_scale = 1.0
+
+    def _episode_of(self, setups: NDArray[np.void]) -> _Episode:
+        """Return memory for one episode of any of the scenarios, dtype SETUP, shape (n,)."""
+        warm_up()
+        return _Episode(Batch(setups, self._discipline))
+
+    @property
+    def scenario_names(self) -> tuple[str, ...]:
+        """Names of the scenarios; `info["scenario"]` is a place among them."""
+        return tuple(one.name for one in self._scenarios)
 
     def _next_seed(self, seed: int | None) -> int:
         """Return the seed of the episode to start."""
@@ -237,12 +224,11 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         scenarios, self._episode = self._scenarios, self._usual
         if overrides:
             scenarios = scenarios_of(self._spec_of_scenario, overrides)
-            self._episode = _Episode(scenarios, self._discipline)
+            self._episode = self._episode_of(setups_of(scenarios))
         self._seed = self._next_seed(seed)
         row = scenario_rows(np.array([self._seed]), len(scenarios))
-        scenario = scenarios[int(row[0])]
-        self._scenario_name = scenario.name
-        self._reward_scale = scenario.limits.reward_scale
+        self._scenario = int(row[0])
+        self._reward_scale = scenarios[self._scenario].limits.reward_scale
         observation = self._episode.start(self._seed, row)
         self._is_running = self._has_begun = True
         self._cost = 0
@@ -260,45 +246,104 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         """
         number = checked_action(action)
         if not self._is_running:
-            raise NotResetError("step() was called before reset(), or after the episode had ended")
+            raise NotResetError(
+                "step() was called before reset(), or after the episode had ended or a step was "
+                "interrupted"
+            )
+        self._is_running = False  # if Ctrl-C ends this step, there is nothing to go on with
         observation = self._episode.advance(number)
         numbers = self._episode.numbers()
         info = self._info(numbers)
-        reward = (self._cost - numbers[_COST]) / self._reward_scale
-        self._cost = numbers[_COST]
-        end = numbers[_END]
+        end, cost = numbers[:2]
+        reward = (self._cost - cost) / self._reward_scale
+        self._cost = cost
         if end == _RUNNING:
+            self._is_running = True
             return observation, reward, False, False, info
-        self._is_running = False
-        info["episode_metrics"] = episode_metrics(self._episode.batch, 0)
-        truncated = end == End.CAPPED
+        info["episode_metrics"] = metric_values(self._episode.batch, 0)
+        truncated = end == _CAPPED
         return observation, reward, not truncated, truncated, info
 
     def _info(self, numbers: Sequence[int]) -> dict[str, Any]:
-        """Return what there is to know beside the observation.
+        """Return what there is to know beside the observation; see `tdx_env.info`.
 
         Args:
-            numbers: What the episode has of each `Number`.
+            numbers: What the episode has of each `Number`, up to OPERATION.
         """
-        _, _, now, was_masked, waste, penalty, tail, actor, path, operation, n_ended = numbers
+        end, _, now, was_masked, actor, path, operation = numbers
         episode = self._episode
+        elapsed = now - self._time
+        self._time = now
         info = {
             "action_mask": episode.mask.copy(),
             "action_was_masked": was_masked != 0,
             "seed": self._seed,
-            "scenario": self._scenario_name,
+            "scenario": self._scenario,
             "features": episode.features.copy(),
-            "elapsed_cycles": now - self._time,
-            "cost": {"waste": waste, "preempt_penalty": penalty, "tail": tail},
+            "elapsed_cycles": elapsed,
+            "cost": episode.cost.copy(),
+            "actor": actor,
+            "path": path,
+            "operation_id": operation,
+            "end": end,
+            "episode_metrics": _NO_METRICS.copy(),
         }
-        self._time = now
-        if actor != NONE:
-            info["actor"] = actor
-            info["path"] = _PATH_NAMES[path]
-            info["operation_id"] = operation
-        if n_ended:
-            info["cost_by_operation"] = episode.cost_by_operation(n_ended)
+        if self._has_operations:
+            info[OPERATIONS_ROW.key] = episode.batch.ended_operations()[0]
         return info
+
+    def episode_report(self) -> dict[str, Any]:
+        """Return what the episode has come to so far, in names and words; times in cycles.
+
+        Beside `tdx_env.engine.metrics.episode_metrics`: ``scenario``, by name, and ``seed``.
+
+        Raises:
+            NotResetError: There is no episode.
+        """
+        if not self._has_begun:
+            raise NotResetError("episode_report() was called before reset()")
+        about = {"scenario": self.scenario_names[self._scenario], "seed": self._seed}
+        return about | episode_metrics(self._episode.batch, 0)
+
+    def snapshot(self) -> EnvSnapshot:
+        """Return the state, for `restore`; can be pickled."""
+        setups = None if self._episode is self._usual else self._episode.batch.setups
+        state, own = self._episode.batch.snapshot(), remembered(self, _KEPT)
+        return EnvSnapshot(type(self).__name__, self._usual.batch.origin(), setups, state, own)
+
+    def restore(self, snapshot: EnvSnapshot) -> None:
+        """Put the state of a snapshot back; the next steps are those that would have followed it.
+
+        Raises:
+            SnapshotError: It is none, or of an environment that was made with other arguments.
+        """
+        found = check_snapshot(snapshot, type(self).__name__, self._usual.batch.origin())
+        episode = self._usual if found.setups is None else self._episode_of(found.setups)
+        episode.batch.restore(found.state)
+        self._episode = episode
+        remember(self, found.own)
+
+    def __copy__(self) -> Self:
+        """Return a copy with memory of its own, as any copy has."""
+        return deepcopy(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what pickle keeps; memory that no episode is in is left out."""
+        state = {**self.__dict__, "layout": layout()}
+        if self._episode is not self._usual:
+            state["_usual"] = None
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take what pickle kept.
+
+        Raises:
+            SnapshotError: Another version of the simulator kept it.
+        """
+        check_layout(state.get("layout"), "pickled environment")
+        self.__dict__ |= {name: value for name, value in state.items() if name != "layout"}
+        if self._usual is None:
+            self._usual = self._episode_of(setups_of(self._scenarios))
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Return which actions are allowed now, shape (3,); what maskable learners ask for."""
@@ -318,11 +363,15 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
 
 
 def _document() -> None:
-    """Put the tables of actions and features into the class's docstring."""
-    from tdx_env.spaces import action_table, feature_table
-
+    """Put the tables of actions, features and infos into the class's docstring."""
     text = SeamcallRetryEnv.__doc__ or ""
-    tables = {"actions": action_table(), "observations": feature_table()}
+    tables = {
+        "actions": action_table(),
+        "observations": feature_table(),
+        "infos": info_table(),
+        "paths": PATHS,
+        "ends": ENDS,
+    }
     for name, table in tables.items():
         text = text.replace(f"{{{name}}}", table.replace("\n", "\n        "))
     SeamcallRetryEnv.__doc__ = text

@@ -46,6 +46,10 @@ class ActionError(TdxEnvError, ValueError):
     """An action outside the action space."""
 
 
+class SnapshotError(TdxEnvError, ValueError):
+    """A kept state that is none, of other worlds or of another version of the simulator."""
+
+
 class BundleError(TdxEnvError, ValueError):
     """A bundle of a learned agent that is damaged or not one of ours."""
 

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import numba
 
-from tdx_env.linking import PART, WHOLE
+from tdx_env.linking import PART, WHOLE, with_code
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 DECISION_SIGNATURE = numba.types.int64(numba.types.Array(numba.types.int64, 1, "C"))
@@ -83,13 +83,8 @@ def compiled(function: _Function, *signature: Any, **options: Any) -> _Function:
         if folder is not None:
             _config.CACHE_DIR = str(folder)
         njit: Any = numba.njit
-        decorate = njit(
-            *signature,
-            cache=folder is not None,
-            pipeline_class=WHOLE,
-            **(_OPTIONS | options),
-        )
-        return decorate(function)
+        plain = njit(pipeline_class=WHOLE, **(_OPTIONS | options))(function)
+        return with_code(plain, signature, is_cached=folder is not None)
     finally:
         _config.CACHE_DIR = before
 

@@ -202,8 +202,8 @@ FEATURES = (
         (1 << 20) - 1, Scale.LOG2, _AVERAGE, _UPKEEP,
     ),
     FeatureRow(
-        Feature.KICK_SEND_TARGET, "average cost of sending one IPI", "cycles", 0, _SHORT,
-        Scale.LOG2, _AVERAGE, _UPKEEP,
+        Feature.KICK_SEND_TARGET, "average cost of one more IPI", "cycles", 0,
+        _SHORT, Scale.LOG2, _AVERAGE, _UPKEEP,
     ),
     FeatureRow(
         Feature.KICK_WAIT, "average wait after a kick's last IPI", "cycles", 0, _SHORT,
@@ -370,7 +370,7 @@ def _columns_text(row: FeatureRow) -> str:
     return str(first) if first == last else f"{first}-{last}"
 
 
-def _text_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+def text_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """Return a table as text, columns padded."""
     lines = [head, *rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
@@ -395,16 +395,16 @@ def feature_table() -> str:
     for row in FEATURES:
         bounds = (_limit_text(row.low), _limit_text(row.high))
         rows.append((_columns_text(row), row.name, row.meaning, row.unit, *bounds))
-    return _text_table(("number", "name", "meaning", "unit", "low", "high"), rows)
+    return text_table(("number", "name", "meaning", "unit", "low", "high"), rows)
 
 
 def action_table() -> str:
     """Return the table of actions as text, at most 96 columns wide, for docstrings."""
     rows = [(f"{action:d}", action.name, path, meaning) for action, path, meaning in ACTIONS]
-    return _text_table(("number", "name", "path", "meaning"), rows)
+    return text_table(("number", "name", "path", "meaning"), rows)
 
 
 def reading_table() -> str:
     """Return where KVM would read each feature, and at which cost, as text."""
     rows = [(row.name, row.read_from, row.read_cost) for row in FEATURES]
-    return _text_table(("name", "read from", "cost"), rows)
+    return text_table(("name", "read from", "cost"), rows)

@@ -1,7 +1,8 @@
 """The vector environment: many episodes in one call, without a Python object for each."""
 
 import os
-from typing import Any
+from copy import deepcopy
+from typing import Any, Self
 
 import gymnasium
 import numpy as np
@@ -9,47 +10,49 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from tdx_env.engine.batch import SKIP, Batch, Number
-from tdx_env.engine.metrics import episode_metrics
-from tdx_env.engine.seeds import later_seeds, scenario_rows
-from tdx_env.engine.warm import warm_up
-from tdx_env.env import (
+from tdx_env.arguments import (
+    RENDER_MODES,
+    DisciplineSpec,
+    PlainSpec,
     ScenarioSpec,
-    checked_seed,
+    checked_actions,
+    checked_count,
+    checked_mask,
+    checked_mode,
+    checked_options,
+    checked_render_mode,
     discipline_record,
     scenarios_of,
     setups_of,
 )
-from tdx_env.errors import ActionError, NotResetError, ScenarioError
-from tdx_env.host.discipline import DEFAULT, Discipline
+from tdx_env.engine.batch import COST_PARTS, SKIP, Batch, Number
+from tdx_env.engine.metrics import episode_metrics, metric_values
+from tdx_env.engine.render import state_text
+from tdx_env.engine.snapshot import check_layout, layout
+from tdx_env.engine.warm import warm_up
+from tdx_env.errors import NotResetError
+from tdx_env.host.discipline import DEFAULT
+from tdx_env.info import INFO_ROWS, OPERATIONS_ROW, no_metrics
+from tdx_env.scenarios import Scenario
+from tdx_env.series import Series
+from tdx_env.snapshots import EnvSnapshot, check_snapshot, remember, remembered
 from tdx_env.spaces import action_space, observation_size, observation_space, observe
-from tdx_env.state.discipline import N_ACTIONS
 from tdx_env.state.world import End
 
-_DRAWN_SEEDS = 1 << 31
 _SIZE = observation_size()
-_STEP_NUMBERS = slice(Number.END, Number.WAS_MASKED + 1)  # END, COST, NOW, WAS_MASKED
-_RUNNING = int(End.RUNNING)  # comparing an array with a member of an enum takes longer
-_KEYS = (
-    "action_mask",
-    "action_was_masked",
-    "seed",
-    "scenario",
-    "features",
-    "elapsed_cycles",
-)
+_N_OWN = int(Number.NOW) + 1  # END, COST, NOW
+_SHOWN = slice(int(Number.WAS_MASKED), int(Number.OPERATION) + 1)  # WAS_MASKED to OPERATION
+_END = int(Number.END)
+_RUNNING, _CAPPED = (
+    int(End.RUNNING),
+    int(End.CAPPED),
+)  # comparing an array with a member of an enum takes longer
+# What a snapshot has of the environment itself.
+_KEPT = (
+    "_series", "_costs", "_times", "_n_steps", "_over", "_is_any_over", "_is_interrupted",
+    "_np_random", "_np_random_seed",
+)  # fmt: skip
 _WORLDS_A_THREAD = 32  # below that, handing work to a second thread costs more than it saves
-
-
-def _checked_mode(mode: str | AutoresetMode) -> AutoresetMode:
-    """Return an autoreset mode.
-
-    Raises:
-        ScenarioError: It is none, or one that does not exist here.
-    """
-    if mode in ("NextStep", "SameStep", AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP):
-        return AutoresetMode(mode)
-    raise ScenarioError(f"autoreset_mode = {mode}, must be NextStep or SameStep")
 
 
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:
@@ -61,77 +64,104 @@ def _read_only(array: NDArray[Any]) -> NDArray[Any]:
 class SeamcallRetryVectorEnv(
     gymnasium.vector.VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any]]
 ):
-    """Many `SeamcallRetryEnv` side by side, with the same steps, rewards and seeds.
+    """Many `SeamcallRetryEnv` side by side, with the same steps, rewards, infos and seeds.
 
     Environment i of `reset(seed=s)` plays seed s + i. `info["action_mask"]` (n, 3) int8 belongs to
     the returned observations. Two buffers take turns at being returned as observations: an array
-    is good until the step after the next, copy it to keep it longer. Arrays of `info` that change
-    with episodes only (`seed`, `scenario`, masks of keys) are read-only; all others are fresh.
+    is good until the step after the next, copy it to keep it longer. Arrays of `info` that are the
+    same for many steps (`seed`, `scenario`, masks of keys, and `episode_metrics` while nothing has
+    ended) are read-only; all others are fresh.
+
+    Copies, pickles, `snapshot()` and `restore()` are as for `SeamcallRetryEnv`.
 
     Arguments:
         num_envs: Environments.
-        scenario, discipline: As for `SeamcallRetryEnv`.
+        scenario, discipline, render_mode, operations_in_info: As for `SeamcallRetryEnv`.
         autoreset_mode: "NextStep" (the step after the end ignores its action and returns the next
             episode's start observation) or "SameStep" (the end's step returns it at once, with
             `info["final_obs"]` and `info["final_info"]`).
         n_threads: Threads; results don't depend on it. Default: one a CPU.
+        max_episode_steps: Episodes are truncated after as many steps, as Gymnasium's `TimeLimit`
+            does it; default: none is.
+        options of `reset`: As for `SeamcallRetryEnv`, and `reset_mask`.
     """
 
     metadata: dict[str, Any] = {
-        "render_modes": [],
+        "render_modes": list(RENDER_MODES),
         "autoreset_mode": AutoresetMode.NEXT_STEP,
     }
 
-    def __init__(
+    spec: Any = PlainSpec()
+
+    def __init__(  # noqa: PLR0913, what Gymnasium and users give by name
         self,
         num_envs: int = 1,
         scenario: ScenarioSpec = "train",
-        discipline: Discipline = DEFAULT,
+        discipline: DisciplineSpec = DEFAULT,
         autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
         n_threads: int | None = None,
+        max_episode_steps: int | None = None,
+        render_mode: str | None = None,
+        operations_in_info: bool = False,
     ) -> None:
-        if num_envs < 1:
-            raise ScenarioError(f"num_envs = {num_envs}, must be at least 1")
-        if n_threads is not None and n_threads < 1:
-            raise ScenarioError(f"n_threads = {n_threads}, must be at least 1")
-        self.num_envs = num_envs
-        self._mode = _checked_mode(autoreset_mode)
+        self._has_operations = operations_in_info
+        self.num_envs = checked_count("num_envs", num_envs)
+        threads = min(os.cpu_count() or 1, -(-num_envs // _WORLDS_A_THREAD))
+        if n_threads is not None:
+            threads = checked_count("n_threads", n_threads)
+        self._max_steps = None
+        if max_episode_steps is not None:
+            self._max_steps = checked_count("max_episode_steps", max_episode_steps)
+        self.render_mode = checked_render_mode(render_mode)
+        self._mode = checked_mode(autoreset_mode)
         self.metadata = {**type(self).metadata, "autoreset_mode": self._mode}
         self.single_observation_space = observation_space()
         self.single_action_space = action_space()
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
-        scenarios = scenarios_of(scenario, {})
-        self._names = np.array([one.name for one in scenarios])
-        self._scale_of = np.array([one.limits.reward_scale for one in scenarios], np.float64)
-        threads = n_threads or min(os.cpu_count() or 1, -(-num_envs // _WORLDS_A_THREAD))
+        self._spec_of_scenario = scenario
+        self._scenarios = scenarios_of(scenario, {})
         record = discipline_record(discipline)
         warm_up()
-        self._batch = Batch(setups_of(scenarios), record, num_envs, n_threads=threads)
+        self._batch = Batch(setups_of(self._scenarios), record, num_envs, n_threads=threads)
+        self._origin = self._batch.origin()
+        self._series = Series(num_envs, self._scenarios)
         self._buffers = np.empty((2, num_envs, _SIZE), np.float32)
         self._turn = 0
-        everywhere = _read_only(np.ones(num_envs, np.bool_))
-        self._everywhere = everywhere
-        self._present = {f"_{key}": everywhere for key in _KEYS}
-        self._to_restart: NDArray[np.bool_] | None = None
-        self._has_begun = False
+        self._costs, self._times, self._n_steps = np.zeros((3, num_envs), np.int64)
+        self._over = np.zeros(num_envs, np.bool_)
+        self._is_any_over = self._is_interrupted = False
+        self._set_constants()
+        self._show_episodes()
 
-    def _start(self, which: NDArray[np.bool_]) -> None:
-        """Start the next episode of each of the chosen environments."""
+    def _set_constants(self) -> None:
+        """Set the arrays of infos that never change."""
+        n = self.num_envs
+        self._everywhere = _read_only(np.ones(n, np.bool_))
+        keys = [row.key for row in INFO_ROWS] + [OPERATIONS_ROW.key] * self._has_operations
+        self._present = {f"_{key}": self._everywhere for key in keys}
+        self._no_metrics = no_metrics(n)
+
+    def _show_episodes(self) -> None:
+        """Set the arrays of infos that change with the episodes."""
+        self._shown_seeds = _read_only(self._series.seeds.copy())
+        self._shown_scenarios = _read_only(self._series.scenario_numbers)
+
+    @property
+    def scenario_names(self) -> tuple[str, ...]:
+        """Names of the scenarios; `info["scenario"]` are places among them."""
+        return tuple(one.name for one in self._scenarios)
+
+    def _start(self, which: NDArray[np.bool_], first_row: int = 0) -> None:
+        """Start the next episode of each of the chosen environments, of scenarios from a row on."""
         chosen = np.flatnonzero(which)
-        seeds = later_seeds(self._first_seeds[chosen], self._episodes[chosen])
-        rows = scenario_rows(seeds, len(self._names))
-        self._seeds[chosen] = seeds
-        self._rows[chosen] = rows
-        self._batch.reset(self._seeds, self._rows, which)
-        self._episodes[chosen] += 1
-        self._costs[chosen] = 0
-        self._times[chosen] = 0
-        self._scales[chosen] = self._scale_of[rows]
-        self._shown_seeds = _read_only(self._seeds.copy())
-        self._shown_names = _read_only(self._names[self._rows])
-        ended = self._batch.ended  # in another step than the one that ended them
-        self._to_restart = ended if ended.any() else None
+        self._series.go_on(chosen, first_row)
+        self._batch.reset(self._series.seeds, self._series.rows, which)
+        for counter in (self._costs, self._times, self._n_steps):
+            counter[chosen] = 0
+        self._over[chosen] = False
+        self._is_any_over = bool(self._over.any())
+        self._show_episodes()
 
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
@@ -140,79 +170,56 @@ class SeamcallRetryVectorEnv(
 
         Args:
             seed: The first environment's seed (the others follow), or one for each.
-            options: `reset_mask`, shape (num_envs,), restricts the reset to some environments.
-        """
-        which = self._chosen({} if options is None else options)
-        self._take_seeds(seed, which)
-        self._start(which)
-        observations = self._next_buffer()
-        observe(self._batch.features, observations)
-        nothing = np.zeros(self.num_envs, np.int64)
-        return observations, self._info(nothing != 0, nothing)
-
-    def _chosen(self, options: object) -> NDArray[np.bool_]:
-        """Return which environments a reset is for.
+            options: Scenario parameters to override in these episodes, by dotted name; and
+                `reset_mask`, shape (num_envs,), restricts the reset to some environments.
 
         Raises:
-            ScenarioError: There is an option that is not known, or the mask is none.
+            ScenarioError: A seed is no seed, or an option is no scenario parameter or out of its
+                bounds, or the mask is none.
         """
-        if not isinstance(options, dict) or not set(options) <= {"reset_mask"}:
-            raise ScenarioError(
-                f"options = {options!r}, must be a reset_mask or nothing: all episodes of a vector "
-                "environment play its scenarios as they are"
-            )
-        mask = np.asarray(options.get("reset_mask", self._everywhere))
-        if mask.shape != (self.num_envs,) or mask.dtype != np.bool_:
-            raise ScenarioError(
-                f"reset_mask has shape {mask.shape} and type {mask.dtype}, must be "
-                f"{self.num_envs} booleans"
-            )
-        return mask if self._has_begun else self._everywhere
+        overrides = dict(checked_options(options))
+        mask = overrides.pop("reset_mask", self._everywhere)
+        which = self._chosen(checked_mask(mask, self.num_envs))
+        changed = scenarios_of(self._spec_of_scenario, overrides) if overrides else []
+        self._series.take_seeds(seed, which)
+        first_row = self._make_room(changed, which) if changed else 0
+        self._start(which, first_row)
+        self._is_interrupted = False
+        observations = self._next_buffer()
+        observe(self._batch.features, observations)
+        numbers = self._batch.numbers.copy()
+        numbers[Number.WAS_MASKED] = 0
+        return observations, self._info(numbers, np.zeros(self.num_envs, np.int64))
 
-    def _take_seeds(self, seed: int | list[int | None] | None, which: NDArray[np.bool_]) -> None:
-        """Begin a new series of episodes in those of the chosen environments that get a seed."""
-        given: list[int | None] = [None] * self.num_envs
-        if isinstance(seed, (list, tuple, np.ndarray)):
-            if len(seed) != self.num_envs:
-                raise ScenarioError(f"{len(seed)} seeds, must be one for each environment")
-            given = [None if one is None else checked_seed(one) for one in seed]
-        elif seed is not None:
-            first = checked_seed(seed)
-            given = [checked_seed(first + index) for index in range(self.num_envs)]
-        if not self._has_begun:
-            self._begin()
-        new = np.array([one is not None for one in given]) & which
-        self._first_seeds[new] = np.array([one or 0 for one in given])[new]
-        self._episodes[new] = 0
+    def _chosen(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return which environments a reset is for: all if there is nothing to go on with."""
+        is_going_on = self._series.has_begun and not self._is_interrupted
+        return mask if is_going_on else self._everywhere
 
-    def _begin(self) -> None:
-        """Note that there are episodes from now on; their seeds are random until some are given."""
-        self._has_begun = True
-        self._first_seeds = np.random.default_rng().integers(_DRAWN_SEEDS, size=self.num_envs)
-        self._episodes, self._seeds, self._rows, self._costs, self._times = np.zeros(
-            (5, self.num_envs), np.int64
-        )
-        self._scales = np.ones(self.num_envs)
+    def _make_room(self, changed: list[Scenario], which: NDArray[np.bool_]) -> int:
+        """Give the batch some more scenarios, and drop those that nobody plays any more.
+
+        Args:
+            changed: The scenarios of this environment with some parameters overridden.
+            which: The environments that play them, shape (n_envs,).
+
+        Returns:
+            The first one's row.
+        """
+        stay = self._series.make_room(changed, which)
+        setups = np.concatenate([self._batch.setups[stay], setups_of(changed)])
+        self._batch = self._batch.with_setups(setups, self._series.rows)
+        return len(stay)
 
     def _checked(self, actions: Any) -> NDArray[np.int64]:
         """Return the actions as an int64 array of shape (num_envs,)."""
-        if not self._has_begun:
+        if not self._series.has_begun:
             raise NotResetError("step() was called before reset()")
-        try:
-            array = np.asarray(actions)
-        except ValueError:
-            raise ActionError(f"actions = {actions!r}, must be {self.num_envs} integers") from None
-        if array.shape != (self.num_envs,) or array.dtype.kind not in "iu":
-            raise ActionError(
-                f"actions have shape {array.shape} and type {array.dtype}, "
-                f"must be {self.num_envs} integers from 0 to {N_ACTIONS - 1}"
+        if self._is_interrupted:
+            raise NotResetError(
+                "step() was called after a step that was interrupted: reset() first"
             )
-        checked = np.ascontiguousarray(array, np.int64)
-        if checked.view(np.uint64).max() >= N_ACTIONS:  # negative ones are large as these
-            raise ActionError(
-                f"actions reach from {array.min()} to {array.max()}, must be 0 to {N_ACTIONS - 1}"
-            )
-        return checked
+        return checked_actions(actions, self.num_envs)
 
     def step(
         self, actions: Any
@@ -230,50 +237,60 @@ class SeamcallRetryVectorEnv(
             NotResetError: No episode was started.
         """
         checked = self._checked(actions)
-        if self._to_restart is not None:
-            checked = np.where(self._to_restart, SKIP, checked)
-            self._start(self._to_restart)
+        self._is_interrupted = True  # if Ctrl-C ends this step, there is nothing to go on with
+        if self._is_any_over:
+            checked = np.where(self._over, SKIP, checked)
+            self._start(self._over.copy())
         observations = self._next_buffer()
         n_ended = self._batch.advance(None, checked, observations)
-        ends, costs, times, was_masked = self._batch.numbers[_STEP_NUMBERS]
-        rewards = (self._costs - costs) / self._scales
-        info = self._info(was_masked != 0, times - self._times)
-        self._costs[:] = costs
-        self._times[:] = times
-        if n_ended == 0:
+        numbers = self._batch.numbers.copy()
+        ends, costs, times = numbers[:_N_OWN]
+        rewards = (self._costs - costs) / self._series.scales
+        info = self._info(numbers, times - self._times)
+        self._costs, self._times = costs, times  # what no info has
+        if n_ended == 0 and self._max_steps is None:
+            self._is_interrupted = False
             nowhere = np.zeros((2, self.num_envs), np.bool_)
             return observations, rewards, nowhere[0], nowhere[1], info
         ended = ends != _RUNNING
-        truncated = ends == End.CAPPED
+        truncated = ends == _CAPPED
         terminated = ended & ~truncated
-        info = self._with_ends(info, ended, observations)
+        if self._max_steps is not None:
+            self._n_steps[checked != SKIP] += 1
+            truncated |= self._n_steps >= self._max_steps
+        self._over = terminated | truncated
+        if self._over.any():
+            info = self._with_ends(info, ended, observations)
+        self._is_interrupted = False
         return observations, rewards, terminated, truncated, info
 
     def _with_ends(
         self, info: dict[str, Any], ended: NDArray[np.bool_], observations: NDArray[np.float32]
     ) -> dict[str, Any]:
         """Return the info of a step in which episodes ended; in SAME_STEP mode, start the next."""
-        chosen = np.flatnonzero(ended)
-        info["episode_metrics"] = np.full(self.num_envs, None, object)
-        info["_episode_metrics"] = ended
-        for index in chosen.tolist():
-            info["episode_metrics"][index] = episode_metrics(self._batch, index)
+        metrics = np.zeros_like(self._no_metrics)
+        for index in np.flatnonzero(ended).tolist():
+            metrics[index] = metric_values(self._batch, index)
+        info["episode_metrics"] = metrics
         if self._mode == AutoresetMode.NEXT_STEP:
-            self._to_restart = ended.copy()
+            self._is_any_over = True
             return info
+        over = self._over.copy()
+        chosen = np.flatnonzero(over)
         final_obs = np.full(self.num_envs, None, object)
         for index in chosen.tolist():
             final_obs[index] = observations[index].copy()
-        self._start(ended)
+        self._start(over)
         first = np.empty((len(chosen), _SIZE), np.float32)
         observe(self._batch.features[chosen], first)
         observations[chosen] = first
-        elapsed = np.where(ended, 0, info["elapsed_cycles"])
-        return self._info(info["action_was_masked"], elapsed) | {
+        elapsed = np.where(over, 0, info["elapsed_cycles"])
+        numbers = self._batch.numbers.copy()
+        return self._info(numbers, elapsed) | {
             "final_obs": final_obs,
-            "_final_obs": ended,
-            "final_info": {key: ended if key[0] == "_" else info[key] for key in info},
-            "_final_info": ended,
+            "_final_obs": over,
+            "final_info": {key: over if key[0] == "_" else info[key] for key in info},
+            "_final_info": over,
         }
 
     def _next_buffer(self) -> NDArray[np.float32]:
@@ -281,18 +298,101 @@ class SeamcallRetryVectorEnv(
         self._turn = 1 - self._turn
         return self._buffers[self._turn]
 
-    def _info(self, was_masked: NDArray[np.bool_], elapsed: NDArray[np.int64]) -> dict[str, Any]:
-        """Return what there is to know about all environments beside the observations."""
-        return {
+    def _info(self, numbers: NDArray[np.int64], elapsed: NDArray[np.int64]) -> dict[str, Any]:
+        """Return what there is to know beside the observations; see `tdx_env.info`.
+
+        Args:
+            numbers: A copy of those of the batch; the info has views of it.
+            elapsed: Since each environment's last decision, shape (n_envs,) [cycles].
+        """
+        was_masked, actors, paths, operations = numbers[_SHOWN]
+        info = {
             "action_mask": self._batch.masks.copy(),
-            "action_was_masked": was_masked,
+            "action_was_masked": was_masked != 0,
             "seed": self._shown_seeds,
-            "scenario": self._shown_names,
+            "scenario": self._shown_scenarios,
             "features": self._batch.features.copy(),
             "elapsed_cycles": elapsed,
+            "cost": numbers[COST_PARTS].T,
+            "actor": actors,
+            "path": paths,
+            "operation_id": operations,
+            "end": numbers[_END],
+            "episode_metrics": self._no_metrics,
             **self._present,
         }
+        if self._has_operations:
+            info[OPERATIONS_ROW.key] = self._batch.ended_operations()
+        return info
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Return which actions are allowed now, shape (num_envs, 3)."""
         return self._batch.masks != 0
+
+    def render(self) -> tuple[str, ...] | None:
+        """Return each environment's CPUs, locks and waiting threads as text; None without a mode.
+
+        Raises:
+            NotResetError: There is no episode to show.
+        """
+        if self.render_mode is None:
+            return None
+        if not self._series.has_begun:
+            raise NotResetError("render() was called before reset()")
+        return tuple(state_text(self._batch, index) for index in range(self.num_envs))
+
+    def episode_report(self, index: int) -> dict[str, Any]:
+        """Return what an environment's episode has come to so far, in names and words.
+
+        As for `SeamcallRetryEnv`. In SameStep mode an episode that ended is gone after its step.
+
+        Raises:
+            NotResetError: There is no episode.
+        """
+        if not self._series.has_begun:
+            raise NotResetError("episode_report() was called before reset()")
+        scenario = self.scenario_names[self._shown_scenarios[index]]
+        about = {"scenario": scenario, "seed": int(self._shown_seeds[index])}
+        return about | episode_metrics(self._batch, index)
+
+    def snapshot(self) -> EnvSnapshot:
+        """Return the state, for `restore`; can be pickled."""
+        is_usual = len(self._batch.setups) == len(self._scenarios)
+        setups = None if is_usual else self._batch.setups
+        state, own = self._batch.snapshot(), remembered(self, _KEPT)
+        return EnvSnapshot(type(self).__name__, self._origin, setups, state, own)
+
+    def restore(self, snapshot: EnvSnapshot) -> None:
+        """Put the state of a snapshot back; the next steps are those that would have followed it.
+
+        Raises:
+            SnapshotError: It is none, or of an environment that was made with other arguments.
+        """
+        found = check_snapshot(snapshot, type(self).__name__, self._origin)
+        setups = self._batch.setups[: len(self._scenarios)]
+        setups = setups if found.setups is None else found.setups
+        batch = self._batch.with_setups(setups, np.zeros(self.num_envs, np.int64))
+        batch.restore(found.state)
+        self._batch = batch
+        remember(self, found.own)
+        self._set_constants()
+        self._show_episodes()
+
+    def __copy__(self) -> Self:
+        """Return a copy with memory of its own, as any copy has."""
+        return deepcopy(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what pickle keeps."""
+        return {**self.__dict__, "layout": layout()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take what pickle kept.
+
+        Raises:
+            SnapshotError: Another version of the simulator kept it.
+        """
+        check_layout(state.get("layout"), "pickled environment")
+        self.__dict__ |= {name: value for name, value in state.items() if name != "layout"}
+        self._set_constants()
+        self._show_episodes()

@@ -99,6 +99,7 @@ class _Builder:
         """Draw CPUs, sockets and irq-off sections."""
         rng, s = self.rng, self.setup
         s["n_sockets"] = pick(rng, (1, 1, 2, 3, 4))
+        s["ipi_cluster"] = pick(rng, (1, 2, 3, 16))
         if rng.random() < 0.4:
             set_range(rng, s, "n_pcpus", 0, 6)
         if rng.random() < 0.25:

@@ -11,12 +11,15 @@ import gymnasium
 import numba
 import numpy as np
 import pytest
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils.env_checker import check_env, data_equivalence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tdx_env.env import SeamcallRetryEnv
 from tdx_env.errors import ActionError, NotResetError, RenderModeError, ScenarioError
+from tdx_env.host.discipline import DEFAULT, Discipline
+from tdx_env.info import named_metrics
 from tdx_env.scenarios import load, names
 from tdx_env.spaces import START, action_table, feature_table, observation_names
 from tdx_env.state.actors import CallPath
@@ -66,6 +69,16 @@ def digest(episode: list[Step]) -> str:
     return hashlib.sha256(plain.encode()).hexdigest()
 
 
+def metrics_of(episode: list[Step]) -> dict[str, int]:
+    """Return what an episode came to."""
+    return named_metrics(episode[-1][-1]["episode_metrics"])
+
+
+def operations_of(step: Step) -> list[list[int]]:
+    """Return id and waste of each operation that ended before a step's decision."""
+    return [pair for pair in step[-1]["cost_by_operation"].tolist() if pair[0] != NONE]
+
+
 def flat(step: Step) -> list[Any]:
     """Return a step's parts, its info as sorted pairs."""
     *parts, info = step
@@ -80,7 +93,8 @@ def digest_in_another_process(**settings: str) -> str:
     code = (
         "import gymnasium\n"
         "from tests.test_env import ID, SMALL, digest, small_episode\n"
-        "print(digest(small_episode(gymnasium.make(ID, scenario=SMALL))))\n"
+        "env = gymnasium.make(ID, scenario=SMALL, operations_in_info=True)\n"
+        "print(digest(small_episode(env)))\n"
     )
     done = subprocess.run(
         [sys.executable, "-W", "ignore::RuntimeWarning", "-c", code],
@@ -96,7 +110,7 @@ def digest_in_another_process(**settings: str) -> str:
 @pytest.fixture
 def env() -> SeamcallRetryEnv:
     """Return the environment on the small scenario's full size."""
-    return SeamcallRetryEnv(SMALL)
+    return SeamcallRetryEnv(SMALL, operations_in_info=True)
 
 
 @pytest.fixture
@@ -150,7 +164,8 @@ def test_reset_forgets_that_the_last_action_was_masked(env):
 
 
 def test_same_seed_and_actions_give_the_same_episode(env):
-    assert data_equivalence(small_episode(env), small_episode(SeamcallRetryEnv(SMALL)), exact=True)
+    another = SeamcallRetryEnv(SMALL, operations_in_info=True)
+    assert data_equivalence(small_episode(env), small_episode(another), exact=True)
 
 
 def test_episode_depends_on_its_seed(env):
@@ -201,17 +216,17 @@ def test_rewards_sum_to_minus_the_total_cost(name, seed, action_seed):
     env = SeamcallRetryEnv(name)
     scale = load(name).limits.reward_scale
     _, *steps = run_episode(env, np.random.default_rng(action_seed), seed=seed)
-    metrics = steps[-1][-1]["episode_metrics"]
+    metrics = named_metrics(steps[-1][-1]["episode_metrics"])
     cycles = [step[1] * scale for step in steps]
     assert all(abs(one - round(one)) < 1e-3 for one in cycles)
     assert sum(round(one) for one in cycles) == -metrics["total_cost"]
-    assert sum(steps[-1][-1]["cost"].values()) == metrics["total_cost"]
+    assert steps[-1][-1]["cost"].sum() == metrics["total_cost"]
 
 
 def test_elapsed_cycles_sum_to_the_episodes_length(env):
     episode = small_episode(env)
     elapsed = [step[-1]["elapsed_cycles"] for step in episode]
-    assert sum(elapsed) == episode[-1][-1]["episode_metrics"]["elapsed_cycles"]
+    assert sum(elapsed) == metrics_of(episode)["elapsed_cycles"]
     assert min(elapsed) >= 0
 
 
@@ -224,13 +239,13 @@ def test_start_observation_allows_retry_alone(env):
     assert info["action_mask"].tolist() == [1, 0, 0]
     assert env.action_masks().tolist() == [True, False, False]
     assert info["features"][Feature.PATH] == START
-    assert not {"actor", "path", "operation_id"} & set(info)
+    assert (info["actor"], info["path"], info["operation_id"]) == (NONE, NONE, NONE)
 
 
 def test_start_observation_is_no_decision(env):
     """An episode has one step more than decisions, whatever was given."""
     episode = small_episode(env)
-    assert episode[-1][-1]["episode_metrics"]["n_decisions"] == len(episode) - 2
+    assert metrics_of(episode)["n_decisions"] == len(episode) - 2
     assert all(step[0][IS_START] == 0 for step in episode[1:-1])
 
 
@@ -238,8 +253,9 @@ def test_episode_without_a_busy_reply_has_one_step():
     env = SeamcallRetryEnv("s22-clean/test")
     env.reset(seed=0)
     _, reward, terminated, truncated, info = env.step(Action.RETRY)
-    assert (terminated, truncated, info["episode_metrics"]["n_decisions"]) == (True, False, 0)
-    assert reward == -info["episode_metrics"]["total_cost"] / load("s22-clean").limits.reward_scale
+    metrics = named_metrics(info["episode_metrics"])
+    assert (terminated, truncated, metrics["n_decisions"]) == (True, False, 0)
+    assert reward == -metrics["total_cost"] / load("s22-clean").limits.reward_scale
 
 
 @pytest.mark.parametrize("masked", [Action.KICK, Action.YIELD])
@@ -260,7 +276,7 @@ def test_flag_of_masked_actions_agrees_with_the_mask_before(env):
     given_actions = [int(actions.integers(N_ACTIONS)) for _ in episode[1:]]
     flags = [not mask[action] for mask, action in zip(masks, given_actions, strict=False)]
     assert [step[-1]["action_was_masked"] for step in episode[1:]] == flags
-    metrics = episode[-1][-1]["episode_metrics"]
+    metrics = metrics_of(episode)
     assert metrics["n_masked_actions"] == sum(flags[1:])
 
 
@@ -275,22 +291,21 @@ def test_mask_is_one_of_int8_that_spaces_can_sample_with(env):
 
 
 def test_decision_says_whose_it_is_and_on_which_path(env):
-    paths = [path.name.lower() for path in CallPath]
     episode = small_episode(env)
     for step in episode[1:-1]:
         info = step[-1]
-        assert 0 <= info["actor"] < episode[-1][-1]["episode_metrics"]["n_threads"]
-        assert info["path"] == paths[info["features"][Feature.PATH]]
+        assert 0 <= info["actor"] < metrics_of(episode)["n_threads"]
+        assert info["path"] == info["features"][Feature.PATH]
         assert info["features"].shape == (N_FEATURES,)
         assert info["operation_id"] > 0 or info["operation_id"] == NONE
-    assert {step[-1]["path"] for step in episode[1:-1]} > {"fault", "zap"}
+    assert {step[-1]["path"] for step in episode[1:-1]} > {CallPath.FAULT, CallPath.ZAP}
 
 
 def test_every_operation_ends_at_most_once_and_costs_no_more_than_all(env):
     episode = small_episode(env)
-    ended = [info for step in episode for info in step[-1].get("cost_by_operation", {}).items()]
+    ended = [pair for step in episode for pair in operations_of(step)]
     operations = [operation for operation, _ in ended]
-    metrics = episode[-1][-1]["episode_metrics"]
+    metrics = metrics_of(episode)
     assert len(operations) == len(set(operations)) <= metrics["n_faults"] + metrics["n_zaps"]
     assert 0 < sum(cost for _, cost in ended) <= metrics["wasted_cycles"]
 
@@ -301,31 +316,24 @@ def test_decision_names_an_operation_that_is_still_open(env):
     named = set()
     for step in small_episode(env)[1:-1]:
         info = step[-1]
-        over |= set(info.get("cost_by_operation", {}))
+        over |= {operation for operation, _ in operations_of(step)}
         assert info["operation_id"] not in over
         named.add(info["operation_id"])
     assert NONE in named and len(named) > 2
 
 
 def test_no_step_names_more_operations_than_are_kept():
-    env = SeamcallRetryEnv("s22-clean/test")
+    env = SeamcallRetryEnv("s22-clean/test", operations_in_info=True)
     env.reset(seed=0)
-    info = env.step(Action.RETRY)[-1]
-    metrics = info["episode_metrics"]
+    step = env.step(Action.RETRY)
+    metrics = named_metrics(step[-1]["episode_metrics"])
     n_operations = metrics["n_faults"] + metrics["n_zaps"]
-    assert len(info["cost_by_operation"]) == min(MAX_ENDED, n_operations)
+    assert len(operations_of(step)) == min(MAX_ENDED, n_operations)
 
 
 def test_info_names_seed_and_scenario(env):
     for step in small_episode(env):
-        assert (step[-1]["seed"], step[-1]["scenario"]) == (SMALL_SEED, SMALL)
-
-
-def test_episode_metrics_come_with_the_end_alone(env):
-    episode = small_episode(env)
-    assert ["episode_metrics" in step[-1] for step in episode] == [False] * (len(episode) - 1) + [
-        True
-    ]
+        assert (step[-1]["seed"], env.scenario_names[step[-1]["scenario"]]) == (SMALL_SEED, SMALL)
 
 
 # --- scenarios
@@ -335,14 +343,15 @@ def test_list_of_scenarios_draws_one_for_each_episode():
     wanted = ["s08-accept-2m/train", "s22-clean/train"]
     env = SeamcallRetryEnv(wanted)
     drawn = [env.reset(seed=seed)[1]["scenario"] for seed in range(20)]
-    assert set(drawn) == set(wanted)
+    assert {env.scenario_names[number] for number in drawn} == set(wanted)
     assert drawn == [env.reset(seed=seed)[1]["scenario"] for seed in range(20)]
 
 
 def test_word_stands_for_a_split():
     env = SeamcallRetryEnv("validation")
+    assert env.scenario_names == tuple(names("validation"))
     drawn = {env.reset(seed=seed)[1]["scenario"] for seed in range(200)}
-    assert drawn == set(names("validation"))
+    assert drawn == set(range(len(env.scenario_names)))
 
 
 def test_file_outside_the_package_is_played_as_one_inside(tmp_path):
@@ -374,6 +383,21 @@ def test_step_after_the_end_is_refused(env):
         env.step(0)
 
 
+def test_step_after_an_interrupt_is_refused_until_a_reset(started, monkeypatch):
+    """What Ctrl-C leaves behind is no state to decide in."""
+
+    def interrupted(*arguments: object) -> int:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(started._episode.batch, "_run_range", interrupted)
+        started.step(0)
+    with pytest.raises(NotResetError, match="interrupted"):
+        started.step(0)
+    expected = small_episode(SeamcallRetryEnv(SMALL))
+    assert data_equivalence(small_episode(started)[1][:4], expected[1][:4], exact=True)
+
+
 def test_made_environment_refuses_a_step_before_reset_likewise():
     with pytest.raises(NotResetError):
         gymnasium.make(ID, scenario=SMALL).step(0)
@@ -381,7 +405,7 @@ def test_made_environment_refuses_a_step_before_reset_likewise():
 
 @pytest.mark.parametrize(
     "action",
-    [3, -1, 0.5, "x", None, [1], np.array([0, 1]), np.array([1]), np.array("x"), np.array(0.5)],
+    [3, -1, 0.5, "x", None, [1], np.array([0, 1]), np.array([3]), np.array("x"), np.array(0.5)],
     ids=repr,
 )
 def test_action_outside_the_space_is_refused_and_changes_nothing(action, started):
@@ -391,7 +415,7 @@ def test_action_outside_the_space_is_refused_and_changes_nothing(action, started
 
 
 @pytest.mark.parametrize(
-    "action", [0, np.int64(0), np.uint8(0), np.array(0), Action.RETRY], ids=repr
+    "action", [0, np.int64(0), np.uint8(0), np.array(0), np.array([0]), Action.RETRY], ids=repr
 )
 def test_whole_number_of_any_kind_is_an_action(action, started):
     assert started.step(action)[4]["action_was_masked"] is False
@@ -451,9 +475,49 @@ def test_make_vec_env_of_stable_baselines3_makes_ours():
     assert envs.reset().shape == (2, len(observation_names()))
 
 
-def test_discipline_that_is_none_is_refused():
+@pytest.mark.parametrize("given", ["P18", {"track_batch": 0}, {"track": 1}, 5], ids=repr)
+def test_discipline_that_is_none_is_refused(given):
     with pytest.raises(ScenarioError, match="discipline"):
-        SeamcallRetryEnv(SMALL, discipline="P18")
+        SeamcallRetryEnv(SMALL, discipline=given)
+
+
+# --- specifications
+
+TABLE = load("s22-clean/test").model_dump(mode="json", exclude_unset=True)
+ARGUMENTS = [
+    {"scenario": "s22-clean/test", "render_mode": "ansi"},
+    {"scenario": ["s22-clean/test", SMALL]},
+    {"scenario": (Path(ROOT / "tdx_env" / "scenarios" / "s22-clean.toml"),)},
+    {"scenario": load("s22-clean/test")},
+    {"scenario": TABLE},
+    {"scenario": SMALL, "discipline": Discipline(track_batch=4)},
+    {"scenario": SMALL, "discipline": {"track_batch": 4}},
+]
+
+
+@pytest.mark.parametrize("arguments", ARGUMENTS, ids=range(len(ARGUMENTS)))
+def test_specification_goes_through_json(arguments):
+    """What it makes plays what the first one plays."""
+    env = gymnasium.make(ID, **arguments)
+    again = gymnasium.make(EnvSpec.from_json(env.spec.to_json()))
+    first, second = (run_episode(each, np.random.default_rng(0), seed=3) for each in (env, again))
+    assert data_equivalence(first, second, exact=True)
+
+
+@pytest.mark.parametrize("table", [{"name": 5}, {}], ids=repr)
+def test_table_that_is_no_scenario_is_refused(table):
+    with pytest.raises(ScenarioError):
+        SeamcallRetryEnv(table)
+
+
+def test_table_of_a_discipline_is_that_discipline():
+    one_try: dict[str, Any] = {"max_issues": 1, "on_exhaustion": "kill"}
+    plain, by_table, by_object = (
+        run_episode(SeamcallRetryEnv(SMALL, given), np.random.default_rng(0), seed=1)
+        for given in (DEFAULT, one_try, Discipline(**one_try))
+    )
+    assert data_equivalence(by_table, by_object, exact=True)
+    assert not data_equivalence(by_table[-1], plain[-1])
 
 
 # --- texts

@@ -25,6 +25,7 @@ HOST = GUEST | {"tdx_env.host"}
 SEEN = HOST | {"tdx_env.spaces"}
 ENGINE = SEEN | {"tdx_env.engine"}
 ENV = ENGINE | {"tdx_env.scenarios"}
+CLIENT = {"tdx_env.info", "tdx_env.snapshots", "tdx_env.arguments"}
 BELOW_EVAL = {"tdx_env", "tdx_agents"}
 STUDIED = BELOW_EVAL | {"tdx_eval.comparing", "tdx_eval.reporting"}
 ALLOWED = {
@@ -37,11 +38,15 @@ ALLOWED = {
     "tdx_env.module": STATE,
     "tdx_env.guest": MODULE,
     "tdx_env.host": GUEST,
-    "tdx_env.engine": SEEN,
+    "tdx_env.engine": SEEN | {"tdx_env.linking"},
     "tdx_env.spaces": MODULE,
     "tdx_env.scenarios": MODULE | {"tdx_env.toml_file"},
-    "tdx_env.env": ENV,
-    "tdx_env.vector": ENV | {"tdx_env.env"},
+    "tdx_env.info": ENGINE,
+    "tdx_env.snapshots": ENGINE,
+    "tdx_env.arguments": ENV,
+    "tdx_env.series": ENV | {"tdx_env.arguments"},
+    "tdx_env.env": ENV | CLIENT,
+    "tdx_env.vector": ENV | CLIENT | {"tdx_env.series"},
     "tdx_env.simulate": ENV,
     "tdx_env.cli": {f"tdx_env.{name}" for name in ("cli_module", "cli_scenarios", "simulate")}
     | {"tdx_env.engine", "tdx_env.scenarios", "tdx_env.command"},

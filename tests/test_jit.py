@@ -147,6 +147,25 @@ def test_function_that_only_kernels_call_is_cached_within_them(package):
     assert len(names) == 1 and names[0].startswith("rules.cost_of")
 
 
+DAMAGES = {"empty": lambda data: b"", "cut": lambda data: data[: len(data) // 2]}
+DAMAGES |= {"a byte short": lambda data: data[:-1], "zeros": lambda data: bytes(len(data))}
+
+
+@pytest.mark.slow
+@needs_compiler
+@pytest.mark.parametrize("suffix", ["nbi", "nbc"])
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_damaged_file_of_the_cache_is_dropped_with_a_warning(suffix, damage, package):
+    """As a full disk or a crash leaves it; the process after that one finds sound code."""
+    assert result_of(package)[:2] == (1, 0)
+    (file,) = (package.parent / "cache").rglob(f"*.{suffix}")
+    file.write_bytes(damage(file.read_bytes()))
+    result, hits, said = result_of(package)
+    assert (result, hits) == (1, 0)
+    assert said.count("RuntimeWarning") == 1 and "damaged" in said
+    assert result_of(package) == (1, 1, "")
+
+
 @pytest.mark.slow
 def test_machine_without_a_cache_is_warned_once_and_works(package):
     file = package.parent / "file"

@@ -6,10 +6,13 @@ import gymnasium
 import numba
 import numpy as np
 import pytest
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import AutoresetMode
 
 from tdx_env.env import SeamcallRetryEnv
 from tdx_env.errors import ActionError, NotResetError, ScenarioError
+from tdx_env.host.discipline import Discipline
+from tdx_env.info import INFO_ROWS, named_metrics
 from tdx_env.scenarios import load
 from tdx_env.spaces import observation_names
 from tdx_env.state.discipline import N_ACTIONS
@@ -19,17 +22,11 @@ ID = "tdx_env/SeamcallRetry-v0"
 IS_START = observation_names().index("is_start")
 N_ENVS = 3
 SEED = 11
+OPTIONS = {"host.n_vcpus": 12}
 SCENARIOS = ["s08-accept-2m/train", "s22-clean/test"]  # episodes of a step and of some ten
 N_STEPS = 15 if numba.config.DISABLE_JIT else 120
 MODES = [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP]
-KEYS = (
-    "action_mask",
-    "action_was_masked",
-    "seed",
-    "scenario",
-    "features",
-    "elapsed_cycles",
-)
+KEYS = [row.key for row in INFO_ROWS]
 
 
 def make(mode: AutoresetMode = AutoresetMode.NEXT_STEP, **arguments: Any) -> SeamcallRetryVectorEnv:
@@ -101,9 +98,6 @@ def test_next_step_mode_plays_single_environments_step_by_step():
             assert_same(step, of_vector, index)
             if single.has_ended:
                 n_ends += 1
-                metrics = of_vector[4]["episode_metrics"][index]
-                assert metrics == step[4]["episode_metrics"]
-                assert of_vector[4]["_episode_metrics"][index]
     assert n_ends > 1
 
 
@@ -126,24 +120,12 @@ def test_same_step_mode_plays_single_environments_step_by_step():
             assert step[0].tobytes() == info["final_obs"][index].tobytes()
             assert step[1:4] == tuple(part[index] for part in of_vector[1:4])
             final = info["final_info"]
-            assert final["episode_metrics"][index] == step[4]["episode_metrics"]
             assert plain(step[4]) == part_of(final, index)
             start = single.step(0)
             assert start[0].tobytes() == of_vector[0][index].tobytes()
             assert start[4]["seed"] == info["seed"][index]
             assert start[4]["action_mask"].tolist() == info["action_mask"][index].tolist()
     assert n_ends > 1
-
-
-def test_flags_of_same_step_ends_are_those_of_the_action_given():
-    vector, single = make(AutoresetMode.SAME_STEP), Single(SEED)
-    vector.reset(seed=SEED)
-    for actions in random_actions():
-        info = vector.step(actions)[4]
-        masked = single.step(int(actions[0]))[4]["action_was_masked"]
-        assert info["action_was_masked"][0] == masked
-        if single.has_ended:
-            single.step(0)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -166,15 +148,15 @@ def test_rewards_sum_to_minus_the_total_cost():
     """Of every episode that ended, whichever scenario it was."""
     env = make(AutoresetMode.SAME_STEP)
     _, info = env.reset(seed=SEED)
-    scales = {name: load(name).limits.reward_scale for name in SCENARIOS}
+    scales = [load(name).limits.reward_scale for name in SCENARIOS]
     sums = np.zeros(N_ENVS, np.int64)
     n_ends = 0
     for actions in random_actions():
-        scale = np.array([scales[name] for name in info["scenario"]])
+        scale = np.array([scales[number] for number in info["scenario"]])
         _, rewards, terminated, truncated, info = env.step(actions)
         sums += np.round(rewards * scale).astype(np.int64)
         for index in np.flatnonzero(terminated | truncated):
-            metrics = info["final_info"]["episode_metrics"][index]
+            metrics = named_metrics(info["final_info"]["episode_metrics"][index])
             assert sums[index] == -metrics["total_cost"]
             sums[index] = 0
             n_ends += 1
@@ -316,12 +298,128 @@ def test_reset_of_some_leaves_the_others_alone():
         assert np.array_equal(one[1:], other[1:])
 
 
+# --- options, limits, texts
+
+
+def test_reset_takes_the_options_of_the_single_environment():
+    """For these episodes alone."""
+    env, single = make(), SeamcallRetryEnv(SCENARIOS)
+    observations, info = env.reset(seed=SEED, options=OPTIONS)
+    assert np.array_equal(observations[0], single.reset(seed=SEED, options=OPTIONS)[0])
+    for actions in random_actions(n_steps=5):
+        step = single.step(int(actions[0]))
+        assert_same(step, env.step(actions), 0)
+        if step[2]:
+            break
+    plain_env = make()
+    assert np.array_equal(env.reset(seed=SEED)[0], plain_env.reset(seed=SEED)[0])
+    for actions in random_actions():
+        assert np.array_equal(env.step(actions)[1], plain_env.step(actions)[1])
+
+
+def test_options_of_some_leave_the_others_alone():
+    """Also when those that were changed before are changed again, and end."""
+    env, plain_env = make(), make()
+    for each in (env, plain_env):
+        each.reset(seed=SEED)
+    mask = np.array([True, False, False])
+    for n_vcpus in (12, 3, 40):
+        env.reset(seed=5, options={"host.n_vcpus": n_vcpus, "reset_mask": mask})
+        for actions in random_actions(n_steps=N_STEPS // 3):
+            mine, other = env.step(actions), plain_env.step(actions)
+            for one, two in zip(mine[:4], other[:4], strict=True):
+                assert np.array_equal(one[1:], two[1:])
+
+
+def test_scenarios_of_earlier_options_stay_for_those_who_play_them():
+    env, alone = make(), SeamcallRetryEnv(SCENARIOS)
+    env.reset(seed=SEED)
+    first, second = np.array([True, False, False]), np.array([False, True, False])
+    env.reset(seed=SEED, options={**OPTIONS, "reset_mask": first})
+    env.reset(seed=SEED, options={"host.n_vcpus": 40, "reset_mask": second})
+    alone.reset(seed=SEED, options=OPTIONS)
+    for _ in range(3):
+        step, of_vector = alone.step(0), env.step(np.zeros(N_ENVS, np.int64))
+        assert_same(step, of_vector, 0)
+        if step[2]:
+            break
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_limit_of_steps_is_that_of_gymnasiums_wrapper(mode):
+    ours = make(mode, max_episode_steps=4)
+    makers = [lambda: gymnasium.make(ID, scenario=SCENARIOS, max_episode_steps=4)] * N_ENVS
+    theirs = gymnasium.vector.SyncVectorEnv(makers, autoreset_mode=mode)
+    assert np.array_equal(ours.reset(seed=SEED)[0], theirs.reset(seed=SEED)[0])
+    n_cut = 0
+    for actions in random_actions():
+        mine, other = ours.step(actions), theirs.step(actions)
+        for one, two in zip(mine[:4], other[:4], strict=True):
+            assert np.array_equal(one, two)
+        n_cut += int(mine[3].sum())
+    assert n_cut > 1
+
+
+@pytest.mark.parametrize("mode", [None, "sync"])
+def test_make_vec_takes_limit_and_render_mode(mode):
+    arguments: dict[str, Any] = {"scenario": SCENARIOS, "max_episode_steps": 3}
+    env = gymnasium.make_vec(
+        ID, num_envs=4, vectorization_mode=mode, render_mode="ansi", **arguments
+    )
+    env.reset(seed=SEED)
+    cut = [env.step(np.zeros(4, np.int64))[3] for _ in range(3)]
+    assert not cut[0].any() and cut[2].any()
+    texts = env.render()
+    assert len(texts) == 4 and all("mmu_lock" in text for text in texts)
+
+
+def test_render_without_a_mode_is_nothing():
+    env = make()
+    env.reset(seed=SEED)
+    assert env.render() is None
+
+
+def test_specification_goes_through_json():
+    env = gymnasium.make_vec(
+        ID,
+        num_envs=N_ENVS,
+        scenario=SCENARIOS,
+        discipline=Discipline(track_batch=4),
+        autoreset_mode=AutoresetMode.SAME_STEP,
+        n_threads=1,
+        max_episode_steps=7,
+    )
+    again = gymnasium.make_vec(EnvSpec.from_json(env.spec.to_json()))
+    assert again.metadata["autoreset_mode"] == AutoresetMode.SAME_STEP
+    assert np.array_equal(env.reset(seed=SEED)[0], again.reset(seed=SEED)[0])
+    for actions in random_actions():
+        assert np.array_equal(env.step(actions)[1], again.step(actions)[1])
+
+
 # --- mistakes
 
 
 def test_step_before_reset_is_refused():
     with pytest.raises(NotResetError):
         make().step(np.zeros(N_ENVS, np.int64))
+
+
+def test_step_after_an_interrupt_is_refused_until_a_reset(monkeypatch):
+    """What Ctrl-C leaves behind is no state to decide in; all environments are reset."""
+    env = make()
+    env.reset(seed=SEED)
+
+    def interrupted(*arguments: object) -> int:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(env._batch, "_run_range", interrupted)
+        env.step(np.zeros(N_ENVS, np.int64))
+    with pytest.raises(NotResetError, match="interrupted"):
+        env.step(np.zeros(N_ENVS, np.int64))
+    observations, _ = env.reset(options={"reset_mask": np.array([True, False, False])})
+    assert (observations[:, IS_START] == 1).all()
+    env.step(np.zeros(N_ENVS, np.int64))
 
 
 @pytest.mark.parametrize(
@@ -361,6 +459,9 @@ def test_actions_outside_the_space_are_refused_and_change_nothing(actions):
         {"autoreset_mode": AutoresetMode.DISABLED},
         {"autoreset_mode": "sometimes"},
         {"n_threads": 0},
+        {"n_threads": 1.5},
+        {"num_envs": "2"},
+        {"max_episode_steps": 0},
         {"discipline": "P18"},
     ],
     ids=repr,
@@ -373,7 +474,9 @@ def test_impossible_argument_is_refused(arguments):
 @pytest.mark.parametrize(
     "options",
     [
-        {"host.n_vcpus": 4},
+        {"host.n_vcpu": 4},
+        {"host.n_vcpus": 0},
+        {1: 2},
         {"reset_mask": np.ones(2, bool)},
         {"reset_mask": np.ones(N_ENVS, int)},
         {"reset_mask": "all"},

@@ -10,7 +10,8 @@ from tdx_env.module.operand_classes import OperandClass, operand_class
 from tdx_env.state.discipline import N_ACTIONS, Action
 from tdx_env.state.features import Feature
 
-FIXED_CYCLES = 1000  # sending a kick to nobody: 500 to 1,500, a guess [cycles]
+FIXED_CYCLES = 600  # a kick of nobody: 250 to 1,000, a guess, and ...
+SCAN_CYCLES = 90  # ... 25 to 150 for each vCPU outside the guest, a guess [cycles]
 LEVEL_2M = 1
 _TDR = int(OperandClass.TDR)
 _ENTRY = int(OperandClass.ENTRY)
@@ -19,13 +20,14 @@ _ENTRY = int(OperandClass.ENTRY)
 def kick_at_break_even(fixed_cycles: int = FIXED_CYCLES) -> Decide:
     """Return the rule that kicks when waiting has cost as much as a kick would.
 
-    The cost of a kick on all CPUs is ``fixed_cycles`` + the average wait + vCPUs in the guest ×
-    (average cost of an IPI + average trip of a target), from the host's own averages. Own busy
-    cycles on this call are held against it; after a kick they must reach it once more. A call that
-    was interrupted, where KICK is masked, is repeated.
+    The cost of a kick on all CPUs is what one of nobody takes (``fixed_cycles``, and `SCAN_CYCLES`
+    for each vCPU outside the guest) + the average wait + vCPUs in the guest × (average cost of an
+    IPI + average trip of a target), from the host's own averages. Own busy cycles on this call are
+    held against it; after a kick they must reach it once more. A call that was interrupted, where
+    KICK is masked, is repeated.
 
     Args:
-        fixed_cycles: Part of a kick's cost that has no average [cycles].
+        fixed_cycles: Part of a kick's cost that depends on nothing [cycles].
 
     Source:
         The rule of renting or buying skis; Paolo Bonzini, 10 Sep 2024 (CABgObfayLGyWKER): tries
@@ -33,8 +35,10 @@ def kick_at_break_even(fixed_cycles: int = FIXED_CYCLES) -> Decide:
     """
 
     def rule(features: Features) -> int:
+        n_targets = features[Feature.N_IN_GUEST]
         each = features[Feature.KICK_SEND_TARGET] + features[Feature.KICK_TARGET]
-        kick = fixed_cycles + features[Feature.KICK_WAIT] + features[Feature.N_IN_GUEST] * each
+        nobody = fixed_cycles + (features[Feature.N_VCPUS] - n_targets) * SCAN_CYCLES
+        kick = nobody + features[Feature.KICK_WAIT] + n_targets * each
         if features[Feature.BUSY_CYCLES] >= (features[Feature.KICKS] + 1) * kick:
             return if_allowed(features, Action.KICK)
         return Action.RETRY
@@ -84,7 +88,7 @@ def break_even(fixed_cycles: int = FIXED_CYCLES) -> Row:
     """Break-even: retry until that has cost as much as a kick, then kick.
 
     Args:
-        fixed_cycles: Part of a kick's cost that has no average [cycles].
+        fixed_cycles: Part of a kick's cost that depends on nothing [cycles].
 
     Source:
         `kick_at_break_even`.

@@ -20,7 +20,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-from numba.core.dispatcher import Dispatcher
+from numba.extending import is_jitted
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
@@ -50,7 +50,7 @@ from tdx_env.state.features import N_FEATURES, Feature
 NAMES = [feature.name.lower() for feature in Feature]
 _PLAIN = ["features", "mask"]
 _MUST_TAKE = "must take (features, mask), or (features) and be compiled with tdx_env.jit.decision"
-_COMPILER_IS_ON = isinstance(is_allowed, Dispatcher)
+_COMPILER_IS_ON = is_jitted(is_allowed)
 
 
 def _import(path: Path) -> ModuleType:
@@ -201,7 +201,7 @@ def _recursive(function: object, above: tuple[object, ...] = ()) -> str | None:
 def _is_compiled(function: Callable[..., Any], place: str) -> bool:
     """Say which of the two forms a user's function has."""
     signature = _signature(function, place)
-    if isinstance(function, Dispatcher):
+    if is_jitted(function):
         recursive = _recursive(function)
         if recursive is not None:  # too deep, compiled code ends the process without a word
             raise PolicyError(f"{place}: {recursive} calls itself, must not where it is compiled")

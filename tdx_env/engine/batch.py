@@ -3,8 +3,9 @@
 The single and the vector environment, evaluation and tests all go through a `Batch`.
 """
 
+import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,23 +14,34 @@ from numpy.typing import NDArray
 from tdx_env.engine.broken import error_of
 from tdx_env.engine.loop import Decide
 from tdx_env.engine.memory import Block, address_of, addresses_of
-from tdx_env.engine.run import SKIP, Number, Shown, ask, compiled_run, share, start_some
+from tdx_env.engine.room import n_actors_of, n_entries, programs
+from tdx_env.engine.run import (
+    COST_PARTS,
+    GO_ON,
+    N_NUMBERS,
+    SKIP,
+    Number,
+    Shown,
+    ask,
+    compiled_run,
+    share,
+    start_some,
+)
+from tdx_env.engine.snapshot import Snapshot, check_origin
 from tdx_env.jit import IS_COMPILED
-from tdx_env.module.seamcalls import MODULE_VERSIONS
-from tdx_env.module.seamcalls import program as steps_of
 from tdx_env.spaces import observation_size
 from tdx_env.state.actors import ACTOR, ENTRY
 from tdx_env.state.calls import NONE
 from tdx_env.state.discipline import DISCIPLINE, N_ACTIONS
 from tdx_env.state.features import N_FEATURES
-from tdx_env.state.setup import REGIONS_PER_TABLE, SETUP
+from tdx_env.state.setup import SETUP
 from tdx_env.state.world import (
     ACTORS,
     DECISION,
     DECISIONS,
     ENTRIES,
     EVENT,
-    PROGRAM,
+    MAX_ENDED,
     RUN,
     TRACE,
     End,
@@ -41,10 +53,13 @@ _ACTOR, _END, _COST = int(Number.ACTOR), int(Number.END), int(Number.COST)
 _RUNNING, _BROKEN = int(End.RUNNING), int(End.BROKEN)
 _BY_SCENARIO = ("setup", "program")  # records of which there is one for each scenario
 _SCENARIO_COLUMNS = [World._fields.index(name) for name in _BY_SCENARIO]
+_SIZES = ("n_actors", "first_l3", "n_traced", "n_decisions_traced")  # of what a world uses
+_NO_OPERATION = np.array([NONE, 0])
+_WORD = 8  # bytes
 _CHUNKS_A_THREAD = 4  # so that a thread whose worlds are quick helps with the others
 _WORTH_SHARING = 300e-6  # [s] what is shorter is run by the caller: to wake a thread takes as long
 
-__all__ = ["SKIP", "Batch", "Number", "compile_loop"]
+__all__ = ["COST_PARTS", "SKIP", "Batch", "Number", "compile_loop"]
 
 
 def compile_loop() -> None:
@@ -52,35 +67,22 @@ def compile_loop() -> None:
     compiled_run()
 
 
-def _n_entries(setups: NDArray[np.void]) -> int:
-    """Return the S-EPT entries that the largest of the setups needs."""
-    most = 0
-    for setup in setups:
-        regions = int(setup["areas"]["n_regions"][: setup["n_areas"]].sum())
-        most = max(
-            most,
-            (regions << int(setup["page_shift"])) + regions + -(-regions // REGIONS_PER_TABLE) + 1,
-        )
-    return most
+def _digest(records: NDArray[np.void]) -> str:
+    """Return a short digest of records."""
+    return hashlib.sha256(records.tobytes()).hexdigest()[:8]
 
 
-def _n_actors(setups: NDArray[np.void]) -> int:
-    """Return the actors that the largest of the setups needs."""
-    tasks = [int(s["tasks"]["count_high"][: s["n_tasks"]].sum()) for s in setups]
-    return max(int(s["n_vcpus_high"]) + n for s, n in zip(setups, tasks, strict=True))
-
-
-def _programs(setups: NDArray[np.void]) -> NDArray[np.void]:
-    """Return the table of the module's calls for each setup, dtype PROGRAM."""
-    programs = np.zeros(len(setups), PROGRAM)
-    versions = list(MODULE_VERSIONS)
-    for row, setup in enumerate(setups):
-        programs["steps"][row] = steps_of(versions[setup["module_version"]])
-    return programs
+def _rebuilt(arguments: tuple[Any, ...], snapshot: Snapshot) -> "Batch":
+    """Return a batch that goes on from a snapshot, in memory of its own."""
+    batch = Batch(*arguments)
+    batch.restore(snapshot)
+    return batch
 
 
 class Batch:
     """Episodes side by side in flat memory.
+
+    A copy, also one by pickle, has memory of its own and goes on as the original does.
 
     Args:
         setups: Scenarios, dtype SETUP, shape (n_scenarios,).
@@ -91,13 +93,18 @@ class Batch:
         n_threads: Threads that run the worlds; results don't depend on it.
 
     Attributes:
+        events_a_call: Events in one stretch of compiled code, within which nothing can interrupt
+            it; results don't depend on it.
         run: Scalars of each world, dtype RUN, shape (n_worlds,).
         actors: Actors of each world, dtype ACTORS, shape (n_worlds,).
         features: Integer features of the decisions waited for, shape (n_worlds, N_FEATURES).
         masks: 1 for each allowed action of the decisions waited for, int8, shape (n_worlds,
             N_ACTIONS).
-        numbers: What else is read after each step, int64, shape (len(Number), n_worlds).
+        numbers: What else is read after each step, int64, shape (N_NUMBERS, n_worlds): a row for
+            each `Number`, the last of which are parts of the cost, and room for more of them.
     """
+
+    events_a_call = 1 << 17  # some 20 ms, and up to half a second with the slowest policies
 
     def __init__(
         self,
@@ -111,30 +118,34 @@ class Batch:
         self.n_worlds = n_worlds
         self._n_threads = max(1, min(n_threads, n_worlds))
         self._is_short = False  # whether the last run was
-        n_actors = _n_actors(setups)
+        n_actors = n_actors_of(setups)
         self._capacities = np.array([n_actors, n_events_traced, n_decisions_traced])
         rows = ACTORS.fields["row"][1]  # type: ignore[index]
         run = Block(RUN, RUN.itemsize, n_worlds)
         actors = Block(ACTORS, rows + n_actors * ACTOR.itemsize, n_worlds)
-        entries = Block(ENTRIES, _n_entries(setups) * ENTRY.itemsize, n_worlds)
+        entries = Block(ENTRIES, n_entries(setups) * ENTRY.itemsize, n_worlds)
         self.run = run.records
         self.actors = actors.records
         self.features = np.zeros((n_worlds, N_FEATURES), np.int64)
         self.masks = np.zeros((n_worlds, N_ACTIONS), np.int8)
-        self.numbers = np.zeros((len(Number), n_worlds), np.int64)
+        self.numbers = np.zeros((N_NUMBERS, n_worlds), np.int64)
         self._shown = Shown(self.features, self.masks, self.numbers)
         self._memory = (run.words, actors.words)
-        self._state: list[NDArray[Any]] = [*self._memory, entries.words, *self._shown]
+        trace = Block(TRACE, n_events_traced * EVENT.itemsize, n_worlds)
+        decisions = Block(DECISIONS, n_decisions_traced * DECISION.itemsize, n_worlds)
+        blocks = (run, actors, entries, trace, decisions)
+        self._state: list[NDArray[Any]] = [*(block.words for block in blocks), *self._shown]
         self._records: dict[str, NDArray[np.void]] = {
             "run": run.records,
             "actors": actors.records,
             "entries": entries.records,
             "setup": np.ascontiguousarray(setups, SETUP),
             "discipline": np.array(discipline, DISCIPLINE),
-            "program": _programs(setups),
-            "trace": Block(TRACE, n_events_traced * EVENT.itemsize, n_worlds).records,
-            "decisions": Block(DECISIONS, n_decisions_traced * DECISION.itemsize, n_worlds).records,
+            "program": programs(setups),
+            "trace": trace.records,
+            "decisions": decisions.records,
         }
+        self._of_setups = _digest(self._records["setup"])
         self._no_actions = np.full(n_worlds, NONE, np.int64)
         self._no_observations = np.empty((0, observation_size()), np.float32)
         self._worlds: Any = self._table()
@@ -161,6 +172,21 @@ class Batch:
             self._worlds[which[:, None], _SCENARIO_COLUMNS] = self._of_scenarios[rows]
         else:
             self._worlds = self._table()
+
+    @property
+    def setups(self) -> NDArray[np.void]:
+        """The scenarios, dtype SETUP, shape (n_scenarios,)."""
+        return self._records["setup"]
+
+    def ended_operations(self) -> NDArray[np.int64]:
+        """Return which operations ended since each world's last decision.
+
+        Returns:
+            Id and waste [cycles] of each, NONE and 0 where there is none, shape (n_worlds,
+            MAX_ENDED, 2); of more than MAX_ENDED the latest.
+        """
+        is_one = np.arange(MAX_ENDED) < self.numbers[Number.N_ENDED][:, None]
+        return np.where(is_one[..., None], self.run["ended"], _NO_OPERATION)
 
     @property
     def waiting(self) -> NDArray[np.bool_]:
@@ -247,26 +273,58 @@ class Batch:
     def _run_all(self, arguments: tuple[Any, ...]) -> int:
         """Run all worlds, in threads if that is worth while; return how many have ended."""
         if self._n_threads == 1:
-            return self._run_range(self._worlds, 0, self.n_worlds, *arguments)
+            return self._run(0, self.n_worlds, arguments)
         start = time.perf_counter()
         if self._is_short:
-            n_ended = self._run_range(self._worlds, 0, self.n_worlds, *arguments)
+            n_ended = self._run(0, self.n_worlds, arguments)
         else:
             n_ended = self._run_in_threads(arguments)
         self._is_short = time.perf_counter() - start < _WORTH_SHARING
         return n_ended
+
+    def _run(self, first: int, last: int, arguments: tuple[Any, ...]) -> int:
+        """Run the worlds from first to last - 1; return how many of them have ended."""
+        found: int = self._run_range(self._worlds, first, last, self.events_a_call, *arguments)
+        return found if found >= 0 else sum(self._pieces(found, first, last, arguments))
+
+    def _pieces(
+        self, found: int, first: int, last: int, arguments: tuple[Any, ...]
+    ) -> Iterator[int]:
+        """Go on with worlds that take many events, a piece a time, so that Ctrl-C is heard.
+
+        Args:
+            found: What the first piece came to.
+            first: The first of the worlds.
+            last: The world behind the last one.
+            arguments: Of all pieces; whose first and second item are policy and actions.
+
+        Yields:
+            0 after each piece; how many of all the worlds have ended after the last.
+        """
+        policy, actions, *rest = arguments
+        while found < 0:
+            yield 0
+            at = -1 - found
+            actions = actions.copy()
+            actions[at] = GO_ON
+            found = self._run_range(
+                self._worlds, at, last, self.events_a_call, policy, actions, *rest
+            )
+        yield int(self.ended[first:last].sum())
 
     def _run_in_threads(self, arguments: tuple[Any, ...]) -> int:
         """Run all worlds; each thread takes a few, then the next few."""
         step = -(-self.n_worlds // (self._n_threads * _CHUNKS_A_THREAD))
         firsts = iter(range(0, self.n_worlds, step))
 
-        def work() -> int:
-            n_ended = 0
+        def work() -> Iterator[int]:
             for first in firsts:
                 last = min(first + step, self.n_worlds)
-                n_ended += self._run_range(self._worlds, first, last, *arguments)
-            return n_ended
+                found = self._run_range(self._worlds, first, last, self.events_a_call, *arguments)
+                if found < 0:
+                    yield from self._pieces(found, first, last, arguments)
+                else:
+                    yield found
 
         return share(self._n_threads, work)
 
@@ -276,12 +334,66 @@ class Batch:
         row = {"setup": scenario, "program": scenario, "discipline": 0}
         return World(**{name: rows[row.get(name, index)] for name, rows in self._records.items()})
 
-    def snapshot(self) -> list[NDArray[Any]]:
-        """Return a copy of the state of all worlds, for `restore`."""
-        return [memory.copy() for memory in self._state]
+    def origin(self) -> dict[str, Any]:
+        """Return what a batch has to have in common with this one to take its snapshots."""
+        n_actors, n_events, n_decisions = self._capacities.tolist()
+        return {
+            "number of episodes": self.n_worlds,
+            "scenarios": self._of_setups,
+            "discipline": _digest(self._records["discipline"]),
+            "room for actors and traces": (n_actors, n_events, n_decisions),
+        }
 
-    def restore(self, snapshot: Sequence[NDArray[Any]]) -> None:
-        """Put the state of a snapshot back; the worlds go on as they did from there."""
-        for memory, kept in zip(self._state, snapshot, strict=True):
-            memory[...] = kept
+    def _used(self) -> list[int]:
+        """Return how many words of each row of the state are used."""
+        most = {name: int(self.run[name].max()) for name in _SIZES}
+        first_actor = ACTORS.fields["row"][1]  # type: ignore[index]
+        used = (
+            RUN.itemsize,
+            first_actor + most["n_actors"] * ACTOR.itemsize,
+            (most["first_l3"] + 1) * ENTRY.itemsize,
+            most["n_traced"] * EVENT.itemsize,
+            most["n_decisions_traced"] * DECISION.itemsize,
+        )
+        rows = [array.shape[1] for array in self._state]
+        return [*(n // _WORD for n in used), *rows[len(used) :]]
+
+    def snapshot(self) -> Snapshot:
+        """Return a copy of the state of all worlds, for `restore`."""
+        used = zip(self._state, self._used(), strict=True)
+        return Snapshot(self.origin(), [memory[:, :n].copy() for memory, n in used])
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Put the state of a snapshot back; the worlds go on as they did from there.
+
+        Raises:
+            SnapshotError: It is of other scenarios, another discipline or another number of worlds.
+        """
+        check_origin(snapshot.origin, self.origin())
+        for memory, kept in zip(self._state, snapshot.memory, strict=True):
+            memory[:, : kept.shape[1]] = kept
         self._worlds = self._table()
+
+    def with_setups(self, setups: NDArray[np.void], rows: NDArray[np.integer]) -> "Batch":
+        """Return a batch of other scenarios whose worlds go on as here.
+
+        Args:
+            setups: Scenarios, dtype SETUP, shape (n_scenarios,).
+            rows: Row of the setups that each world plays, shape (n_worlds,).
+        """
+        _, n_events, n_decisions = self._capacities.tolist()
+        discipline = self._records["discipline"]
+        other = Batch(setups, discipline, self.n_worlds, n_events, n_decisions, self._n_threads)
+        for mine, its in zip(self._state, other._state, strict=True):
+            n_common = min(mine.shape[1], its.shape[1])
+            its[:, :n_common] = mine[:, :n_common]
+        other.run["capacity"] = other._capacities[0]
+        other._set_scenarios(np.arange(self.n_worlds), rows)
+        return other
+
+    def __reduce__(self) -> Any:
+        """Return what a copy is made of: addresses are of no use to it."""
+        _, n_events, n_decisions = self._capacities.tolist()
+        setups, discipline = self._records["setup"], self._records["discipline"]
+        sizes = (self.n_worlds, n_events, n_decisions, self._n_threads)
+        return _rebuilt, ((setups, discipline, *sizes), self.snapshot())

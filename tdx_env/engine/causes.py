@@ -121,8 +121,12 @@ def _for_kick(scene: Scene, actor: int) -> Found:
         v for v in scene.having("kick_seq") if scene.rows[v]["kick_seq"] <= me["kick_number"]
     ]
     targets = [v for v in targets if v != actor]
+    if not targets:
+        return Cause.NOTHING, (), "reads the answers to its kick"
     kick = "TRACK's kick"
-    if me["kick_kind"] != Kick.TRACK:
+    if me["kick_kind"] == Kick.FLUSH:
+        kick = "its flush of remote TLBs"
+    elif me["kick_kind"] == Kick.DECISION:
         purpose = Purpose(int(me["purpose"]))
         what = scene.call(actor) if purpose == Purpose.REISSUE else purpose.name
         kick = f"its kick before {what}"

@@ -137,6 +137,8 @@ def _handle_host(world: World, actor: int, state: int) -> None:
         zap_slot(world, actor)
     elif state == State.VCPU_LOAD:
         flush_on_old_cpu(world, actor)
+    elif state == State.FLUSH_TLB:
+        try_enter(world, actor)
     else:
         _handle_counting(world, actor, state)
 
@@ -200,18 +202,21 @@ def finish(world: World) -> None:
 
 
 @inner
-def advance(world: World, features: NDArray[np.int64], policy: Decide) -> int:
-    """Run until a decision is left to the caller or the episode ends.
+def advance(world: World, features: NDArray[np.int64], policy: Decide, budget: int) -> int:
+    """Run until a decision is left to the caller, the episode ends or the budget is used up.
 
     Args:
         world: The episode.
         features: Filled with the features of each decision, shape (N_FEATURES,).
         policy: Decision function: integer features in, an Action or ASK out.
+        budget: The most events to be run [events].
 
     Returns:
-        The `End` of the episode: RUNNING if a decision is waited for.
+        The `End` of the episode: RUNNING if a decision is waited for, or nothing but the budget
+        stands in the way.
     """
     run = world.run
+    last_event = run["n_events"] + budget
     is_plain = run["n_blocks"] == 0
     while run["end"] == End.RUNNING:
         if run["decision_actor"] != NONE:
@@ -223,6 +228,8 @@ def advance(world: World, features: NDArray[np.int64], policy: Decide) -> int:
             decide(world, action)
             if run["end"] != End.RUNNING:
                 break
+        if run["n_events"] >= last_event:
+            return run["end"]
         if is_plain:
             actor = first_due(world.actors["due"], 0, run["n_actors"])
         else:

@@ -10,16 +10,15 @@ from typing import Any
 
 import numba
 import numpy as np
-from numba.core import cgutils, types
-from numba.extending import intrinsic, models, register_model
 from numpy.typing import NDArray
 
 from tdx_env.jit import DECISION_SIGNATURE, IS_COMPILED
+from tdx_env.linking import code_address, function_at, records_at
 from tdx_env.state.discipline import DISCIPLINE
 from tdx_env.state.setup import SETUP
 from tdx_env.state.world import ACTORS, DECISIONS, ENTRIES, PROGRAM, RUN, TRACE, World
 
-_DTYPES = (RUN, ACTORS, ENTRIES, SETUP, DISCIPLINE, PROGRAM, TRACE, DECISIONS)  # as in `World`
+DTYPES = (RUN, ACTORS, ENTRIES, SETUP, DISCIPLINE, PROGRAM, TRACE, DECISIONS)  # as in `World`
 _ALIGNMENT = 64  # a cache line
 
 
@@ -45,39 +44,7 @@ def addresses_of(records: NDArray[np.void]) -> NDArray[np.int64]:
     return records.ctypes.data + np.arange(len(records)) * records.strides[0]
 
 
-class _WorldType(types.NamedTuple):
-    """What a `World` is to the compiler; of its own only for its short name.
-
-    The names of a function's argument types are part of its name in compiled code, and that of a
-    named tuple has all fields of all its records: 16 kB, in each place that names the function.
-    """
-
-    @property
-    def mangling_args(self) -> tuple[str, tuple[()]]:
-        """Return what the type is called in compiled code."""
-        return World.__name__, ()
-
-
-register_model(_WorldType)(models.TupleModel)
-
-
-def _world_of(typing_context: Any, addresses: Any) -> Any:
-    """Type and generate what turns the addresses of a world's records into the world."""
-    world = _WorldType([numba.from_dtype(dtype) for dtype in _DTYPES], World)
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        records = [
-            builder.inttoptr(address, context.get_value_type(record))
-            for address, record in zip(
-                cgutils.unpack_tuple(builder, arguments[0]), world.types, strict=True
-            )
-        ]
-        return context.make_tuple(builder, world, records)
-
-    return world(addresses), generate
-
-
-_world_at: Any = intrinsic(_world_of)
+_world_at: Any = records_at(World, DTYPES) if IS_COMPILED else None
 
 
 def _by_address(worlds: NDArray[np.int64], index: int) -> World:
@@ -100,22 +67,7 @@ def address_of(policy: Any) -> Any:
     """Return where a compiled decision function's code is; without a compiler the function."""
     if not IS_COMPILED:
         return policy
-    found = policy.get_compile_result(DECISION_SIGNATURE)
-    return found.library.get_pointer_to_function(found.fndesc.llvm_func_name)
-
-
-def _function_at(typing_context: Any, address: Any) -> Any:
-    """Type and generate what `policy_at` compiles to: a function made of its address alone."""
-    function = numba.types.FunctionType(DECISION_SIGNATURE)
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        pointer = context.get_value_type(numba.types.voidptr)
-        made = cgutils.create_struct_proxy(function)(context, builder)
-        made.c_addr = made.py_addr = cgutils.get_null_value(pointer)
-        made.jit_addr = builder.inttoptr(arguments[0], pointer)
-        return made._getvalue()
-
-    return function(numba.types.int64), generate
+    return code_address(policy, DECISION_SIGNATURE)
 
 
 def _itself(policy: Any) -> Any:
@@ -123,4 +75,4 @@ def _itself(policy: Any) -> Any:
     return policy
 
 
-policy_at: Any = intrinsic(_function_at) if IS_COMPILED else _itself
+policy_at: Any = function_at(DECISION_SIGNATURE) if IS_COMPILED else _itself

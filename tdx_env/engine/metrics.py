@@ -36,6 +36,33 @@ COUNTERS = (
     "task_items",
 )
 
+METRIC_NAMES = (
+    "elapsed_cycles",
+    "n_threads",
+    "n_cpus",
+    "n_vcpus",
+    *(f"cycles_{name}" for name in _CATEGORY_NAMES),
+    "wasted_cycles",
+    "overhead_cycles",
+    "preempt_penalty_cycles",
+    "tail_cost_cycles",
+    "total_cost",
+    "zap_max_cycles",
+    "fault_max_cycles",
+    "longest_nonpreemptible_cycles",
+    "n_masked_actions",
+    *COUNTERS,
+    "fault_p99_cycles",
+    "n_faults",
+    "zap_p99_cycles",
+    "n_zaps",
+    "kill_actor",
+    "kill_leaf",
+    "kill_outcome",
+)
+"""Places of `metric_values`. The last three are NONE unless the TD was killed: who did it, a `Leaf`
+(NONE: the guest itself) and its `Outcome`."""
+
 _PAMT = ("n_pamt_gets", "n_pamt_adds", "pamt_get_cycles", "pamt_get_max")
 _SCALARS = [str(name) for name, kind, *shape in RUN_FIELDS if kind is np.int64 and not shape]
 # All of them are read at once: from a record each takes as long as ten of them do so.
@@ -146,6 +173,18 @@ def episode_numbers(batch: Batch, index: int) -> dict[str, Any]:
             "outcome": Outcome(run["kill_outcome"]).name,
         }
     return metrics
+
+
+def metric_values(batch: Batch, index: int) -> NDArray[np.int64]:
+    """Return the metrics of an episode that has ended as numbers, in the order of METRIC_NAMES."""
+    metrics = episode_numbers(batch, index)
+    run = scalars(batch, index)
+    was_killed = metrics["killed"]
+    for name in ("kill_actor", "kill_leaf", "kill_outcome"):
+        metrics[name] = run[name] if was_killed else NONE
+    for name, cycles in metrics["cycles_by_category"].items():
+        metrics[f"cycles_{name}"] = cycles
+    return np.array([metrics[name] for name in METRIC_NAMES], np.int64)
 
 
 def episode_metrics(batch: Batch, index: int) -> dict[str, Any]:

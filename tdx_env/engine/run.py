@@ -2,8 +2,9 @@
 
 import functools
 import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from enum import IntEnum
 from typing import Any, NamedTuple
 
@@ -23,6 +24,7 @@ from tdx_env.state.features import Feature
 from tdx_env.state.world import End, World
 
 SKIP = -2  # in place of an action: leave the world alone
+GO_ON = -(1 << 62)  # in place of an action: it was taken, but the events after it are not through
 
 
 class Number(IntEnum):
@@ -32,13 +34,19 @@ class Number(IntEnum):
     COST = 1  # waste and penalties since the episode's start [cycles]
     NOW = 2  # [cycles]
     WAS_MASKED = 3  # 1: the action given in the last call was masked
-    WASTE = 4  # part of COST [cycles]
-    PREEMPT_PENALTY = 5  # part of COST [cycles]
-    TAIL_COST = 6  # part of COST [cycles]
-    ACTOR = 7  # actor that waits for a decision, or NONE
-    PATH = 8  # its CallPath
-    OPERATION = 9  # id of its operation, or NONE
-    N_ENDED = 10  # operations ended since the last decision
+    ACTOR = 4  # actor that waits for a decision, or NONE
+    PATH = 5  # its Path, or NONE
+    OPERATION = 6  # id of its operation, or NONE
+    N_ENDED = 7  # operations ended since the last decision
+    WASTE = 8  # part of COST [cycles]
+    PREEMPT_PENALTY = 9  # part of COST [cycles]
+    TAIL_COST = 10  # part of COST [cycles]
+
+
+COST_NAMES = ("waste", "preempt_penalty", "tail")
+N_COST_PARTS = 8  # the places behind the names are 0, and free for parts to come
+COST_PARTS = slice(int(Number.WASTE), int(Number.WASTE) + N_COST_PARTS)
+N_NUMBERS = COST_PARTS.stop
 
 
 class Shown(NamedTuple):
@@ -88,6 +96,8 @@ def _show(world: World, index: int, shown: Shown) -> None:
     actor = run["decision_actor"]
     numbers[Number.ACTOR, index] = actor
     if actor == NONE:
+        numbers[Number.PATH, index] = NONE
+        numbers[Number.OPERATION, index] = NONE
         return
     me = world.actors["row"][actor]
     numbers[Number.PATH, index] = me["path"]
@@ -111,16 +121,26 @@ def _run_one(
     action: int,
     policy: Decide,
     shown: Shown,
-) -> None:
-    """Run a world until it asks or ends, after the action for the decision that it waits for."""
-    if world.run["end"] != End.RUNNING:
-        return
-    shown.numbers[Number.WAS_MASKED, index] = _is_masked(world, action)
-    if world.run["decision_actor"] != NONE and action != NONE:
-        decide(world, action)
-    if advance(world, shown.features[index], policy) != End.RUNNING:
+    budget: int,
+) -> bool:
+    """Run a world until it asks or ends, after the action for the decision that it waits for.
+
+    Returns:
+        Whether it got there within the budget of events; otherwise, GO_ON goes on.
+    """
+    run = world.run
+    if run["end"] != End.RUNNING:
+        return True
+    if action != GO_ON:
+        shown.numbers[Number.WAS_MASKED, index] = _is_masked(world, action)
+        if run["decision_actor"] != NONE and action != NONE:
+            decide(world, action)
+    if advance(world, shown.features[index], policy, budget) != End.RUNNING:
         _show_no_decision(world, shown.features[index])
+    elif run["decision_actor"] == NONE:
+        return False
     _show(world, index, shown)
+    return True
 
 
 # The arrays come one by one: numba takes twice as long to be handed a tuple of them.
@@ -128,6 +148,7 @@ def _run_range(
     worlds: Any,
     first: int,
     last: int,
+    budget: int,
     policy: Any,
     actions: NDArray[np.int64],
     features: NDArray[np.int64],
@@ -141,16 +162,22 @@ def _run_range(
     alone. If there is room for observations, those of all worlds are written.
 
     Returns:
-        How many of the worlds have ended.
+        How many of the worlds have ended; or, after as many events as the budget has, -1 minus the
+        number of the world to go on with.
     """
     n_ended = 0
+    left = budget
     take = policy_at(policy)
     shown = Shown(features, masks, numbers)
     for index in range(first, last):
-        numbers[Number.WAS_MASKED, index] = 0
+        if actions[index] != GO_ON:
+            numbers[Number.WAS_MASKED, index] = 0
         if actions[index] != SKIP:
             world = pick(worlds, index)
-            _run_one(world, index, actions[index], take, shown)
+            before = world.run["n_events"]
+            if not _run_one(world, index, actions[index], take, shown, left):
+                return -1 - index
+            left = max(1, left - (world.run["n_events"] - before))
         if len(observations) > 0:
             observe_one(features[index], observations[index])
         n_ended += numbers[Number.END, index] != End.RUNNING
@@ -204,7 +231,9 @@ def compiled_run() -> Callable[..., int]:
     actions = types.Array(number, 1, "C")
     masks = types.Array(types.int8, 2, "C")
     observations = types.Array(types.float32, 2, "C")
-    signature = number(table, number, number, number, actions, table, masks, table, observations)
+    signature = number(
+        table, number, number, number, number, actions, table, masks, table, observations
+    )
     return compiled(_run_range, signature)
 
 
@@ -214,8 +243,30 @@ def _pool_of(n_helpers: int, process: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(n_helpers, thread_name_prefix="tdx-env")
 
 
-def share(n_threads: int, work: Callable[[], int]) -> int:
-    """Call a function in several threads, the caller's included; return the sum of the results."""
+def _sum(pieces: Iterator[int], is_stopped: threading.Event) -> int:
+    """Return the sum of what pieces of work came to, up to a stop."""
+    total = 0
+    for piece in pieces:
+        total += piece
+        if is_stopped.is_set():
+            break
+    return total
+
+
+def share(n_threads: int, work: Callable[[], Iterator[int]]) -> int:
+    """Do work in several threads, the caller's included; return the sum of what it came to.
+
+    What stops the caller, as Ctrl-C does, stops the others after their piece, before it goes on.
+
+    Args:
+        n_threads: Threads.
+        work: Returns what one thread does, piece by piece.
+    """
     pool = _pool_of(n_threads - 1, os.getpid())
-    others = [pool.submit(work) for _ in range(n_threads - 1)]
-    return work() + sum(other.result() for other in others)
+    is_stopped = threading.Event()
+    others = [pool.submit(_sum, work(), is_stopped) for _ in range(n_threads - 1)]
+    try:
+        return _sum(work(), is_stopped) + sum(other.result() for other in others)
+    finally:
+        is_stopped.set()
+        wait(others)

@@ -20,15 +20,15 @@ from tdx_env.state.features import N_AVERAGES, TRIES_UNIT
 from tdx_env.state.kernels import OF_SCENARIO
 from tdx_env.state.setup import MAX_PCPUS, REST
 from tdx_env.state.streams import Draw
-from tdx_env.state.world import World
+from tdx_env.state.world import MAX_ACTORS, World
 
 _TASK_SIZES = 100
 _SIZES_EACH = 10
 _FIRST_ENTRY_SPREAD = 20_000  # vCPUs set out within this many cycles
 _FIRST_TRY_CYCLES = 5_000  # averages before the first measurement: middles of the stated ranges
-_FIRST_KICK_SEND = 2_250
-_FIRST_KICK_WAIT = 5_000
-_FIRST_KICK_TARGET = 10_500
+_FIRST_KICK_SEND = 600  # eight targets in one cluster
+_FIRST_KICK_WAIT = 9_500  # delivery, TD exit, handler, and eight answers
+_FIRST_KICK_TARGET = 10_700  # TD exit, handler, run loop, VP.ENTER
 
 
 @inner
@@ -179,6 +179,21 @@ def _find_cpu(world: World, vcpu: int) -> None:
 
 
 @inner
+def _place(world: World, vcpu: int) -> None:
+    """Give a vCPU its socket and its cluster of CPUs.
+
+    # MODEL: vCPU i runs on CPU i; on each socket a cluster is so many consecutive CPUs.
+    """
+    n_vcpus = world.run["n_vcpus"]
+    n_sockets = max(1, world.setup["n_sockets"])
+    socket = vcpu * n_sockets // n_vcpus
+    first = (socket * n_vcpus + n_sockets - 1) // n_sockets
+    me = world.actors["row"][vcpu]
+    me["socket"] = socket
+    me["cluster"] = socket * MAX_ACTORS + (vcpu - first) // max(1, world.setup["ipi_cluster"])
+
+
+@inner
 def _start_vcpus(world: World) -> None:
     """Set all vCPUs going, group by group."""
     run = world.run
@@ -191,7 +206,7 @@ def _start_vcpus(world: World) -> None:
             me["group"] = group
             me["member"] = member
             me["program"] = program
-            me["socket"] = vcpu * max(1, world.setup["n_sockets"]) // run["n_vcpus"]
+            _place(world, vcpu)
             me["items"] = drawn["items"]
             if is_foreground(program):
                 run["work_total"] += drawn["items"]

@@ -65,7 +65,7 @@ def _trip_of(world: World, actor: int, reason: int) -> int:
     """Return the category that an exit and the re-entry after it are booked to."""
     me = world.actors["row"][actor]
     if reason == Exit.KICK:
-        if me["ipi_kind"] == Kick.TRACK:
+        if me["ipi_kind"] == Kick.TRACK or me["ipi_kind"] == Kick.FLUSH:
             return Category.TRACK_KICK
         if me["ipi_kind"] != Kick.DECISION:
             break_off(world, actor, Place.KICK_TRIP, me["ipi_kind"])

@@ -13,6 +13,7 @@ from tdx_env.host.mmu_lock import release_mmu, request_mmu
 from tdx_env.host.seamcall_lock import release_lock
 from tdx_env.host.tasks import is_vcpu
 from tdx_env.host.vcpus import after_synthetic_exit, yield_to_run_loop
+from tdx_env.host.zap import flushes_remote_tlbs, yield_lock
 from tdx_env.jit import inner
 from tdx_env.module.operand_classes import operand_class
 from tdx_env.module.operands import Operand
@@ -317,16 +318,11 @@ def _yield_locks(world: World, actor: int) -> None:
 
     # MODEL: a zap's SPTE stays FROZEN meanwhile; KVM as it is can't give up here.
     """
-    run = world.run
-    me = world.actors["row"][actor]
     release_gate(world, actor)
     release_lock(world, actor, HostLock.SEAMCALL)
     release_lock(world, actor, HostLock.TRACK)
-    release_mmu(world, actor)
-    me["state"] = State.RESCHED
-    me["purpose"] = Purpose.REISSUE
-    me["category"] = Category.YIELD
-    world.actors["due"][actor] = run["now"] + run["costs"][Cost.RESCHED]
+    if not flushes_remote_tlbs(world, actor, Purpose.YIELD):
+        yield_lock(world, actor)
 
 
 @inner

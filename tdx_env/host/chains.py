@@ -24,7 +24,7 @@ from tdx_env.host.fault import (
 )
 from tdx_env.host.file_lock import unlock_file
 from tdx_env.host.guard import request_guard
-from tdx_env.host.kick import note_kick_over, note_kick_sent, release_gate
+from tdx_env.host.kick import answers_read, note_kick_over, note_kick_sent, release_gate
 from tdx_env.host.mmu_lock import release_mmu, request_mmu
 from tdx_env.host.pamt import add_page, get_for_others, others_on, page_counted
 from tdx_env.host.restore import begin_restore, block_for_a_while, restored
@@ -34,7 +34,15 @@ from tdx_env.host.slots import delete_with_lock
 from tdx_env.host.tasks import is_vcpu, set_cursor
 from tdx_env.host.track import after_block, after_demote, after_track, go_on_tracked
 from tdx_env.host.vcpus import enter_guest, yield_to_run_loop
-from tdx_env.host.zap import begin_chunk, clear_page, page_gone, request_for_zap, zap_with_lock
+from tdx_env.host.zap import (
+    begin_chunk,
+    clear_page,
+    next_page,
+    page_gone,
+    request_for_zap,
+    yield_lock,
+    zap_with_lock,
+)
 from tdx_env.jit import inner
 from tdx_env.module.operand_classes import operand_class
 from tdx_env.state.accounting import Category
@@ -192,23 +200,27 @@ def after_kick(world: World, actor: int) -> None:
         add_page(world, actor, Leaf.MEM_PAGE_AUG, me["entry"])
     elif purpose == Purpose.TRACK:
         new_call(world, actor, Leaf.MEM_TRACK, me["entry"])
+    elif purpose == Purpose.NEXT_PAGE:
+        next_page(world, actor)
+    elif purpose == Purpose.YIELD:
+        yield_lock(world, actor)
     else:
         go_on_tracked(world, actor, purpose)
 
 
 @inner
 def kick_sent(world: World, actor: int) -> None:
-    """Handle KICK_SEND: all IPIs are out; wait for those who have not left the guest."""
+    """Handle KICK_SEND: all IPIs are out; wait for the answers and read them."""
     me = world.actors["row"][actor]
     book(world, actor, me["category"])
     note_kick_sent(world, actor)
-    if me["waiting"] == 0:
+    if me["targets"] == 0:
         after_kick(world, actor)
         return
     me["state"] = State.KICK_WAIT
     if me["kick_kind"] == Kick.DECISION:
         me["category"] = Category.KICK_WAIT
-    world.actors["due"][actor] = NEVER
+    world.actors["due"][actor] = answers_read(world, actor) if me["waiting"] == 0 else NEVER
 
 
 @inner

@@ -1,7 +1,12 @@
 """Kick and gate: interrupt the vCPUs that are in the guest, and keep vCPUs out of it.
 
+The sender looks at every vCPU and queues a request for each that is in the guest, interrupts their
+CPUs cluster by cluster, waits for the last one and then reads their answers one after the other.
+The targets are interrupted side by side, and each goes on as soon as it has answered.
+
 Source: Linux virt/kvm/kvm_main.c, kvm_make_all_cpus_request with KVM_REQ_OUTSIDE_GUEST_MODE;
-arch/x86/kvm/vmx/tdx.c, wait_for_sept_zap (6.16).
+kernel/smp.c, smp_call_function_many_cond; arch/x86/kernel/apic/x2apic_cluster.c,
+__x2apic_send_IPI_mask; arch/x86/kvm/vmx/tdx.c, wait_for_sept_zap (6.16).
 """
 
 from tdx_env.guest.tdcalls import is_long_accept, schedule_hold
@@ -82,28 +87,64 @@ def _interrupt(world: World, vcpu: int, arrival: int, kind: int) -> None:
 
 
 @inner
+def _count_remote(world: World, actor: int) -> int:
+    """Return how many other vCPUs in guest mode are on another socket than the actor."""
+    if world.setup["n_sockets"] <= 1:
+        return 0
+    found = 0
+    socket = world.actors["row"][actor]["socket"]
+    for vcpu in range(world.run["n_vcpus"]):
+        target = world.actors["row"][vcpu]
+        if target["mode"] and target["socket"] != socket:
+            found += 1
+    return found
+
+
+@inner
+def _scan(world: World, actor: int, kind: int) -> int:
+    """Look at every vCPU and queue requests for those in guest mode; return when that is done.
+
+    # MODEL: what another socket adds to the reading of an answer is spent here, too.
+    """
+    run = world.run
+    costs = run["costs"]
+    me = world.actors["row"][actor]
+    me["targets"] = run["n_in_guest"] - me["mode"]
+    n_read = run["n_vcpus"] - me["targets"]
+    if kind == Kick.FLUSH:
+        n_read += run["n_vcpus"]  # the request is set in all of them
+    me["kick_started"] = run["now"] + costs[Cost.KICK_FIXED] + n_read * costs[Cost.KICK_SCAN]
+    queueing = me["targets"] * costs[Cost.KICK_TARGET]
+    queueing += _count_remote(world, actor) * costs[Cost.KICK_REMOTE]
+    return me["kick_started"] + queueing
+
+
+@inner
 def _send_to_all(world: World, actor: int, kind: int) -> int:
-    """Send an IPI to every other vCPU in guest mode that has none pending; return the cycles."""
+    """Interrupt every other vCPU in guest mode that has no IPI pending; return the sending's end.
+
+    One write of the ICR reaches all targets of a cluster at once.
+    """
     run = world.run
     me = world.actors["row"][actor]
-    me["waiting"] = 0
+    end = _scan(world, actor, kind)
+    me["waiting"] = me["targets"]
     me["sent"] = 0
-    cycles = run["costs"][Cost.KICK_FIXED]
+    if me["targets"] == 0:
+        return end
+    cluster = NONE
     for vcpu in range(run["n_vcpus"]):
         target = world.actors["row"][vcpu]
-        if vcpu == actor or not target["mode"]:
+        if vcpu == actor or not target["mode"] or target["kick_seq"]:
             continue
-        me["waiting"] += 1
-        if target["kick_seq"]:
-            continue
+        if target["cluster"] != cluster:
+            cluster = target["cluster"]
+            end += run["costs"][Cost.KICK_ICR]
         me["sent"] += 1
         target["kick_seq"] = me["kick_number"]
-        cycles += run["costs"][Cost.KICK_TARGET]
-        if target["socket"] != me["socket"]:
-            cycles += run["costs"][Cost.KICK_REMOTE]
-        _interrupt(world, vcpu, run["now"] + cycles, kind)
+        _interrupt(world, vcpu, end + run["costs"][Cost.IPI_DELIVERY], kind)
     run["n_ipis"] += me["sent"]
-    return cycles
+    return end
 
 
 @inner
@@ -114,7 +155,7 @@ def begin_kick(world: World, actor: int, purpose: int, kind: int, force_gate: in
     if kind == Kick.DECISION:
         run["n_kicks"] += 1
         force_gate |= world.discipline["gate_scope"] != GateScope.NOTHING
-    elif kind != Kick.TRACK:
+    elif kind != Kick.TRACK and kind != Kick.FLUSH:
         break_off(world, actor, Place.KICK, kind)
     if force_gate:
         close_gate(world, actor)
@@ -124,17 +165,26 @@ def begin_kick(world: World, actor: int, purpose: int, kind: int, force_gate: in
     run["first_kicker"] = actor
     me["purpose"] = purpose
     me["kick_kind"] = kind
-    me["kick_started"] = run["now"]
     begin_stretch(world, actor)
-    sending = _send_to_all(world, actor, kind)
+    world.actors["due"][actor] = _send_to_all(world, actor, kind)
     me["state"] = State.KICK_SEND
-    me["category"] = Category.TRACK_KICK if kind == Kick.TRACK else Category.IPI_SEND
-    world.actors["due"][actor] = run["now"] + sending
+    me["category"] = Category.IPI_SEND if kind == Kick.DECISION else Category.TRACK_KICK
+
+
+@inner
+def flush_remote_tlbs(world: World, actor: int, purpose: int) -> None:
+    """Set KVM_REQ_TLB_FLUSH in all vCPUs, and kick those in the guest; sleeping ones sleep on.
+
+    Source: Linux virt/kvm/kvm_main.c, kvm_flush_remote_tlbs.
+    """
+    for vcpu in range(world.run["n_vcpus"]):
+        world.actors["row"][vcpu]["flush_requested"] = 1
+    begin_kick(world, actor, purpose, Kick.FLUSH, 0)
 
 
 @inner
 def note_kick_sent(world: World, actor: int) -> None:
-    """Learn what one IPI costs the sender."""
+    """Learn what one IPI costs the sender, beyond a kick of nobody."""
     run = world.run
     me = world.actors["row"][actor]
     if me["kick_kind"] == Kick.DECISION and me["sent"] > 0:
@@ -149,7 +199,7 @@ def note_kick_over(world: World, actor: int) -> None:
     run = world.run
     me = world.actors["row"][actor]
     if me["kick_kind"] == Kick.DECISION:
-        wait = run["now"] - me["kick_started"]
+        wait = run["now"] - me["kick_started"]  # reading the answers included
         run["kick_wait"] += (wait - run["kick_wait"]) >> EWMA_SHIFT
     if run["first_kicker"] == actor:
         run["first_kicker"] = me["next_kicker"]
@@ -161,6 +211,15 @@ def note_kick_over(world: World, actor: int) -> None:
     me["next_kicker"] = NONE
     if not me["has_mmu_lock"]:
         end_stretch(world, actor)
+
+
+@inner
+def answers_read(world: World, actor: int) -> int:
+    """Return when a sender, all of whose targets have left the guest, has read their answers."""
+    run = world.run
+    me = world.actors["row"][actor]
+    answered = me["answered_at"] + run["costs"][Cost.KICK_HANDLER]
+    return max(run["now"], answered) + me["targets"] * run["costs"][Cost.KICK_ACK]
 
 
 @inner
@@ -179,8 +238,10 @@ def leave_guest_mode(world: World, vcpu: int) -> None:
         sender = world.actors["row"][kicker]
         if sender["kick_number"] >= me["kick_seq"] and kicker != vcpu:
             sender["waiting"] -= 1
-            if sender["waiting"] == 0 and sender["state"] == State.KICK_WAIT:
-                wake_at(world, kicker, run["now"])
+            if sender["waiting"] == 0:
+                sender["answered_at"] = run["now"]
+                if sender["state"] == State.KICK_WAIT:
+                    wake_at(world, kicker, answers_read(world, kicker))
         kicker = sender["next_kicker"]
     me["kick_seq"] = 0
     me["ipi_at"] = NEVER

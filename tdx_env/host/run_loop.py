@@ -19,15 +19,17 @@ def _flush_old_cpu(world: World, vcpu: int) -> None:
 
     # MODEL: whatever runs on that CPU is not disturbed by it.
 
-    Source: Linux 6.16, arch/x86/kvm/vmx/tdx.c, tdx_vcpu_load, tdx_flush_vp_on_cpu.
+    Source: Linux 6.16, arch/x86/kvm/vmx/tdx.c, tdx_vcpu_load, tdx_flush_vp_on_cpu: one IPI, by
+    smp_call_function_single.
     """
-    run = world.run
+    costs = world.run["costs"]
     me = world.actors["row"][vcpu]
     me["moved"] = 0
     me["state"] = State.VCPU_LOAD
     me["category"] = Category.HOST_WORK
-    cycles = run["costs"][Cost.KICK_FIXED] + run["costs"][Cost.KICK_TARGET]
-    world.actors["due"][vcpu] = run["now"] + cycles
+    cycles = costs[Cost.KICK_TARGET] + costs[Cost.KICK_ICR]
+    cycles += costs[Cost.IPI_DELIVERY] + costs[Cost.KICK_HANDLER]
+    world.actors["due"][vcpu] = world.run["now"] + cycles
 
 
 @inner
@@ -37,6 +39,24 @@ def flush_on_old_cpu(world: World, vcpu: int) -> None:
     book(world, vcpu, me["category"])
     me["path"] = CallPath.ENTER
     new_call(world, vcpu, Leaf.VP_FLUSH, NONE)
+
+
+@inner
+def flushes_tlb(world: World, vcpu: int) -> bool:
+    """Begin the flush of the shared EPT if it is requested; say whether it is.
+
+    Source: Linux 6.16, arch/x86/kvm/x86.c, vcpu_enter_guest; arch/x86/kvm/vmx/tdx.c,
+    tdx_flush_tlb_all: INVEPT, for the shared EPT.
+    """
+    run = world.run
+    me = world.actors["row"][vcpu]
+    if not me["flush_requested"] or me["mode"]:
+        return False
+    me["flush_requested"] = 0
+    me["state"] = State.FLUSH_TLB
+    me["category"] = Category.TRACK_KICK
+    world.actors["due"][vcpu] = run["now"] + run["costs"][Cost.INVEPT]
+    return True
 
 
 @inner

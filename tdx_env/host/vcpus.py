@@ -9,7 +9,7 @@ from tdx_env.host.fault import begin_fault_pass
 from tdx_env.host.kick import leave_guest_mode, release_gate
 from tdx_env.host.kill import kill
 from tdx_env.host.lock_words import release
-from tdx_env.host.run_loop import leaves_run_loop
+from tdx_env.host.run_loop import flushes_tlb, leaves_run_loop
 from tdx_env.host.seamcalls import issue, new_call
 from tdx_env.host.srcu import srcu_quiescent
 from tdx_env.jit import inner
@@ -51,17 +51,27 @@ def _halt(world: World, vcpu: int) -> None:
 
 
 @inner
+def _begin_handler(world: World, vcpu: int) -> None:
+    """Run the handler of what ended the guest's turn: an IPI's, or a tick's or device's."""
+    run = world.run
+    me = world.actors["row"][vcpu]
+    me["state"] = State.HOST_IRQ
+    if me["exit"] == Exit.KICK:
+        me["category"] = me["trip"]
+        world.actors["due"][vcpu] = run["now"] + run["costs"][Cost.KICK_HANDLER]
+    else:
+        me["category"] = Category.HOST_IRQ
+        world.actors["due"][vcpu] = run["now"] + run["costs"][Cost.IRQ_HANDLER]
+
+
+@inner
 def _serve_exit(world: World, vcpu: int) -> None:
     """Do what the reason of a TD exit asks for."""
     run = world.run
     me = world.actors["row"][vcpu]
     reason = me["exit"]
     if reason == Exit.TICK or reason == Exit.KICK:
-        me["state"] = State.HOST_IRQ
-        me["category"] = Category.HOST_IRQ
-        if reason == Exit.KICK:
-            me["category"] = me["trip"]
-        world.actors["due"][vcpu] = run["now"] + run["costs"][Cost.IRQ_HANDLER]
+        _begin_handler(world, vcpu)
     elif reason == Exit.EPT_VIOLATION:
         if me["pending"] and not me["accept_fault"]:
             kill(world, vcpu, NONE, Outcome.EPT_VIOLATION)
@@ -127,12 +137,12 @@ def enter_guest(world: World, vcpu: int) -> None:
 
 @inner
 def try_enter(world: World, vcpu: int) -> None:
-    """Handle RUN_LOOP and GATED: check the gate, issue VP.ENTER."""
+    """Handle RUN_LOOP, FLUSH_TLB and GATED: serve requests, check the gate, issue VP.ENTER."""
     me = world.actors["row"][vcpu]
     book(world, vcpu, me["category"])
     if me["state"] == State.RUN_LOOP and leaves_run_loop(world, vcpu):
         return
-    if not pass_gate(world, vcpu):
+    if flushes_tlb(world, vcpu) or not pass_gate(world, vcpu):
         return
     if is_repeat(world, vcpu):
         issue(world, vcpu)

@@ -1,10 +1,10 @@
 """The zap path: pages leave the TD, one at a time or in batches that share one TRACK.
 
-# MODEL: no kvm_flush_remote_tlbs at the end and when it gives way; a hole that is punched doesn't
-hold off faults in its range; conversions don't take slots_lock.
+# MODEL: a hole that is punched doesn't hold off faults in its range; conversions don't take
+slots_lock.
 
-Source: Linux arch/x86/kvm/mmu/tdp_mmu.c, tdp_mmu_zap_leafs; arch/x86/kvm/vmx/tdx.c,
-tdx_sept_remove_private_spte (6.16). Batches are in no kernel.
+Source: Linux arch/x86/kvm/mmu/tdp_mmu.c, tdp_mmu_zap_leafs, tdp_mmu_iter_cond_resched;
+arch/x86/kvm/vmx/tdx.c, tdx_sept_remove_private_spte (6.16). Batches are in no kernel.
 """
 
 from tdx_env.guest.items import finish_item, unit_of_item
@@ -12,7 +12,7 @@ from tdx_env.guest.walk import level_of
 from tdx_env.host.enter import enter_run_loop
 from tdx_env.host.file_lock import is_in_place, lock_file, unlock_file
 from tdx_env.host.guard import release_guard
-from tdx_env.host.kick import begin_kick, release_gate
+from tdx_env.host.kick import begin_kick, flush_remote_tlbs, release_gate
 from tdx_env.host.mmu_lock import release_mmu, request_mmu
 from tdx_env.host.pamt import is_counted, put_page
 from tdx_env.host.seamcalls import new_call
@@ -91,17 +91,18 @@ def _next_unit(world: World, actor: int, unit: int) -> int:
 @inner
 def next_page(world: World, actor: int) -> None:
     """Zap the next present page of the chunk, make way for others, or end the chunk."""
-    run = world.run
     me = world.actors["row"][actor]
     me["cursor"] = _next_unit(world, actor, me["cursor"])
     if me["cursor"] >= me["cursor_end"]:
-        release_mmu(world, actor)
-        _end_chunk(world, actor)
+        if not flushes_remote_tlbs(world, actor, Purpose.NEXT_PAGE):
+            release_mmu(world, actor)
+            _end_chunk(world, actor)
         return
     entry = entry_at(world, actor, me["cursor"])
-    breaks = world.setup["break_on_contention"] and run["mmu_first"] != NONE
+    breaks = world.setup["break_on_contention"] and world.run["mmu_first"] != NONE
     if is_frozen(world, entry) or (me["zapped"] > 0 and breaks):
-        _make_way(world, actor)
+        if not flushes_remote_tlbs(world, actor, Purpose.NEXT_PAGE):
+            _make_way(world, actor)
     elif is_split_needed(world, entry):
         begin_split(world, actor, entry)
     else:
@@ -109,6 +110,32 @@ def next_page(world: World, actor: int) -> None:
         me["batch_end"] = NONE
         me["blocked"] = 0
         _begin_page(world, actor, entry)
+
+
+@inner
+def flushes_remote_tlbs(world: World, actor: int, purpose: int) -> bool:
+    """Begin to flush the shared EPT if a page went since that was done; say whether one did.
+
+    What drops mmu_lock asks this first. Nothing is flushed while the TD is built.
+    """
+    me = world.actors["row"][actor]
+    if not me["unflushed"]:
+        return False
+    me["unflushed"] = 0
+    flush_remote_tlbs(world, actor, purpose)
+    return True
+
+
+@inner
+def yield_lock(world: World, actor: int) -> None:
+    """Drop mmu_lock in the middle of a page and reschedule; then the call is issued again."""
+    run = world.run
+    me = world.actors["row"][actor]
+    release_mmu(world, actor)
+    me["state"] = State.RESCHED
+    me["purpose"] = Purpose.REISSUE
+    me["category"] = Category.YIELD
+    world.actors["due"][actor] = run["now"] + run["costs"][Cost.RESCHED]
 
 
 @inner
@@ -278,6 +305,7 @@ def page_gone(world: World, actor: int) -> None:
     end_operation(world, actor, Operation.ZAP)
     run["last_progress"] = run["now"]
     me["zapped"] += 1
+    me["unflushed"] = not run["is_building"]
     if following != NONE:
         _remove_next(world, actor, following)
         return

@@ -28,11 +28,18 @@ def _cost(scenario: Scenario, *names: str) -> int:
 def _kick_cycles(scenario: Scenario) -> int:
     """Return what a kick of all vCPUs takes at most [cycles]."""
     host = scenario.host
-    target = _cost(scenario, "kick_target")
+    target = _cost(scenario, "kick_target", "kick_icr", "kick_ack")
     if host.n_sockets > 1:
         target += _cost(scenario, "kick_remote")
     late = _cost(scenario, "irq_off") if host.irq_off_share > 0 else 0
-    return host.n_vcpus.high * target + late + _cost(scenario, "kick_fixed", "td_exit")
+    once = _cost(scenario, "kick_fixed", "ipi_delivery", "td_exit", "kick_handler")
+    return host.n_vcpus.high * target + late + once
+
+
+def _flush_cycles(scenario: Scenario) -> int:
+    """Return what flushing the shared EPT of all vCPUs takes at most [cycles]."""
+    requests = scenario.host.n_vcpus.high * _cost(scenario, "kick_scan")
+    return requests + _kick_cycles(scenario)
 
 
 def _unmap_cycles(scenario: Scenario) -> int:
@@ -97,7 +104,8 @@ def group_item_cycles(scenario: Scenario, group: Working) -> int:
     split = _split_cycles(scenario, group)
     if isinstance(group, Convert):
         pages = group.chunk * _zap_cycles(scenario, group.level)
-        return trip + _cost(scenario, "user_exit") + split + pages
+        flush = _flush_cycles(scenario) + _cost(scenario, "invept")
+        return trip + _cost(scenario, "user_exit") + split + pages + flush
     work = "touch" if isinstance(group, Touch) else ("accept_4k", "accept_2m")[group.level]
     guest = _cost(scenario, "tdcall", "tdcall", work, "ve")
     return trip + guest + split + _add_cycles(scenario)
@@ -107,6 +115,8 @@ def _removal_cycles(scenario: Scenario, task: Placed) -> int:
     """Return what taking away an item's pages takes at most, for good or for a while [cycles]."""
     work = _split_cycles(scenario, task)
     work += task.item_pages * _zap_cycles(scenario, task.page_level)
+    if not isinstance(task, BlockRestore):
+        work += _flush_cycles(scenario)
     if isinstance(task, SlotDelete):
         work += _cost(scenario, "srcu")
     if isinstance(task, BlockRestore):

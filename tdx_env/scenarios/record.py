@@ -140,6 +140,7 @@ def _fill_host(row: np.void, scenario: Scenario) -> None:
     row["break_on_contention"] = host.break_on_contention
     _put_range(row, "n_pcpus", NONE_DRAWN if isinstance(host.n_pcpus, str) else host.n_pcpus)
     row["n_sockets"] = host.n_sockets
+    row["ipi_cluster"] = host.ipi_cluster
     row["irq_off_share"] = host.irq_off_share
     row["irq_off_window"] = scenario.cycles(host.irq_off_window_us)
 

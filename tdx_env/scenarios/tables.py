@@ -14,7 +14,7 @@ from tdx_env.module.zero_step import EPF_THRESHOLD, GPA_LIST_SIZE
 from tdx_env.scenarios.values import AUTO, EACH, OneOf, Range, Span, Whole, refuse
 from tdx_env.state.costs import Cost
 from tdx_env.state.kernels import DEFAULT_KERNEL, KERNELS, nearest_kernels
-from tdx_env.state.setup import MAX_PCPUS, MAX_SOCKETS, PAGES_PER_2M
+from tdx_env.state.setup import MAX_IPI_CLUSTER, MAX_PCPUS, MAX_SOCKETS, PAGES_PER_2M
 
 MAX_VCPUS = 248  # the largest TD anybody has reported numbers of (dstack, 2026)
 MAX_ITEMS = 10**6
@@ -112,6 +112,11 @@ class Host(FileTable):
     )
     n_sockets: Annotated[int, Whole(1, MAX_SOCKETS)] = Field(
         default=1, description="sockets that the vCPUs are spread over; host tasks run on the first"
+    )
+    ipi_cluster: Annotated[int, Whole(1, MAX_IPI_CLUSTER)] = Field(
+        default=MAX_IPI_CLUSTER,
+        description="consecutive CPUs of a socket that one write of the ICR interrupts; "
+        "1: physical mode, or scattered vCPUs",
     )
     irq_off_share: Annotated[int, Whole(0, 1_000)] = Field(
         default=0, description="windows with an irq-off section, on each vCPU's CPU [1/1000]"

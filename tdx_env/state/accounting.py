@@ -37,7 +37,7 @@ class Category(IntEnum):
 N_CATEGORIES = len(Category)
 
 # (category, is_waste, is_overhead, meaning). Waste counts in the reward; overhead also has what a
-# discipline could avoid but no decision can: TRACK's unconditional kick.
+# discipline could avoid but no decision can: TRACK's unconditional kick, the shared EPT's flush.
 CATEGORY_TABLE: list[tuple[Category, bool, bool, str]] = [
     (Category.GUEST_COMPUTE, False, False, "guest computes or touches memory"),
     (Category.GUEST_ACCEPT, False, False, "guest TDCALLs that did something"),
@@ -45,7 +45,7 @@ CATEGORY_TABLE: list[tuple[Category, bool, bool, str]] = [
     (Category.GUEST_PRIORITY_STALL, True, True, "guest TDCALLs refused by host priority"),
     (Category.EXIT_ENTRY, False, False, "first TD exit and VP.ENTER of a tick, HLT, fault, MapGPA"),
     (Category.KICK_TARGET, True, True, "exit, interrupt and re-entry caused by a decided kick"),
-    (Category.TRACK_KICK, False, True, "TRACK's unconditional kick, sender and targets"),
+    (Category.TRACK_KICK, False, True, "TRACK's unconditional kick and the flush that ends a zap"),
     (Category.SEAMCALL, False, False, "SEAMCALLs that succeeded"),
     (Category.SEAMCALL_BUSY, True, True, "SEAMCALLs that came back busy or failed"),
     (Category.MMU_LOCK_WAIT, True, True, "waiting for mmu_lock"),

@@ -51,10 +51,11 @@ class State(IntEnum):
     SRCU_WAIT = 34  # host task: waits for SRCU's readers
     RUNNABLE = 35  # vCPU thread: waits for a CPU
     VCPU_LOAD = 36  # vCPU thread: its old CPU is asked for VP.FLUSH
-    PAMT_PAGES = 37  # host: takes two pages that a PAMT may need
-    PAMT_WAIT = 38  # host: spins for Dynamic PAMT's lock
-    PAMT_HELD = 39  # host: counts a page, adds or removes its block's PAMT
-    FILE_WAIT = 40  # host: sleeps until the guest_memfd file's lock is free
+    FLUSH_TLB = 37  # host: INVEPT for the shared EPT, between run loop and VP.ENTER
+    PAMT_PAGES = 38  # host: takes two pages that a PAMT may need
+    PAMT_WAIT = 39  # host: spins for Dynamic PAMT's lock
+    PAMT_HELD = 40  # host: counts a page, adds or removes its block's PAMT
+    FILE_WAIT = 41  # host: sleeps until the guest_memfd file's lock is free
 
 
 class Program(IntEnum):
@@ -130,12 +131,14 @@ class Purpose(IntEnum):
     SPLIT = 12  # a fault splits the 2M mapping in its way
     CALL_AGAIN = 13  # the build ioctl is called again
     BEGIN = 14  # the task's item begins
-    VP_INIT = 15  # issue VP.INIT
-    ADD = 16  # the page's PAMT is there: the call that needs it
-    GIVEN_UP = 17  # its PAMT is given back: the pass over the fault ends
-    CLEARED = 18  # its PAMT is given back: the removed page is done
-    RETURNED = 19  # its PAMT is given back: PAGE.ADD is given up
-    OTHER = 20  # a page of another TD is counted
+    NEXT_PAGE = 15  # the shared EPT is flushed: make way, or end the chunk
+    YIELD = 16  # the shared EPT is flushed: drop mmu_lock in the middle of a page
+    VP_INIT = 17  # issue VP.INIT
+    ADD = 18  # the page's PAMT is there: the call that needs it
+    GIVEN_UP = 19  # its PAMT is given back: the pass over the fault ends
+    CLEARED = 20  # its PAMT is given back: the removed page is done
+    RETURNED = 21  # its PAMT is given back: PAGE.ADD is given up
+    OTHER = 22  # a page of another TD is counted
 
 
 class Kick(IntEnum):
@@ -144,6 +147,7 @@ class Kick(IntEnum):
     NONE = 0
     DECISION = 1
     TRACK = 2
+    FLUSH = 3  # kvm_flush_remote_tlbs
 
 
 class Spte(IntEnum):
@@ -171,7 +175,8 @@ ACTOR_FIELDS = [
     ("ipi_at", np.int64),  # arrival of the pending IPI, or NEVER [cycles]
     ("kick_seq", np.int64),  # number of the first kick that waits for this vCPU, or 0
     ("kick_number", np.int64),  # number of the own kick under way
-    ("kick_started", np.int64),  # [cycles]
+    ("kick_started", np.int64),  # own kick: all but its targets is done; all is sent [cycles]
+    ("answered_at", np.int64),  # own kick: the last target left the guest [cycles]
     ("exit_started", np.int64),  # last TD exit [cycles]
     ("call_started", np.int64),  # first issue of the current SEAMCALL [cycles]
     ("busy_cycles", np.int64),  # own cycles in busy issues of it
@@ -196,6 +201,7 @@ ACTOR_FIELDS = [
     ("phase", np.int32),  # a Phase
     ("exit", np.int32),  # an Exit
     ("mode", np.int32),  # 1: IN_GUEST_MODE (as vcpu->mode), else OUTSIDE_GUEST_MODE
+    ("cluster", np.int32),  # CPUs that one write of the ICR reaches
     ("tick", np.int32),  # number of the next timer interrupt
     ("device", np.int32),  # number of the next device interrupt
     ("leaf", np.int32),  # Leaf of the current SEAMCALL or TDCALL
@@ -225,6 +231,7 @@ ACTOR_FIELDS = [
     ("cursor", np.int32),  # next page of the chunk
     ("cursor_end", np.int32),  # one past its last page
     ("zapped", np.int32),  # pages zapped since mmu_lock was taken
+    ("unflushed", np.int32),  # 1: a page was removed since the last kvm_flush_remote_tlbs
     ("has_mmu_lock", np.int32),  # 0 no, 1 read, 2 write
     ("has_lock", np.int32, (N_HOST_LOCKS,)),  # HostLocks: 0 no, 1 read, 2 write
     ("pamt_call", np.int32),  # 1: under Dynamic PAMT's lock PAMT.ADD is made
@@ -237,6 +244,8 @@ ACTOR_FIELDS = [
     ("hp_flagged", np.int32),  # guest's last TDCALL was refused by host priority
     ("cell", np.int32),  # cell of the busy matrix to charge, or NONE
     ("sent", np.int32),  # IPIs of the own kick
+    ("targets", np.int32),  # vCPUs that it found in the guest
+    ("flush_requested", np.int32),  # 1: KVM_REQ_TLB_FLUSH is set in this vCPU
     ("pending", np.int32),  # 1: the guest touched a PENDING page that KVM does not forgive
     ("reenters", np.int32),  # 1: after this unwinding the guest faults again
     ("counted", np.int32),  # 1: TLB tracking counts this vCPU as in the guest

@@ -61,10 +61,15 @@ class Cost(IntEnum):
     IRQ_OFF = 52
     REMOTE_LINE = 53
     KICK_REMOTE = 54
-    PAMT_PAGES = 55
-    PAMT_COUNT = 56
-    PAMT_ADD = 57
-    PAMT_REMOVE = 58
+    KICK_SCAN = 55
+    KICK_ICR = 56
+    IPI_DELIVERY = 57
+    KICK_HANDLER = 58
+    KICK_ACK = 59
+    PAMT_PAGES = 60
+    PAMT_COUNT = 61
+    PAMT_ADD = 62
+    PAMT_REMOVE = 63
 
 
 N_COSTS = len(Cost)
@@ -87,7 +92,7 @@ COST_USES: dict[Cost, str] = {
     Cost.TRACK: "MEM.TRACK, a successful call",
     Cost.VP_ENTER: "VP.ENTER up to the guest, a successful call",
     Cost.TD_EXIT: "TD exit, from the guest back to KVM",
-    Cost.INVEPT: "VP.ENTER, flush at the first entry in a new epoch",
+    Cost.INVEPT: "VP.ENTER, flush at the first entry in a new epoch; KVM's flush of the shared EPT",
     Cost.PAGE_ADD: "MEM.PAGE.ADD, a successful call",
     Cost.MR_EXTEND: "MR.EXTEND of 256 bytes, a successful call; 16 for each page that is added",
     Cost.DEMOTE: "MEM.PAGE.DEMOTE of a 2M page, a successful call",
@@ -100,11 +105,11 @@ COST_USES: dict[Cost, str] = {
     Cost.MMU_HANDOFF: "a lock of the host, from its release to the next in the queue",
     Cost.RUN_LOOP: "KVM's run loop, each time up to VP.ENTER",
     Cost.GATE_POLL: "one round of a gated vCPU thread: how late it sees that the gate is open",
-    Cost.IRQ_HANDLER: "host's handler of a tick, device interrupt or IPI",
+    Cost.IRQ_HANDLER: "host's handler of a tick or device interrupt",
     Cost.IRQ_WINDOW: "interrupts on and off before VP.ENTER or an interrupted call is repeated",
     Cost.USER_EXIT: "to user space and back: MapGPA, -EAGAIN, signals, faults that it leaves alone",
-    Cost.KICK_FIXED: "sender of a kick: before the first IPI",
-    Cost.KICK_TARGET: "sender of a kick: for each vCPU in the guest; a moved vCPU's VP.FLUSH: once",
+    Cost.KICK_FIXED: "sender of a kick: once, whoever is in the guest",
+    Cost.KICK_TARGET: "sender of a kick: mode and request queue of each vCPU in the guest",
     Cost.RESCHED: "YIELD where KVM gives its CPU up, and KVM's own cond_resched between pages",
     Cost.TDCALL: "TDCALL round trip, without its work",
     Cost.ACCEPT_4K: "MEM.PAGE.ACCEPT of 4K: initialises the page under the entry lock",
@@ -125,7 +130,12 @@ COST_USES: dict[Cost, str] = {
     Cost.SLICE: "how long a vCPU thread has its CPU if others wait for it",
     Cost.IRQ_OFF: "length of an irq-off section, at whose end an IPI arrives",
     Cost.REMOTE_LINE: "every call that follows one of another socket: fetching the TD's lock words",
-    Cost.KICK_REMOTE: "sender of a kick: for each vCPU on another socket, beyond kick_target",
+    Cost.KICK_REMOTE: "sender of a kick: for each target on another socket, beyond target and ack",
+    Cost.KICK_SCAN: "sender of a kick: for each vCPU outside the guest; a request in each vCPU",
+    Cost.KICK_ICR: "sender of a kick: one write of the ICR, for each cluster of CPUs",
+    Cost.IPI_DELIVERY: "an IPI, from the write of the ICR to its arrival",
+    Cost.KICK_HANDLER: "target of a kick: handler and answer, after its TD exit",
+    Cost.KICK_ACK: "sender of a kick: reading each target's answer, after the last one",
     Cost.PAMT_PAGES: "tdx_pamt_get: taking two pages and giving them back, before its lock",
     Cost.PAMT_COUNT: "tdx_pamt_get and put: counting a page, under the lock or by an atomic",
     Cost.PAMT_ADD: "PHYMEM.PAMT.ADD, a successful call, under Dynamic PAMT's lock",

@@ -10,6 +10,7 @@ MAX_GROUPS = 4
 MAX_TASKS = 4
 MAX_PCPUS = 256
 MAX_SOCKETS = 4
+MAX_IPI_CLUSTER = 16  # logical CPUs of one x2APIC cluster
 MAX_AREAS = 4
 REST = -1  # group count: all vCPUs that no other group has
 N_BANDS = 10  # a cost range is cut into this many bands; splits use disjoint sets of them
@@ -113,6 +114,7 @@ SETUP_FIELDS = [
     ("n_pcpus_low", np.int64),  # CPUs that the vCPU threads share, 0: one for each
     ("n_pcpus_high", np.int64),
     ("n_sockets", np.int64),
+    ("ipi_cluster", np.int64),  # CPUs of a socket that one write of the ICR reaches
     ("irq_off_share", np.int64),  # windows with an irq-off section, of each CPU [1/1000]
     ("irq_off_window", np.int64),  # [cycles]
     ("stall_cycles", np.int64),

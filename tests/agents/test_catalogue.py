@@ -415,13 +415,14 @@ def test_series_of_2024_enters_again_and_sends_frozen_faults_back(by_number, num
 # rules of thumb
 
 
-@pytest.mark.parametrize(("busy_cycles", "action"), [(100_999, "RETRY"), (101_000, "KICK")])
+@pytest.mark.parametrize(("busy_cycles", "action"), [(101_499, "RETRY"), (101_500, "KICK")])
 def test_break_even_kicks_when_waiting_cost_as_much(by_number, busy_cycles, action):
-    """1,000 fixed + 4,000 wait + 8 × (2,000 + 10,000) = 101,000 cycles."""
+    """600 fixed + 10 outside × 90 + 4,000 wait + 8 × (2,000 + 10,000) = 101,500 cycles."""
     features = features_of(
         BLOCK,
         ENTRY,
         BUSY_CYCLES=busy_cycles,
+        N_VCPUS=18,
         N_IN_GUEST=8,
         KICK_SEND_TARGET=2000,
         KICK_WAIT=4000,
@@ -431,9 +432,9 @@ def test_break_even_kicks_when_waiting_cost_as_much(by_number, busy_cycles, acti
 
 
 def test_break_even_starts_anew_after_a_kick(by_number):
-    features = features_of(BLOCK, BUSY_CYCLES=1500, KICKS=1)
+    features = features_of(BLOCK, BUSY_CYCLES=1199, KICKS=1)
     assert by_number["break-even"].decide(features) == Action.RETRY
-    features[Feature.BUSY_CYCLES] = 2000
+    features[Feature.BUSY_CYCLES] = 1200
     assert by_number["break-even"].decide(features) == Action.KICK
 
 

@@ -1,5 +1,9 @@
 """Episodes side by side: alone or together, in one thread or several, restored or not."""
 
+import signal
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -23,6 +27,7 @@ if numba.config.DISABLE_JIT:
     MIXED = MIXED[:2]
 BUSY = "s08-accept-2m/train"  # its seed 1 has decisions early and is short
 SEED = 1
+ROOT = Path(__file__).resolve().parents[2]
 N_WORLDS = 6
 
 
@@ -94,9 +99,9 @@ def test_snapshot_restores_scenarios_too():
 def test_snapshot_is_a_copy():
     batch = waiting_batch()
     kept = batch.snapshot()
-    copies = [memory.copy() for memory in kept]
+    copies = [memory.copy() for memory in kept.memory]
     batch.advance(actions=[Action.KICK])
-    for memory, copy in zip(kept, copies, strict=True):
+    for memory, copy in zip(kept.memory, copies, strict=True):
         assert np.array_equal(memory, copy)
 
 
@@ -228,6 +233,65 @@ def test_decisions_from_outside_are_those_made_inside(name):
     while outside.waiting[0]:
         outside.advance(actions=[decide(outside.features[0])])
     assert episode_metrics(inside, 0) == episode_metrics(outside, 0)
+
+
+# --- interrupts
+
+
+@pytest.mark.parametrize("n_threads", [1, 3])
+@pytest.mark.parametrize("events", [1, 7, 1000])
+def test_returns_to_python_change_nothing(n_threads, events, monkeypatch):
+    """With decisions inside and from outside, whatever the number of events in between."""
+    found = []
+    for each in (Batch.events_a_call, events):
+        monkeypatch.setattr(Batch, "events_a_call", each)
+        batch = batch_of(MIXED, n_threads=n_threads)
+        batch.reset(range(N_WORLDS), np.arange(N_WORLDS) % 2)
+        n_ended = [batch.advance(actions=[SKIP] + [NONE] * (N_WORLDS - 1))]
+        found.append([random_steps(batch, np.random.default_rng(3), 10), n_ended])
+        found[-1].append(batch.numbers.tolist())
+        n_ended.append(batch.advance(load_policy("random").decide))
+        found[-1].append([episode_metrics(batch, index) for index in range(N_WORLDS)])
+    assert found[0] == found[1]
+
+
+def test_actions_that_were_given_stay_as_they_were(monkeypatch):
+    monkeypatch.setattr(Batch, "events_a_call", 1)
+    batch = batch_of([BUSY], 2)
+    batch.reset([SEED, SEED])
+    actions = np.array([NONE, NONE])
+    batch.advance(actions=actions)
+    assert actions.tolist() == [NONE, NONE]
+
+
+INTERRUPTED = """
+import sys
+from tests.engine.test_batch import MIXED, batch_of, load_policy
+
+n_worlds, n_threads = 2000, int(sys.argv[1])
+batch = batch_of(MIXED, n_worlds, n_threads=n_threads)
+decide = load_policy("random").decide
+batch.reset(range(n_worlds), [len(MIXED) - 1] * n_worlds)
+try:
+    print("begins", flush=True)
+    batch.advance(decide)
+except KeyboardInterrupt:
+    first = int(batch.ended.sum())
+    print(first < n_worlds and int(batch.ended.sum()) == first, flush=True)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="Python can always be interrupted")
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_keyboard_interrupts_a_long_compiled_stretch(n_threads):
+    """Most of the episodes are yet to come, and no thread goes on with them."""
+    command = [sys.executable, "-W", "ignore::RuntimeWarning", "-c", INTERRUPTED, str(n_threads)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().strip() == "begins"
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.readline().strip() == "True"
 
 
 # --- traces

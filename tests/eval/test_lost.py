@@ -30,7 +30,7 @@ SEED = 1 << 32
 S8, S19 = "s08-accept-2m/test", "s19-build/test"
 LIVELOCK, STORM = "s04-zero-step-livelock/test", "s14-split-storm/test"
 SWALLOWED = str(Path(__file__).resolve().parents[2] / "eval/tdx_eval/reality/swallowed.toml")
-SPLIT_SEED = SEED + 2  # BLOCK of a split, not of a zap, is busy first
+SPLIT_SEED = SEED + 43  # BLOCK of a split, not of a zap, is busy first
 SEEDS = seeds_of("test", 6)
 BUG = "KVM_BUG_ON"
 

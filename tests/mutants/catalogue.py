@@ -140,8 +140,8 @@ MUTANTS = [
     Mutant(
         "a pending IPI is sent again",
         "host/kick.py",
-        '        if target["kick_seq"]:\n            continue\n',
-        "",
+        'not target["mode"] or target["kick_seq"]:',
+        'not target["mode"]:',
     ),
     Mutant(
         "kick acknowledged only by vCPUs in the guest",
@@ -152,8 +152,8 @@ MUTANTS = [
     Mutant(
         "kick reaches vCPUs outside the guest",
         "host/kick.py",
-        'if vcpu == actor or not target["mode"]:',
-        "if vcpu == actor:",
+        'if vcpu == actor or not target["mode"] or',
+        "if vcpu == actor or",
     ),
     Mutant(
         "mmu_lock readers overtake a waiting writer",
@@ -304,6 +304,115 @@ MUTANTS = [
         "host/track.py",
         '    if not world.discipline["gate_first"]:\n        release_gate(world, actor)\n',
         "",
+    ),
+    Mutant(
+        "an ICR write for each target",
+        "host/kick.py",
+        'if target["cluster"] != cluster:',
+        "if True:",
+    ),
+    Mutant(
+        "targets of a cluster are interrupted one after the other",
+        "host/kick.py",
+        'end + run["costs"][Cost.IPI_DELIVERY]',
+        'end + me["sent"] * run["costs"][Cost.IPI_DELIVERY]',
+    ),
+    Mutant(
+        "a cluster reaches over to the next socket",
+        "engine/start.py",
+        'socket * MAX_ACTORS + (vcpu - first) // max(1, world.setup["ipi_cluster"])',
+        'vcpu // max(1, world.setup["ipi_cluster"])',
+    ),
+    Mutant(
+        "answers read for the IPIs that were sent alone",
+        "host/kick.py",
+        'me["targets"] * run["costs"][Cost.KICK_ACK]',
+        'me["sent"] * run["costs"][Cost.KICK_ACK]',
+    ),
+    Mutant(
+        "a target has answered as soon as it has left",
+        "host/kick.py",
+        'answered = me["answered_at"] + run["costs"][Cost.KICK_HANDLER]',
+        'answered = me["answered_at"]',
+    ),
+    Mutant(
+        "a kick's handler takes as long as a tick's",
+        "host/vcpus.py",
+        'run["costs"][Cost.KICK_HANDLER]',
+        'run["costs"][Cost.IRQ_HANDLER]',
+    ),
+    Mutant(
+        "vCPUs outside the guest are not looked at",
+        "host/kick.py",
+        'n_read = run["n_vcpus"] - me["targets"]',
+        "n_read = 0",
+    ),
+    Mutant(
+        "the request of a flush is set for nothing",
+        "host/kick.py",
+        '        n_read += run["n_vcpus"]  # the',
+        "        n_read += 0  # the",
+    ),
+    Mutant(
+        "no flush at the end of a zap",
+        "host/zap.py",
+        """["cursor_end"]:
+        if not flushes_remote_tlbs(world, actor, Purpose.NEXT_PAGE):
+            release_mmu""",
+        """["cursor_end"]:
+        if True:
+            release_mmu""",
+    ),
+    Mutant(
+        "no flush before a zap makes way",
+        "host/zap.py",
+        """        if not flushes_remote_tlbs(world, actor, Purpose.NEXT_PAGE):
+            _make_way""",
+        """        if True:
+            _make_way""",
+    ),
+    Mutant(
+        "no flush before a zap's YIELD",
+        "host/busy.py",
+        "if not flushes_remote_tlbs(world, actor, Purpose.YIELD):",
+        "if True:",
+    ),
+    Mutant(
+        "a flush without progress",
+        "host/zap.py",
+        '    world.actors["row"][actor]["zapped"] = 0\n',
+        '    world.actors["row"][actor]["zapped"] = 0\n'
+        '    world.actors["row"][actor]["unflushed"] = 1\n',
+    ),
+    Mutant(
+        "a TD that is being built is flushed",
+        "host/zap.py",
+        'me["unflushed"] = not run["is_building"]',
+        'me["unflushed"] = 1',
+    ),
+    Mutant(
+        "only vCPUs in the guest flush",
+        "host/kick.py",
+        '["flush_requested"] = 1',
+        '["flush_requested"] = world.actors["row"][vcpu]["mode"]',
+    ),
+    Mutant(
+        "a vCPU flushes twice",
+        "host/run_loop.py",
+        '    me["flush_requested"] = 0\n',
+        '    me["flush_requested"] = (me["flush_requested"] + 1) % 3\n',
+    ),
+    Mutant(
+        "a flush counts as a decided kick on its targets",
+        "guest/exits.py",
+        'if me["ipi_kind"] == Kick.TRACK or me["ipi_kind"] == Kick.FLUSH:',
+        'if me["ipi_kind"] == Kick.TRACK:',
+    ),
+    Mutant(
+        "the old CPU of a moved thread answers at once",
+        "host/run_loop.py",
+        "cycles += costs[Cost.IPI_DELIVERY] + costs[Cost.KICK_HANDLER]",
+        "cycles += 0",
     ),
     Mutant(
         "a vCPU at the gate has no handler",

@@ -32,15 +32,17 @@ class Group:
 
 @dataclass
 class KickUnderWay:
-    """A kick from its first IPI until it is answered."""
+    """A kick until it is answered; `started`: what one of nobody takes is over [cycles]."""
 
     number: int
     kind: Kick
     purpose: Purpose
     started: int
     waiting: set[int]
+    n_targets: int
     sent: int = 0
     sent_at: int = 0  # end of sending [cycles]
+    left_at: int = 0  # when the last of those that have left did so [cycles]
 
 
 @dataclass
@@ -103,6 +105,7 @@ class Actor:
     ipi_kind: Kick = Kick.NONE
     is_ipi_pending: bool = False
     mode: int = 0
+    must_flush_shared: bool = False  # KVM_REQ_TLB_FLUSH
     rip: int = 0
     entry_rip: int = 0
     entry_remaining: int = 0
@@ -128,6 +131,7 @@ class Actor:
     cursor: int = 0
     cursor_end: int = 0
     zapped: int = 0
+    is_unflushed: bool = False  # removed a page since the last flush of the shared EPT
     extends: int = 0
     is_splitting: bool = False
     batch_first: int | None = None  # first page of the open batch

@@ -13,7 +13,7 @@ from tdx_env.state.discipline import Action, EnterYield, Exhaustion, FaultYield
 from tdx_env.state.features import N_FEATURES, Feature
 from tdx_env.state.streams import Draw
 
-from . import exits, faults, guard, interrupts, kick, mmu, seamcalls
+from . import exits, faults, guard, interrupts, kick, mmu, seamcalls, zap
 from .actors import Actor, book, go, is_vp_enter, own
 from .draws import moved
 
@@ -167,9 +167,8 @@ def yield_now(w: OracleWorld, a: Actor) -> None:
             kick.release_gate(w, a)
             seamcalls.release_lock(w, a, w.seamcall_lock)
             seamcalls.release_lock(w, a, w.track_lock)
-            mmu.release(w, a)
-            a.purpose = Purpose.REISSUE
-            go(w, a, State.RESCHED, Category.YIELD, w.costs[Cost.RESCHED])
+            if not zap.flushes(w, a, Purpose.YIELD):
+                yield_mmu(w, a)
         case CallPath.ENTER:
             exits.leave_guest_mode(w, a)
             a.call.leaf = -1
@@ -179,6 +178,13 @@ def yield_now(w: OracleWorld, a: Actor) -> None:
                 back_to_run_loop(w, a)
         case CallPath.BUILD:
             guard.give_way(w, a)
+
+
+def yield_mmu(w: OracleWorld, a: Actor) -> None:
+    """Drop mmu_lock, if it is held, and reschedule."""
+    mmu.release(w, a)
+    a.purpose = Purpose.REISSUE
+    go(w, a, State.RESCHED, Category.YIELD, w.costs[Cost.RESCHED])
 
 
 def back_to_run_loop(w: OracleWorld, a: Actor) -> None:

@@ -95,7 +95,8 @@ def wake(w: OracleWorld, v: Actor) -> None:
 def load(w: OracleWorld, v: Actor) -> None:
     """The CPU that the thread had before has to flush its state first."""
     v.is_moved = False
-    ipi = w.costs[Cost.KICK_FIXED] + w.costs[Cost.KICK_TARGET]
+    steps = (Cost.KICK_TARGET, Cost.KICK_ICR, Cost.IPI_DELIVERY, Cost.KICK_HANDLER)
+    ipi = sum(w.costs[step] for step in steps)
     go(w, v, State.VCPU_LOAD, Category.HOST_WORK, ipi)
 
 

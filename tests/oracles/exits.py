@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tdx_env.state.accounting import Category
-from tdx_env.state.actors import CallPath, Exit, Kick, Phase, Program, State
+from tdx_env.state.actors import CallPath, Exit, Phase, Program, State
 from tdx_env.state.calls import NONE, Leaf, Outcome
 from tdx_env.state.costs import Cost
 
@@ -54,8 +54,7 @@ def begin_exit(w: OracleWorld, v: Actor, reason: Exit, accept_fault: int = 0) ->
     v.exit_started = w.now
     v.trip = Category.EXIT_ENTRY
     if reason == Exit.KICK:
-        is_track = v.ipi_kind == Kick.TRACK
-        v.trip = Category.TRACK_KICK if is_track else Category.KICK_TARGET
+        v.trip = kick.category_of(v.ipi_kind, Category.KICK_TARGET)
     elif reason == Exit.HOST_PRIORITY_TIMEOUT:
         v.trip = Category.GUEST_PRIORITY_STALL
     elif reason == Exit.EPT_VIOLATION:
@@ -88,7 +87,7 @@ def on_td_exit(w: OracleWorld, v: Actor) -> None:
         case Exit.TICK:
             go(w, v, State.HOST_IRQ, Category.HOST_IRQ, w.costs[Cost.IRQ_HANDLER])
         case Exit.KICK:
-            go(w, v, State.HOST_IRQ, v.trip, w.costs[Cost.IRQ_HANDLER])
+            go(w, v, State.HOST_IRQ, v.trip, w.costs[Cost.KICK_HANDLER])
         case Exit.EPT_VIOLATION if v.is_fatal:
             w.kill(v, NONE, Outcome.EPT_VIOLATION)
         case Exit.EPT_VIOLATION:
@@ -181,13 +180,23 @@ def on_gated(w: OracleWorld, v: Actor) -> None:
     try_enter(w, v)
 
 
+def on_flush_tlb(w: OracleWorld, v: Actor) -> None:
+    """The shared EPT is flushed: on to the gate."""
+    book(w, v)
+    try_enter(w, v)
+
+
 def is_gate_closed(w: OracleWorld, v: Actor) -> bool:
     """Return whether somebody else keeps the vCPU out."""
     return w.n_gates > 0 and not v.has_gate
 
 
 def try_enter(w: OracleWorld, v: Actor) -> None:
-    """Try to enter the guest, unless a gate is closed."""
+    """Try to enter the guest, unless the shared EPT is to be flushed or a gate is closed."""
+    if v.must_flush_shared and v.mode == 0:
+        v.must_flush_shared = False
+        go(w, v, State.FLUSH_TLB, Category.TRACK_KICK, w.costs[Cost.INVEPT])
+        return
     slots.quiescent(w, v)
     if is_gate_closed(w, v):
         go(w, v, State.GATED, Category.GATED, None)
@@ -217,4 +226,5 @@ HANDLERS = {
     State.HALTED: on_halted,
     State.RUN_LOOP: on_run_loop,
     State.GATED: on_gated,
+    State.FLUSH_TLB: on_flush_tlb,
 }

@@ -35,26 +35,50 @@ def begin_kick(
         take_gate(w, a)
     w.meet(purpose)
     w.n_kicks_begun += 1
-    under_way = KickUnderWay(w.n_kicks_begun, kind, purpose, w.now, set())
-    sent_at = w.now + w.costs[Cost.KICK_FIXED]
-    for v in w.vcpus:
-        if v is not a and v.mode == 1:
-            under_way.waiting.add(v.number)
-            if not v.is_ipi_pending:
-                under_way.sent += 1
-                sent_at += ipi_cost(w, a, v)
-                send(w, v, kind, interrupts.arrival(w, v, sent_at))
+    targets = [v for v in w.vcpus if v is not a and v.mode == 1]
+    nobody = w.costs[Cost.KICK_FIXED] + (len(w.vcpus) - len(targets)) * w.costs[Cost.KICK_SCAN]
+    if kind == Kick.FLUSH:
+        nobody += len(w.vcpus) * w.costs[Cost.KICK_SCAN]
+    under_way = KickUnderWay(
+        w.n_kicks_begun, kind, purpose, w.now + nobody, {v.number for v in targets}, len(targets)
+    )
+    sent_at = w.now + nobody + sum(queueing_cost(w, a, v) for v in targets)
+    fresh = [v for v in targets if not v.is_ipi_pending]
+    for cluster in sorted({cluster_of(w, v) for v in fresh}):
+        sent_at += w.costs[Cost.KICK_ICR]
+        arrival = sent_at + w.costs[Cost.IPI_DELIVERY]
+        for v in fresh:
+            if cluster_of(w, v) == cluster:
+                send(w, v, kind, interrupts.arrival(w, v, arrival))
+    under_way.sent = len(fresh)
     a.kick = under_way
     if not w.mmu.is_held_by(a.number):
         begin_stretch(w, a)
-    category = Category.TRACK_KICK if kind == Kick.TRACK else Category.IPI_SEND
-    go(w, a, State.KICK_SEND, category, sent_at - w.now)
+    go(w, a, State.KICK_SEND, category_of(kind, Category.IPI_SEND), sent_at - w.now)
 
 
-def ipi_cost(w: OracleWorld, a: Actor, v: Actor) -> int:
-    """Return the cycles that one more IPI takes."""
+def category_of(kind: Kick, decided: Category) -> Category:
+    """Return what is booked for a kick: one category if it was decided, TRACK_KICK if not."""
+    return decided if kind == Kick.DECISION else Category.TRACK_KICK
+
+
+def queueing_cost(w: OracleWorld, a: Actor, v: Actor) -> int:
+    """Return the cycles that one more target takes before IPIs are sent."""
     remote = w.costs[Cost.KICK_REMOTE] if a.socket != v.socket else 0
     return w.costs[Cost.KICK_TARGET] + remote
+
+
+def cluster_of(w: OracleWorld, v: Actor) -> tuple[int, int]:
+    """Return socket and number of the cluster that the vCPU's CPU is in."""
+    neighbours = [other.number for other in w.vcpus if other.socket == v.socket]
+    return v.socket, neighbours.index(v.number) // w.setup.ipi_cluster
+
+
+def flush_remote_tlbs(w: OracleWorld, a: Actor, purpose: Purpose) -> None:
+    """Ask every vCPU for a flush of the shared EPT, and kick those in the guest."""
+    for v in w.vcpus:
+        v.must_flush_shared = True
+    begin_kick(w, a, purpose, Kick.FLUSH)
 
 
 def send(w: OracleWorld, v: Actor, kind: Kick, arrival: int) -> None:
@@ -77,16 +101,22 @@ def on_kick_send(w: OracleWorld, a: Actor) -> None:
     kick.sent_at = w.now
     if kick.kind == Kick.DECISION and kick.sent > 0:
         w.kick_send_target = moved(w.kick_send_target, (w.now - kick.started) // kick.sent)
-    if kick.waiting:
-        is_track = kick.kind == Kick.TRACK
-        category = Category.TRACK_KICK if is_track else Category.KICK_WAIT
-        go(w, a, State.KICK_WAIT, category, None)
-    else:
+    if kick.n_targets == 0:
         kick_done(w, a)
+        return
+    go(w, a, State.KICK_WAIT, category_of(kick.kind, Category.KICK_WAIT), None)
+    if not kick.waiting:
+        a.due = read_at(w, kick)
+
+
+def read_at(w: OracleWorld, kick: KickUnderWay) -> int:
+    """Return when the answers of all targets, which have left the guest, are read."""
+    answered = kick.left_at + w.costs[Cost.KICK_HANDLER]
+    return max(w.now, answered) + kick.n_targets * w.costs[Cost.KICK_ACK]
 
 
 def on_kick_wait(w: OracleWorld, a: Actor) -> None:
-    """The last vCPU has answered."""
+    """The last vCPU has answered, and all answers are read."""
     book(w, a)
     kick_done(w, a)
 
@@ -96,8 +126,9 @@ def acknowledge(w: OracleWorld, v: Actor) -> None:
     for a in w.actors:
         if a.kick is not None and v.number in a.kick.waiting:
             a.kick.waiting.remove(v.number)
+            a.kick.left_at = w.now
             if not a.kick.waiting and a.state == State.KICK_WAIT:
-                a.due = w.now
+                a.due = read_at(w, a.kick)
     v.is_ipi_pending = False
     v.ipi_at = NEVER
 
@@ -127,6 +158,10 @@ def go_on(w: OracleWorld, a: Actor, purpose: Purpose) -> None:
             zap.tracked(w, a)
         case Purpose.EXPORT:
             export.tracked(w, a)
+        case Purpose.NEXT_PAGE:
+            zap.next_page(w, a)
+        case Purpose.YIELD:
+            busy.yield_mmu(w, a)
         case Purpose.AUG:
             assert a.call.entry is not None
             pamt.add(w, a, Leaf.MEM_PAGE_AUG, a.call.entry)

@@ -82,7 +82,7 @@ class OracleWorld:
         self.target: Entry | None = None
         self.n_gates = self.n_kicks_begun = 0
         self.try_cycles, self.tries = [5000] * 3, [32] * 3
-        self.kick_send_target, self.kick_wait, self.kick_target = 2250, 5000, 10500
+        self.kick_send_target, self.kick_wait, self.kick_target = 600, 9500, 10700
         self.groups: list[Group] = []
         self.task_groups: list[Group] = []
         self.vcpus: list[Actor] = []

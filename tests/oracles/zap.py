@@ -38,13 +38,13 @@ def next_page(w: OracleWorld, a: Actor) -> None:
     entry = find(w, a, a.cursor)
     a.cursor = a.cursor_end if entry is None else entry.number
     if entry is None:
-        chunk_done(w, a)
+        if not flushes(w, a, Purpose.NEXT_PAGE):
+            chunk_done(w, a)
         return
     is_contended = a.zapped > 0 and w.setup.break_on_contention and w.mmu.queue
     if split.is_frozen(w, entry) or is_contended:
-        mmu.release(w, a)
-        a.purpose = Purpose.ZAP
-        go(w, a, State.RESCHED, Category.MMU_LOCK_WAIT, w.costs[Cost.RESCHED])
+        if not flushes(w, a, Purpose.NEXT_PAGE):
+            make_way(w, a)
     elif split.is_needed(w, entry):
         split.begin(w, a, w.table.pd_of(entry))
     else:
@@ -52,6 +52,22 @@ def next_page(w: OracleWorld, a: Actor) -> None:
             a.batch_first, a.batch_size, a.batch_end = a.cursor, 1, None
         begin_operation(w, a)
         freeze(w, a, entry)
+
+
+def make_way(w: OracleWorld, a: Actor) -> None:
+    """Drop mmu_lock between two pages."""
+    mmu.release(w, a)
+    a.purpose = Purpose.ZAP
+    go(w, a, State.RESCHED, Category.MMU_LOCK_WAIT, w.costs[Cost.RESCHED])
+
+
+def flushes(w: OracleWorld, a: Actor, purpose: Purpose) -> bool:
+    """Flush the shared EPT before mmu_lock is dropped, if pages were removed."""
+    if not a.is_unflushed:
+        return False
+    a.is_unflushed = False
+    kick.flush_remote_tlbs(w, a, purpose)
+    return True
 
 
 def freeze(w: OracleWorld, a: Actor, entry: Entry) -> None:
@@ -133,6 +149,7 @@ def page_gone(w: OracleWorld, a: Actor) -> None:
     w.last_progress = w.now
     drop_target(w, a.call.entry)
     a.zapped += 1
+    a.is_unflushed = not w.is_building
     if following is not None:
         a.cursor = following.number
         begin_operation(w, a)

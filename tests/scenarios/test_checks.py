@@ -239,6 +239,9 @@ REFUSED = {
     "five sockets": (
         "", {"host.n_sockets": 5}, "host.n_sockets = 5, must be a whole number from 1 to 4"
     ),
+    "more CPUs than a cluster has": (
+        "", {"host.ipi_cluster": 17}, "host.ipi_cluster = 17, must be a whole number from 1 to 16"
+    ),
     "CPUs shared without ticks": (
         "", {"host.n_pcpus": {"low": 2, "high": 3}, "groups.spinners.tick_us": 0},
         "groups.spinners.tick_us = 0, must be above 0: host.n_pcpus is 2..3, only a tick ends a "

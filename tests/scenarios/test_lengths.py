@@ -85,7 +85,17 @@ def test_a_kick_takes_longer_on_a_machine_that_is_not_ideal(key, value, name):
         load("s22-clean", {"host.n_vcpus": 8, key: value}),
     )
     longer = longest_item_cycles(real) - longest_item_cycles(ideal)
-    assert longer == cost(real, name) * (8 if name == "kick_remote" else 1)
+    kick = cost(real, name) * (8 if name == "kick_remote" else 1)
+    assert longer == 2 * kick  # TRACK's and the flush
+
+
+def test_a_zap_ends_with_one_flush_however_long():
+    one, two = (load("s13-balloon", {"tasks.balloon.chunk": chunk}) for chunk in (1, 2))
+    first = task_item_cycles(one, one.tasks["balloon"])
+    page = task_item_cycles(two, two.tasks["balloon"]) - first
+    flush = first - page
+    kick = cost(one, "kick_fixed") + cost(one, "ipi_delivery") + cost(one, "td_exit")
+    assert kick < flush < page
 
 
 def test_threads_that_share_a_cpu_wait_for_each_others_slices():

@@ -58,10 +58,17 @@ def _issued(scene: Scene, actor: int) -> Told | None:
     return text, text
 
 
+_KICKS = {
+    Kick.DECISION: "kicks",
+    Kick.TRACK: "TRACK's kick",
+    Kick.FLUSH: "flushes remote TLBs",
+}
+
+
 def _kicked(scene: Scene, actor: int) -> Told:
     """Tell of a kick."""
     me = scene.rows[actor]
-    whose = "TRACK's kick" if me["kick_kind"] == Kick.TRACK else "kicks"
+    whose = _KICKS[Kick(int(me["kick_kind"]))]
     gate = ", the gate closed" if me["has_gate"] else ""
     return whose, f"{whose}: {int(me['sent'])} IPIs{gate}"
 

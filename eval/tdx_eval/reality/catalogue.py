@@ -10,6 +10,7 @@ from tdx_eval.reality import (
     conversion,
     disciplines,
     faults,
+    kicks,
     priority,
     rates,
     removal,
@@ -21,8 +22,8 @@ from tdx_eval.reality import (
 from tdx_eval.reality.row import HIGH, LOW, Kind, Row, RowResult, RowVerdict
 
 _MODULES = (
-    removal, conversion, faults, tries, rates, second_try, priority, zero_step, disciplines, rules,
-    bugs, building,
+    removal, conversion, kicks, faults, tries, rates, second_try, priority, zero_step, disciplines,
+    rules, bugs, building,
 )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from tdx_env.scenarios.values import Range
 from tdx_env.state.accounting import Category
 from tdx_env.state.discipline import ASK
 from tdx_env.state.features import Feature
-from tdx_eval.reality.criteria import MostlyAtLeast, Reaches, Within
+from tdx_eval.reality.criteria import Below, MostlyAtLeast, Reaches, Within
 from tdx_eval.reality.row import Kind, Row, Sample
 from tdx_eval.reality.worlds import (
     MERGED,
@@ -36,6 +36,7 @@ _S06 = World("s06-conversion-248/test")
 PAGE_STEPS = (
     "zap_software", "range_block", "track", "kick_fixed", "page_remove", "wbinvd", "clear",
 )  # fmt: skip
+EACH_VCPU = ("kick_scan",)  # a kick looks at each of them
 
 SPINNING = World("conversion.toml").with_(groups__others__tick_us=Range(low=1_000, high=4_000))
 HALTED = World("conversion.toml").with_(groups__others__program="idle")
@@ -68,12 +69,12 @@ def _spinning(n_draws: int) -> Sample:
 
 def _halted(n_draws: int) -> Sample:
     """Measure a page with all other vCPUs in HLT."""
-    low, high = ranges_sum(HALTED, PAGE_STEPS)
+    low, high = ranges_sum(HALTED, PAGE_STEPS, EACH_VCPU)
     note = (
-        f"Nobody is in the guest: a page is KVM's zap path, four SEAMCALLs, an empty kick and the "
-        f"clearing, whose ranges add up to {low:.1f} to {high:.1f} µs. What takes the rest is not "
-        "in the model: user space's part of a chunk, the shared attribute and guest_memfd's "
-        "punched page, or SEAMCALLs that are slower on that machine."
+        "Nobody is in the guest: a page is KVM's zap path, four SEAMCALLs, a kick that looks at "
+        f"{N_TARGETS + 1} vCPUs, and the clearing, whose ranges add up to {low:.1f} to "
+        f"{high:.1f} µs. Not in the model: user space's part of a chunk, the shared attribute and "
+        "guest_memfd's punched page."
     )
     return Sample(page_times(HALTED, n_draws), note)
 
@@ -95,28 +96,40 @@ def _ticking(n_draws: int) -> Sample:
 
 @functools.cache
 def _stops(n_draws: int) -> Floats:
-    """Return the converter's time in one of TRACK's kicks, in each draw [µs]."""
-    world = World(SPINNING.name, (*SPINNING.overrides, (_CHUNK, _PAGES[1])))
-    batch = finished(run_world(world, MERGED, n_draws))
-    return microseconds(world, booked(batch, Category.TRACK_KICK, 0) / n_zaps(batch))
+    """Return the converter's time in one of TRACK's kicks, in each draw [µs].
+
+    The difference of two lengths of a chunk, so that the flush at its end cancels.
+    """
+    spent = []
+    for pages in _PAGES:
+        world = World(SPINNING.name, (*SPINNING.overrides, (_CHUNK, pages)))
+        spent.append(booked(finished(run_world(world, MERGED, n_draws)), Category.TRACK_KICK, 0))
+    return microseconds(SPINNING, spent[1] - spent[0]) / (_PAGES[1] - _PAGES[0])
 
 
 def _stop(n_draws: int) -> Sample:
     """Measure one stop of all vCPUs."""
-    return Sample(_stops(n_draws), "Sending the IPIs one after the other is nearly all of it.")
+    note = (
+        "IPIs go out side by side: what grows with the vCPUs are cache lines, not IPIs. The "
+        "observed difference contains one kick at least, and whatever else is slower with vCPUs "
+        "in the guest."
+    )
+    return Sample(_stops(n_draws), note)
 
 
 def _stop_in_s06(n_draws: int) -> Sample:
     """Measure one stop of all vCPUs in the scenario that comparisons play."""
     batch = run_world(_S06, "always-retry", n_draws)
-    values = microseconds(_S06, booked(batch, Category.TRACK_KICK, 0) / n_zaps(batch))
+    n_stops = n_zaps(batch) + batch.run["guest_items"]  # each chunk ends with a flush
+    values = microseconds(_S06, booked(batch, Category.TRACK_KICK, 0) / n_stops)
     near = np.mean(np.abs(values - _STOP_US) <= _NEAR * _STOP_US)
     return Sample(values, f"{near:.0%} of the draws are within {_NEAR:.0%} of what was measured.")
 
 
 def _stop_each(n_draws: int) -> Sample:
     """Measure a stop for each vCPU in the guest."""
-    return Sample(_stops(n_draws) / N_TARGETS, "That it is linear in the vCPUs is a guess.")
+    note = "Mode, request queue and answer of a target are three cache lines: see stop."
+    return Sample(_stops(n_draws) / N_TARGETS, note)
 
 
 def _in_tries(n_draws: int) -> Sample:
@@ -136,7 +149,7 @@ ROWS = (
     Row(
         "conversion-spinning", Kind.MEASURED,
         "Converting 1 GiB of a 248-vCPU TD takes 68 s with 247 vCPUs spinning in the TD.",
-        _DSTACK, "µs a page", Within(259), _spinning, rests_on="kick_target",
+        _DSTACK, "µs a page", Within(259), _spinning,
     ),
     Row(
         "conversion-halted", Kind.MEASURED,
@@ -151,18 +164,22 @@ ROWS = (
     Row(
         "stop", Kind.MEASURED,
         "Stopping some 247 vCPUs in the guest costs 259 - 23 µs a page.",
-        "derived from " + _DSTACK, "µs", Within(_STOP_US), _stop, rests_on="kick_target",
+        "derived from " + _DSTACK, "µs", Within(_STOP_US), _stop,
+    ),
+    Row(
+        "stop-below", Kind.MEASURED,
+        "So one kick of 247 vCPUs takes less than 236 µs.",
+        "derived from " + _DSTACK, "µs", Below(_STOP_US), _stop,
     ),
     Row(
         "stop-s06", Kind.MEASURED,
         "The same stop, in the scenario s06-conversion-248 that policies are compared in.",
-        "derived from " + _DSTACK, "µs", Within(_STOP_US), _stop_in_s06, rests_on="kick_target",
+        "derived from " + _DSTACK, "µs", Within(_STOP_US), _stop_in_s06,
     ),
     Row(
         "stop-each", Kind.MEASURED,
         "That is 0.95 µs for each vCPU.",
         "derived from " + _DSTACK, "µs a vCPU", Within(0.95, 0.01), _stop_each,
-        rests_on="kick_target",
     ),
     Row(
         "stop-in-tries", Kind.STATED,

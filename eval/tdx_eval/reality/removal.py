@@ -5,7 +5,7 @@ import functools
 import numpy as np
 
 from tdx_env.state.accounting import Category
-from tdx_eval.reality.conversion import PAGE_STEPS
+from tdx_eval.reality.conversion import EACH_VCPU, PAGE_STEPS
 from tdx_eval.reality.criteria import Overlaps, Within
 from tdx_eval.reality.row import Kind, Row, Sample
 from tdx_eval.reality.worlds import (
@@ -36,17 +36,17 @@ def _page(n_vcpus: int, n_draws: int) -> Floats:
 
 def _why(n_vcpus: int, n_draws: int) -> str:
     """Say what a page is made of, and what the number of vCPUs changes."""
-    low, high = ranges_sum(_REMOVAL, PAGE_STEPS)
+    low, high = ranges_sum(_REMOVAL.with_(host__n_vcpus=n_vcpus), PAGE_STEPS, EACH_VCPU)
     grown = float(np.median(_page(n_vcpus, n_draws)) - np.median(_page(4, n_draws)))
     text = (
-        f"The ranges of its steps add up to {low:.1f} to {high:.1f} µs; nearly all of them would "
-        "have to be at their upper ends at once."
+        f"The ranges of its steps add up to {low:.1f} to {high:.1f} µs: too little, or nearly all "
+        "of them would have to be at their upper ends at once."
     )
     if n_vcpus > 4:
         text += (
-            f" {n_vcpus} vCPUs instead of 4 change the median by {grown:+.2f} µs: a vCPU outside "
-            "of the guest costs a kick nothing here. What grew with vCPUs or memory in the "
-            "measurement is not known (a scan of all vCPUs, remote memory)."
+            f" {n_vcpus} vCPUs instead of 4 change the median by {grown:+.2f} µs, since TRACK's "
+            "kick looks at each of them. What else grew with vCPUs or memory in the measurement "
+            "is not known (remote memory)."
         )
     return text
 

@@ -16,6 +16,7 @@ class Kind(StrEnum):
     """What sort of observation it is; the sections of the table, in order."""
 
     MEASURED = "measured on TDX"
+    ELSEWHERE = "measured or stated of IPIs on other machines"
     STATED = "stated in the discussion"
     LIMIT = "tolerances of the rest of the kernel"
     BUG = "reported bugs and symptoms"

@@ -183,9 +183,18 @@ def per_unit(world: World, host: str | Host, key: str, ends: tuple[int, int], n:
     return microseconds(world, times[1] - times[0]) / (many - few)
 
 
-def ranges_sum(world: World, costs: Sequence[str]) -> tuple[float, float]:
-    """Return the sum of the lower ends and of the upper ends of some costs [µs]."""
+def ranges_sum(
+    world: World, costs: Sequence[str], each_vcpu: Sequence[str] = ()
+) -> tuple[float, float]:
+    """Return the sum of the lower ends and of the upper ends of some costs [µs].
+
+    Args:
+        world: Whose costs.
+        costs: Costs that count once.
+        each_vcpu: Costs that count once for each vCPU.
+    """
     scenario = world.scenario()
-    low = sum(scenario.costs[name].low for name in costs)
-    high = sum(scenario.costs[name].high for name in costs)
+    names = [*costs, *scenario.host.n_vcpus.high * list(each_vcpu)]
+    low = sum(scenario.costs[name].low for name in names)
+    high = sum(scenario.costs[name].high for name in names)
     return float(microseconds(world, low)), float(microseconds(world, high))

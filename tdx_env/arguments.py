@@ -1,0 +1,233 @@
+"""What users give the environments: checked once, and written so that JSON can hold it."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gymnasium.envs.registration import EnvSpec
+from gymnasium.vector import AutoresetMode
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from tdx_env.errors import ActionError, RenderModeError, ScenarioError
+from tdx_env.host.discipline import Discipline
+from tdx_env.scenarios import Scenario, expand, load, setup_of
+from tdx_env.scenarios.checks import check
+from tdx_env.scenarios.complaints import scenario_error
+from tdx_env.state.discipline import N_ACTIONS
+
+ScenarioSpec = (
+    str | Path | Scenario | Mapping[str, Any] | Sequence[str | Path | Scenario | Mapping[str, Any]]
+)
+DisciplineSpec = Discipline | Mapping[str, Any]
+RENDER_MODES = ("ansi",)
+SEED_LIMIT = 1 << 63
+
+
+def _scenario_of_table(table: Mapping[str, Any]) -> Scenario:
+    """Return the scenario that a table of all its parameters means.
+
+    Raises:
+        ScenarioError: The table is none.
+    """
+    try:
+        scenario = Scenario.model_validate(dict(table))
+    except ValidationError as error:
+        raise scenario_error("scenario", error, dict(table)) from error
+    check("scenario", scenario)
+    return scenario
+
+
+def scenarios_of(spec: ScenarioSpec, overrides: Mapping[str, object]) -> list[Scenario]:
+    """Return the scenarios that a name, a path, a scenario, its table or a list of them means.
+
+    Raises:
+        ScenarioError: One of them is unknown or malformed.
+    """
+    if isinstance(spec, (Scenario, Mapping)):
+        if overrides:
+            raise ScenarioError("options: a Scenario object can't be overridden, give its name")
+        return [spec if isinstance(spec, Scenario) else _scenario_of_table(spec)]
+    if isinstance(spec, Path):
+        return [load(spec, overrides)]
+    if isinstance(spec, str):
+        return [load(name, overrides) for name in expand(spec)]
+    if not isinstance(spec, Sequence) or not spec:
+        raise ScenarioError(f"scenario = {spec!r}, must be a name, a path or a list of them")
+    return [scenario for one in spec for scenario in scenarios_of(one, overrides)]
+
+
+def setups_of(scenarios: Sequence[Scenario]) -> NDArray[np.void]:
+    """Return scenarios as the simulator reads them, dtype SETUP, shape (n,)."""
+    return np.concatenate([setup_of(one) for one in scenarios])
+
+
+def discipline_record(discipline: DisciplineSpec) -> NDArray[np.void]:
+    """Return a discipline as the simulator reads it, dtype DISCIPLINE, shape (1,).
+
+    Raises:
+        ScenarioError: It is none.
+    """
+    if isinstance(discipline, Mapping):
+        try:
+            return Discipline.model_validate(dict(discipline)).record()
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(str(part) for part in first["loc"])
+            raise ScenarioError(
+                f"discipline: {field} = {first['input']!r}: {first['msg']}"
+            ) from error
+    if not isinstance(discipline, Discipline):
+        raise ScenarioError(
+            f"discipline = {discipline!r}, must be a Discipline or a table of its fields"
+        )
+    return discipline.record()
+
+
+def checked_render_mode(mode: object) -> Any:
+    """Return a render mode, or None.
+
+    Raises:
+        RenderModeError: It is none that the environment has.
+    """
+    if mode is None or mode in RENDER_MODES:
+        return mode
+    raise RenderModeError(f"render_mode = {mode!r}, must be None or 'ansi'")
+
+
+def checked_seed(seed: object) -> int:
+    """Return a seed as an int.
+
+    Raises:
+        ScenarioError: It is none.
+    """
+    if isinstance(seed, (int, np.integer)) and 0 <= seed < SEED_LIMIT:
+        return int(seed)
+    raise ScenarioError(f"seed = {seed!r}, must be a whole number from 0 to 2^63 - 1")
+
+
+def checked_count(name: str, value: object) -> int:
+    """Return a number of things as an int.
+
+    Args:
+        name: What the number is called.
+        value: It.
+
+    Raises:
+        ScenarioError: It is no whole number, or below 1.
+    """
+    if isinstance(value, (int, np.integer)) and value >= 1:
+        return int(value)
+    raise ScenarioError(f"{name} = {value!r}, must be a whole number, at least 1")
+
+
+def checked_options(options: object) -> Mapping[str, Any]:
+    """Return the scenario parameters that a reset overrides.
+
+    Raises:
+        ScenarioError: They are no table of dotted names.
+    """
+    if options is None:
+        return {}
+    if isinstance(options, Mapping) and all(isinstance(key, str) for key in options):
+        return options
+    raise ScenarioError(
+        f"options = {options!r}, must be scenario parameters by their dotted names, "
+        'for example {"host.n_vcpus": 8}'
+    )
+
+
+def checked_mode(mode: str | AutoresetMode) -> AutoresetMode:
+    """Return an autoreset mode.
+
+    Raises:
+        ScenarioError: It is none, or one that does not exist here.
+    """
+    if mode in ("NextStep", "SameStep", AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP):
+        return AutoresetMode(mode)
+    raise ScenarioError(f"autoreset_mode = {mode}, must be NextStep or SameStep")
+
+
+def checked_mask(given: object, n_envs: int) -> NDArray[np.bool_]:
+    """Return which environments a reset is for, shape (n_envs,).
+
+    Raises:
+        ScenarioError: The mask is none.
+    """
+    mask = np.asarray(given)
+    if mask.shape == (n_envs,) and mask.dtype == np.bool_:
+        return mask
+    raise ScenarioError(
+        f"reset_mask has shape {mask.shape} and type {mask.dtype}, must be {n_envs} booleans"
+    )
+
+
+def checked_action(action: object) -> int:
+    """Return an action as an int; an array may have one number.
+
+    Raises:
+        ActionError: It is none.
+    """
+    if type(action) is int and 0 <= action < N_ACTIONS:  # the quick case
+        return action
+    number = action
+    if isinstance(action, np.ndarray) and action.shape in ((), (1,)) and action.dtype.kind in "iu":
+        number = action.item()
+    if isinstance(number, (int, np.integer)) and 0 <= number < N_ACTIONS:
+        return int(number)
+    raise ActionError(f"action = {action!r}, must be 0 (RETRY), 1 (KICK) or 2 (YIELD)")
+
+
+def checked_actions(actions: Any, n_envs: int) -> NDArray[np.int64]:
+    """Return one action for each environment, shape (n_envs,).
+
+    Raises:
+        ActionError: One is none, or their number is wrong.
+    """
+    try:
+        array = np.asarray(actions)
+    except ValueError:
+        raise ActionError(f"actions = {actions!r}, must be {n_envs} integers") from None
+    if array.shape != (n_envs,) or array.dtype.kind not in "iu":
+        raise ActionError(
+            f"actions have shape {array.shape} and type {array.dtype}, "
+            f"must be {n_envs} integers from 0 to {N_ACTIONS - 1}"
+        )
+    checked = np.ascontiguousarray(array, np.int64)
+    if checked.view(np.uint64).max() >= N_ACTIONS:  # negative ones are large as these
+        raise ActionError(
+            f"actions reach from {array.min()} to {array.max()}, must be 0 to {N_ACTIONS - 1}"
+        )
+    return checked
+
+
+def _plain(value: Any) -> Any:
+    """Return an argument as JSON can hold it; the environments take that, too."""
+    if isinstance(value, Discipline):
+        return value.model_dump(mode="json")
+    if isinstance(value, Scenario):
+        return value.model_dump(mode="json", exclude_unset=True)
+    if isinstance(value, AutoresetMode):
+        return value.value
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    return value
+
+
+class PlainSpec:
+    """The attribute ``spec`` of an environment: what Gymnasium made it from, fit for JSON."""
+
+    def __get__(self, env: Any, owner: type) -> EnvSpec | None:
+        """Return it; None for an environment that was made without Gymnasium, and for a class."""
+        return None if env is None else env.__dict__.get("_spec")
+
+    def __set__(self, env: Any, spec: EnvSpec | None) -> None:
+        """Keep it, with arguments that JSON can hold."""
+        if spec is not None:
+            kwargs = {name: _plain(value) for name, value in spec.kwargs.items()}
+            spec = dataclasses.replace(spec, kwargs=kwargs)
+        env.__dict__["_spec"] = spec

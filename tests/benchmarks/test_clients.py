@@ -1,0 +1,41 @@
+"""What the outputs of other projects' learners are read as, and what the page names."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from benchmarks.clients import CLIENTS, PROGRAMS, Outcome, of_cleanrl, of_zoo, told
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "clients.md"
+ZOO = """
+|    ep_rew_mean     | -3.5     |
+|    total_timesteps | 2048     |
+|    ep_rew_mean     | -1.25    |
+|    total_timesteps | 4096     |
+"""
+
+
+def test_last_line_of_our_programs_is_the_outcome():
+    assert told('noise\n{"steps": 5, "first": -2.0, "last": -1.0}\n') == Outcome(5, -2.0, -1.0)
+
+
+def test_outcome_of_cleanrl_is_counted_in_updates():
+    assert of_cleanrl("SPS: 300\nSPS: 310\n") == Outcome(1024, None, None)
+    told_returns = "global_step=4, episodic_return=[-3.5]\nglobal_step=9, episodic_return=[-1.0]\n"
+    assert of_cleanrl(f"{told_returns}SPS: 300\n") == Outcome(512, -3.5, -1.0)
+
+
+def test_outcome_of_the_zoo_is_in_its_tables():
+    assert of_zoo(ZOO) == Outcome(4096, -3.5, -1.25)
+
+
+@pytest.mark.parametrize("client", CLIENTS, ids=[client.name for client in CLIENTS])
+def test_program_of_each_client_is_there(client):
+    ours = [part for part in client.command.split() if part.startswith("client_programs/")]
+    assert all((PROGRAMS.parent / part).exists() for part in ours)
+
+
+def test_page_has_rows_of_known_clients_alone():
+    rows = re.findall(r"^\| ([a-z0-9-]+) \| .*`python", PAGE.read_text(), re.MULTILINE)
+    assert rows and set(rows) <= {client.name for client in CLIENTS}
