@@ -140,7 +140,7 @@ def _handle_host(world: World, actor: int, state: int) -> None:
     elif state == State.FLUSH_TLB:
         try_enter(world, actor)
     else:
-        _handle_counting(world, actor, state)
+        break_off(world, actor, Place.EVENT, state)
 
 
 @inner
@@ -170,8 +170,10 @@ def handle(world: World, actor: int) -> None:
         _handle_guest(world, actor, state)
     elif state <= State.UNWIND:
         _handle_vcpu(world, actor, state)
-    else:
+    elif state <= State.FLUSH_TLB:
         _handle_host(world, actor, state)
+    else:
+        _handle_counting(world, actor, state)
 
 
 @inner

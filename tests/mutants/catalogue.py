@@ -457,6 +457,73 @@ MUTANTS = [
         "Lock.MIGSC]] = NO_WORD, Word.MIG,",
     ),
     Mutant(
+        "VP.INIT made without mmu_lock in 6.19",
+        "state/kernels.py",
+        "build_guard=True, vp_init_locked=True,",
+        "build_guard=True, vp_init_locked=False,",
+    ),
+    Mutant(
+        "a busy PAGE.ADD of 6.19 goes to user space",
+        "host/build.py",
+        'if is_add and ADD_RETRIED[world.run["kernel"]]:',
+        'if is_add and not ADD_RETRIED[world.run["kernel"]]:',
+    ),
+    Mutant(
+        "mmu_lock kept after VP.INIT",
+        "host/build.py",
+        '"""The ioctl is done."""\n    release_mmu(world, task)\n',
+        '"""The ioctl is done."""\n',
+    ),
+    Mutant(
+        "the discipline's kernel is ignored",
+        "engine/start.py",
+        'if run["kernel"] == OF_SCENARIO:',
+        'if run["kernel"] != NONE - 1:',
+    ),
+    Mutant(
+        "a page that was given up keeps its PAMT",
+        "host/fault.py",
+        "    if entry != NONE and is_add and is_counted(world, actor, leaf, entry):\n",
+        "    if entry == NONE and is_add and is_counted(world, actor, leaf, entry):\n",
+    ),
+    Mutant(
+        "PAMT.ADD at every page",
+        "host/pamt.py",
+        '    if block["pamt"] > 0:\n        block["pamt"] += 1\n',
+        '    if block["pamt"] > 1 << 30:\n        block["pamt"] += 1\n',
+    ),
+    Mutant(
+        "the fast path gives the last page back without the lock",
+        "host/pamt.py",
+        "_counts_without_lock(world, actor, 1)",
+        "_counts_without_lock(world, actor, 0)",
+    ),
+    Mutant(
+        "a block is usable before its PAMT.ADD is over",
+        "host/pamt.py",
+        '    world.actors["row"][actor]["pamt_call"] = 1\n',
+        '    world.actors["row"][actor]["pamt_call"] = 0\n    block["pamt"] += 1\n',
+    ),
+    Mutant(
+        "a conversion in place lets go of the file when it breaks off",
+        "host/zap.py",
+        "    release_mmu(world, actor)\n    # MODEL: in KVM for waiters",
+        "    release_mmu(world, actor)\n    unlock_file(world, actor)\n"
+        "    # MODEL: in KVM for waiters",
+    ),
+    Mutant(
+        "a fault that slept for the file goes on as if nothing had been",
+        "host/chains.py",
+        "        unlock_file(world, actor)\n        try_again(world, actor, 0)\n",
+        "        unlock_file(world, actor)\n        begin_fault_pass(world, actor)\n",
+    ),
+    Mutant(
+        "pages converted in place stay private",
+        "host/zap.py",
+        '    me["cursor"] = me["cursor_end"] - chunk\n    _share(world, actor)\n',
+        '    me["cursor"] = me["cursor_end"] - chunk\n',
+    ),
+    Mutant(
         "AUG made without the mirror of the tree lock",
         "host/leaves.py",
         "Cost.PAGE_AUG, _ENTRY, _STORE, True, _SH,",

@@ -17,6 +17,7 @@ PAIRS = [("train", "validation"), ("train", "test"), ("validation", "test")]
 BANDS = {"train": (0, 1, 4, 5, 8, 9), "validation": (2, 7), "test": (3, 6)}
 SIZES = {"count", "items", "chunk"}
 RATES = {"think_cycles", "tick_us", "device_us", "hold_us"}
+FAMILIES = (*range(1, 23), 24, 25)
 CONTROLS = {"S1", "S2", "S5", "S21", "S22"}
 HANGS = {"s04-zero-step-livelock", "s14-split-storm"}  # whatever is decided at a busy reply
 # What each scenario that isn't a control is about: the call that is busy, the lock, or a counter.
@@ -47,6 +48,8 @@ ABOUT = {
     "s19-build": ("MR_EXTEND", "TDR"),
     "s19-build-vp-init-v1": ("MEM_RANGE_BLOCK", "TDR"),
     "s20-prefault": ("MEM_PAGE_AUG", "ENTRY"),
+    "s24-single-pages": ("MEM_TRACK", "EPOCH"),
+    "s25-conversion-in-place": ("MEM_TRACK", "EPOCH"),
 }
 
 
@@ -124,7 +127,7 @@ def test_every_cost_has_a_source():
 
 
 def test_every_family_has_a_scenario():
-    assert {load(slug).family for slug in SLUGS} == {f"S{number}" for number in range(1, 23)}
+    assert {load(slug).family for slug in SLUGS} == {f"S{number}" for number in FAMILIES}
 
 
 @pytest.mark.parametrize("slug", SLUGS)
