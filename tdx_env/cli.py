@@ -79,11 +79,18 @@ def conflicts(
     a: Annotated[str | None, typer.Argument(help="The call that holds, e.g. PAGE.AUG")] = None,
     b: Annotated[str | None, typer.Argument(help="The call that comes")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON")] = False,
-    module: Annotated[str, typer.Option(help="Version of the TDX module")] = "1.5",
+    module: Annotated[str, typer.Option(help="Version of the TDX module")] = "1.5.01",
+    changes: Annotated[
+        tuple[str, str] | None,
+        typer.Option(help="Two versions: show what the second does otherwise", metavar="FROM TO"),
+    ] = None,
 ) -> None:
     """Show who gets which status when one call holds and another comes; all pairs without names."""
-    from tdx_env.cli_module import conflicts_command
+    from tdx_env.cli_module import changes_command, conflicts_command
 
+    if changes is not None:
+        changes_command(changes, a, b, as_json)
+        return
     conflicts_command(a, b, as_json, module)
 
 

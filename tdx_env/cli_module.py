@@ -3,10 +3,11 @@
 from rich.console import Console
 from rich.table import Table
 
-from tdx_env.module.matrix import Cell, cell, cells_json, matrix_json, matrix_text
-from tdx_env.module.parties import PARTIES, Party, find_party, party_name
-from tdx_env.module.seamcalls import DEFAULT_VERSION, module_version
-from tdx_env.module.status import Decoded, decode
+from tdx_env.matrix.cells import Cell, cell, cells_json, matrix_json, matrix_text
+from tdx_env.matrix.changes import changes_json, changes_text
+from tdx_env.matrix.parties import Party, find_party, parties, party_name, require_party
+from tdx_env.module.versions import DEFAULT_VERSION, version_name
+from tdx_env.status.decoder import Decoded, decode
 
 
 def _print(text: str) -> None:
@@ -51,7 +52,7 @@ def decode_command(status: str) -> None:
 
 def _cells(first: Party, second: Party | None, version: str) -> list[Cell]:
     """Return the cells of a pair in both orders, or of one party with all."""
-    others = PARTIES if second is None else (second,)
+    others = parties(version) if second is None else (second,)
     cells = [cell(first, other, version) for other in others]
     if first is second:
         return cells
@@ -62,6 +63,7 @@ _CASES = {
     "same_entry": "About the same entry and page",
     "same_vcpu": "About the same vCPU",
     "merged_entry": "About an entry that PROMOTE merges",
+    "same_range": "About the same 2M range of memory",
 }
 
 
@@ -79,6 +81,11 @@ def _has_conflicts(found: Cell) -> bool:
     return any((found.different_entries, *(getattr(found, case) for case in _CASES)))
 
 
+def _named(names: tuple[str | None, ...]) -> list[Party]:
+    """Return the parties that are named."""
+    return [find_party(name) for name in names if name is not None]
+
+
 def conflicts_command(
     a: str | None, b: str | None, as_json: bool, version: str = DEFAULT_VERSION
 ) -> None:
@@ -91,17 +98,37 @@ def conflicts_command(
         version: A version of the module.
 
     Raises:
-        ScenarioError: A call or the version is unknown.
+        ScenarioError: A call or the version is unknown, or the version has no such call.
     """
-    module_version(version)
-    if a is None:
+    version = version_name(version)
+    named = _named((a, b))
+    if not named:
         _print(matrix_json(version) if as_json else matrix_text(version))
         return
-    cells = _cells(find_party(a), None if b is None else find_party(b), version)
+    for party in named:
+        require_party(party, version)
+    cells = _cells(named[0], named[1] if len(named) > 1 else None, version)
     if as_json:
         _print(cells_json(cells, version))
         return
-    if b is None:
+    if len(named) == 1:
         cells = [found for found in cells if _has_conflicts(found)]
     lines = [line for found in cells for line in _lines(found)]
-    _print("\n".join(lines) or f"{party_name(find_party(a))} conflicts with nothing")
+    _print("\n".join(lines) or f"{party_name(named[0])} conflicts with nothing")
+
+
+def changes_command(versions: tuple[str, str], a: str | None, b: str | None, as_json: bool) -> None:
+    """Show what two versions of the TDX module do differently.
+
+    Args:
+        versions: The version before, and the one after.
+        a: A call as PAGE.AUG, to see the pairs among the calls named alone; None: all.
+        b: Another.
+        as_json: Print JSON.
+
+    Raises:
+        ScenarioError: A call or a version is unknown.
+    """
+    before, after = (version_name(version) for version in versions)
+    among = tuple(_named((a, b))) or None
+    _print(changes_json(before, after, among) if as_json else changes_text(before, after, among))

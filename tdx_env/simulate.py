@@ -13,12 +13,12 @@ from tdx_env.engine.metrics import busy_cells, episode_metrics
 from tdx_env.engine.render import holder_text, microseconds
 from tdx_env.engine.waiting import together
 from tdx_env.errors import BrokenError, PolicyError, TdxEnvError
-from tdx_env.module.status import Status, encode
 from tdx_env.scenarios import Machine, Scenario, machine_of, setup_of
 from tdx_env.spaces import observation_size, observe
 from tdx_env.state.actors import CallPath
 from tdx_env.state.calls import Leaf, Outcome
 from tdx_env.state.discipline import N_ACTIONS, Action
+from tdx_env.status.decoder import Status, encode
 
 _STATUS = {
     Outcome.OPERAND_BUSY: Status.OPERAND_BUSY,

@@ -26,6 +26,14 @@ class Theme(Enum):
 
 
 THEMES = (Theme.ANYTHING, Theme.STORM, Theme.SPLIT, Theme.EXPORT, Theme.SLOTS)
+VARIANTS = (
+    "1.5.01",
+    "hypothetical-remove-exclusive",
+    "hypothetical-vp-init-v1",
+    "hypothetical-no-free-lock",
+    "hypothetical-demote-uninterruptible",
+)
+NEWER = ("1.5.06", "1.5.28", "1.5.34", "2.0.18")
 BUILD_SHARE = 0.12
 CROWD_SHARE = 0.01  # worlds of so many actors that the event loop keeps them in blocks
 WORKING = (Program.TOUCH, Program.ACCEPT, Program.CONVERT)
@@ -69,6 +77,11 @@ class _Builder:
         self._tasks()
         return self.setup[()]
 
+    def _newer_than(self, version: str) -> str:
+        """Return a newer release in half of the worlds, by draws that shift no others."""
+        rng = np.random.default_rng(self.rng.bit_generator.seed_seq.spawn(1)[0])
+        return NEWER[int(rng.integers(len(NEWER)))] if rng.random() < 0.5 else version
+
     def _scalars(self) -> None:
         rng, s = self.rng, self.setup
         fewest = 5 if self.theme == Theme.STORM else pick(rng, (1, 3, 5))
@@ -82,9 +95,10 @@ class _Builder:
         s["hp_timeout"] = pick(rng, (1, 1000, 30_000, 10**8))
         s["break_on_contention"] = rng.random() < 0.7
         s["guests_lock_free"] = rng.random() < 0.7
-        s["module_version"] = pick(rng, range(len(MODULE_VERSIONS)))
+        version = VARIANTS[pick(rng, range(len(VARIANTS)))]
         if self.theme == Theme.BUILD and rng.random() < 0.5:
-            s["module_version"] = list(MODULE_VERSIONS).index("1.5-vp-init-v1")
+            version = "hypothetical-vp-init-v1"
+        s["module_version"] = list(MODULE_VERSIONS).index(self._newer_than(version))
         s["kernel"] = pick(rng, range(len(KERNELS)))
         s["dynamic_pamt"] = pick(rng, (Pamt.STATIC, Pamt.STATIC, Pamt.LOCKED, Pamt.FAST))
         s["stall_cycles"] = pick(rng, (50_000, 200_000)) * self.scale

@@ -34,7 +34,7 @@ GOOD = {
     "decode log": ["decode", "SEAMCALL (0x6) failed: 0x8000020000000092"],
     "conflicts": ["conflicts", "PAGE.AUG", "PAGE.ACCEPT"],
     "conflicts json": ["conflicts", "--json"],
-    "conflicts of a version": ["conflicts", "--module", "1.5-remove-exclusive"],
+    "conflicts of a version": ["conflicts", "--module", "hypothetical-remove-exclusive"],
     "simulate": ["simulate", BUSY, "--seed", "1", "--policy", "operand", "--conflicts", "3"],
     "simulate json": ["simulate", BUSY, "--seed", "1", "--policy", "operand", "--json"],
     "simulate kernel": ["simulate", BUSY, "--seed", "1", "--policy", "operand", "--kernel", "6.16"],
@@ -87,7 +87,8 @@ BAD = {
     "status that is none": (["decode", "busy?"], "busy?"),
     "status out of range": (["decode", "0x1ffffffffffffffff"], "0x1ffffffffffffffff"),
     "unknown call": (["conflicts", "PAGE.AUK"], "PAGE.AUK"),
-    "unknown module version": (["conflicts", "--module", "2.0"], "1.5-remove-exclusive"),
+    "unknown module version": (["conflicts", "--module", "2.0"], "must be one of: 2.0.18"),
+    "unknown version to change to": (["conflicts", "--changes", "1.5.01", "1.5.3"], "1.5.34"),
 }
 
 
@@ -178,7 +179,7 @@ def test_conflicts_tell_both_orders(good):
     shown = good("conflicts")
     assert "PAGE.AUG meets" in shown and "meets PAGE.AUG" in shown.replace("TDH.MEM.", "")
     assert json.loads(good("conflicts json"))
-    assert "Module version 1.5-remove-exclusive" in good("conflicts of a version")
+    assert "Module version hypothetical-remove-exclusive" in good("conflicts of a version")
 
 
 @pytest.mark.slow

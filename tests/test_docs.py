@@ -72,6 +72,8 @@ def lock_line(call: Call) -> str:
     return f"| {call.name} | {', '.join(tried) or 'none'} | `{Path(call.source).name}` |"
 
 
+@pytest.mark.parametrize("version", ["1.5.01", "1.5.34", "2.0.18"])
 @pytest.mark.parametrize("leaf", list(Leaf), ids=lambda leaf: leaf.name)
-def test_locks_of_each_call_are_those_of_the_page(leaf: Leaf) -> None:
-    assert lock_line(calls()[leaf]) in (ROOT / "docs" / "module.md").read_text()
+def test_locks_of_each_call_are_those_of_the_page(leaf: Leaf, version: str) -> None:
+    page = (ROOT / "docs" / "module.md").read_text()
+    assert leaf not in calls(version) or lock_line(calls(version)[leaf]) in page

@@ -20,6 +20,8 @@ PACKAGES = {
 BASE = {"tdx_env.jit", "tdx_env.errors"}
 STATE = BASE | {"tdx_env.state"}
 MODULE = STATE | {"tdx_env.module"}
+STATUS = MODULE | {"tdx_env.status"}
+MATRIX = STATUS | {"tdx_env.matrix"}
 GUEST = MODULE | {"tdx_env.guest"}
 HOST = GUEST | {"tdx_env.host"}
 SEEN = HOST | {"tdx_env.spaces"}
@@ -36,6 +38,8 @@ ALLOWED = {
     "tdx_env.toml_file": {"tdx_env.errors"},
     "tdx_env.state": BASE,
     "tdx_env.module": STATE,
+    "tdx_env.status": MODULE,
+    "tdx_env.matrix": STATUS,
     "tdx_env.guest": MODULE,
     "tdx_env.host": GUEST,
     "tdx_env.engine": SEEN | {"tdx_env.linking"},
@@ -47,11 +51,11 @@ ALLOWED = {
     "tdx_env.series": ENV | {"tdx_env.arguments"},
     "tdx_env.env": ENV | CLIENT,
     "tdx_env.vector": ENV | CLIENT | {"tdx_env.series"},
-    "tdx_env.simulate": ENV,
+    "tdx_env.simulate": ENV | {"tdx_env.status"},
     "tdx_env.cli": {f"tdx_env.{name}" for name in ("cli_module", "cli_scenarios", "simulate")}
     | {"tdx_env.engine", "tdx_env.scenarios", "tdx_env.command"},
     "tdx_env.command": {"tdx_env.errors"},
-    "tdx_env.cli_module": MODULE,
+    "tdx_env.cli_module": MATRIX,
     "tdx_env.cli_scenarios": MODULE | {"tdx_env.scenarios"},
     "tdx_agents": {"tdx_env"},
     "tdx_train": {"tdx_env", "tdx_agents"},

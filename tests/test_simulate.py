@@ -8,9 +8,9 @@ import pytest
 
 from tdx_agents.handwritten import find
 from tdx_env.errors import PolicyError
-from tdx_env.module.status import Status, encode
 from tdx_env.scenarios import load
 from tdx_env.simulate import Conflict, blamed, simulate
+from tdx_env.status.decoder import Status, encode
 
 
 def conflicts(scenario: str, policy: str) -> list[Conflict]:

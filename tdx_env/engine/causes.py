@@ -170,7 +170,7 @@ def _by_zero_step(scene: Scene, actor: int) -> Found | None:
     me = scene.rows[actor]
     for entry in me["gpas"][: me["zs_listed"]].tolist():
         state = int(scene.entry(entry)["state"])
-        if not still_faults(state):
+        if not still_faults(state, scene.acceptable_is_fine):
             continue
         text = f"armed by zero-step: {scene.page(entry)} is {EntryState(state).name}, which sends "
         text += "VP.ENTER back as a fault"

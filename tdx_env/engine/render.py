@@ -16,18 +16,16 @@ def microseconds(cycles: int, clock_khz: int) -> float:
     return cycles * _MHZ / clock_khz
 
 
-def _lock_lines(run: np.void) -> list[str]:
+def _lock_lines(run: np.void, tree_has_priority: bool) -> list[str]:
     """Return one line for each lock of the TD."""
     lines = []
-    for word in (Word.TDR, Word.OP_STATE):
+    for word in (Word.TDR, Word.OP_STATE, Word.TREE, Word.EPOCH):
+        has_priority = word < Word.TREE or (word == Word.TREE and tree_has_priority)
         value = int(run["words"][word])
-        held = "exclusive" if value & 1 else f"{value >> 2} shared"
-        mark = ", host priority" if value & 2 else ""
+        n_shared = value >> 2 if has_priority else value >> 1
+        held = "exclusive" if value & 1 else f"{n_shared} shared"
+        mark = ", host priority" if has_priority and value & 2 else ""
         lines.append(f"  {word.name:9} {held}{mark}")
-    for word in (Word.TREE, Word.EPOCH):
-        value = int(run["words"][word])
-        held = "exclusive" if value & 1 else f"{value >> 1} shared"
-        lines.append(f"  {word.name:9} {held}")
     writer = int(run["mmu_writer"])
     held = f"written by {writer}" if writer != NONE else f"{int(run['mmu_readers'])} readers"
     lines.append(f"  mmu_lock  {held}" + (", contended" if run["mmu_first"] != NONE else ""))
@@ -63,7 +61,7 @@ def state_text(batch: Batch, index: int) -> str:
     run = world.run
     clock_khz = int(world.setup["clock_khz"])
     lines = [f"time {microseconds(int(run['now']), clock_khz):.2f} us", "locks"]
-    lines += _lock_lines(run)
+    lines += _lock_lines(run, bool(world.program["tree_has_priority"]))
     lines.append("CPUs")
     for actor in range(run["n_actors"]):
         me, due = world.actors["row"][actor], int(world.actors["due"][actor])

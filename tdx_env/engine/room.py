@@ -1,4 +1,4 @@
-"""What memory scenarios need, and the module's calls as they play them."""
+"""What memory scenarios need, and the module's rules as they play them."""
 
 import functools
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from tdx_env.module.seamcalls import MODULE_VERSIONS
 from tdx_env.module.seamcalls import program as steps_of
 from tdx_env.state.setup import REGIONS_PER_TABLE
-from tdx_env.state.world import PROGRAM
+from tdx_env.state.world import MODULE_RULES, PROGRAM
 
 
 def n_entries(setups: NDArray[np.void]) -> int:
@@ -28,14 +28,20 @@ def n_actors_of(setups: NDArray[np.void]) -> int:
 
 
 @functools.cache
-def _steps_of(module_version: int) -> NDArray[np.void]:
-    """Return the steps of all calls of a version of the module; not to be changed."""
-    return steps_of(list(MODULE_VERSIONS)[module_version])
+def _program_of(module_version: int) -> np.void:
+    """Return the rules of a version of the module, dtype PROGRAM; not to be changed."""
+    name = list(MODULE_VERSIONS)[module_version]
+    program = np.zeros(1, PROGRAM)
+    program["steps"] = steps_of(name)
+    for rule in MODULE_RULES:
+        program[rule] = getattr(MODULE_VERSIONS[name], rule)
+    rules: np.void = program[0]
+    return rules
 
 
 def programs(setups: NDArray[np.void]) -> NDArray[np.void]:
-    """Return the table of the module's calls for each setup, dtype PROGRAM."""
+    """Return the rules of the module's version for each setup, dtype PROGRAM."""
     programs = np.zeros(len(setups), PROGRAM)
     for row, version in enumerate(setups["module_version"].tolist()):
-        programs["steps"][row] = _steps_of(version)
+        programs[row] = _program_of(version)
     return programs

@@ -40,6 +40,12 @@ class Scene:
         self.n_actors = int(self.run["n_actors"])
         self.rows = self.world.actors["row"][: self.n_actors]
 
+    @property
+    def acceptable_is_fine(self) -> bool:
+        """Say whether zero-step passes over a listed page that the guest can still accept."""
+        rule = bool(self.world.program["acceptable_pending_disarms"])
+        return rule and not self.world.setup["sept_ve_disable"]
+
     def entry(self, number: int) -> np.void:
         """Return an S-EPT entry's record."""
         row: np.void = self.world.entries["row"][int(number)]

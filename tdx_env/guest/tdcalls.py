@@ -5,7 +5,13 @@ from tdx_env.guest.interrupts import next_event
 from tdx_env.guest.walk import level_of, walk_end
 from tdx_env.jit import inner
 from tdx_env.module.host_priority import after_tdcall
-from tdx_env.module.locks import LockResult, entry_acquire_guest, entry_release
+from tdx_env.module.locks import (
+    LockResult,
+    entry_acquire_guest,
+    entry_acquire_guest_mark_first,
+    entry_commit,
+    entry_release,
+)
 from tdx_env.module.sept import is_acceptable, is_guest_accessible, next_state
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import Exit, State
@@ -164,6 +170,14 @@ def _hold(world: World, actor: int) -> None:
 
 
 @inner
+def _acquire_entry(world: World, word: int) -> tuple[int, int]:
+    """Try an entry's lock for the guest, in the order of the module's version."""
+    if world.program["guests_test_mark_first"]:
+        return entry_acquire_guest_mark_first(word)
+    return entry_acquire_guest(word)
+
+
+@inner
 def try_entry(world: World, actor: int) -> None:
     """Handle TDCALL: walk, then try the entry's lock as a guest."""
     run = world.run
@@ -182,7 +196,7 @@ def try_entry(world: World, actor: int) -> None:
         me["outcome"] = Outcome.EPT_VIOLATION
         _exit_with_violation(world, actor)
         return
-    word, result = entry_acquire_guest(entry["word"])
+    word, result = _acquire_entry(world, entry["word"])
     entry["word"] = word
     if result == LockResult.SUCCESS:
         entry["holder"] = actor
@@ -198,14 +212,14 @@ def try_entry(world: World, actor: int) -> None:
 
 @inner
 def _commit_accept(world: World, actor: int) -> None:
-    """Store what ACCEPT did; the plain store and the unlock leave no host-priority mark.
+    """Store what ACCEPT did, and unlock; a plain store (up to 1.5.06) leaves no mark of a host's.
 
-    Source: TDX module 1.5, src/td_dispatcher/vm_exits/tdg_mem_page_accept.c.
+    Source: TDX module 1.5.01 and 1.5.28, src/td_dispatcher/vm_exits/tdg_mem_page_accept.c.
     """
     run = world.run
     me = world.actors["row"][actor]
     entry = world.entries["row"][me["entry"]]
-    entry["word"] = 0
+    entry["word"] = entry_commit(entry["word"], world.program["accept_keeps_mark"] != 0, False)
     if level_of(run, me["entry"]) == 1:
         pages = (run["now"] - me["started"]) // _accept_step(world)
         if entry["counter"] + pages < PAGES_PER_2M:

@@ -3,7 +3,7 @@
 from tdx_env.guest.walk import walk_end
 from tdx_env.host.leaves import CHECK, EFFECT, Check, Effect
 from tdx_env.jit import inner
-from tdx_env.module.locks import ENTRY_LOCKED
+from tdx_env.module.locks import entry_commit
 from tdx_env.module.sept import check_entry, next_state
 from tdx_env.module.tlb import check_track, is_tracked
 from tdx_env.module.zero_step import still_faults
@@ -17,8 +17,12 @@ from tdx_env.state.world import World
 def first_faulting(world: World, actor: int) -> int:
     """Return the place on the zero-step list of the first page that would still fault, or NONE."""
     me = world.actors["row"][actor]
+    acceptable_is_fine = (
+        world.program["acceptable_pending_disarms"] != 0 and not world.setup["sept_ve_disable"]
+    )
     for place in range(me["zs_listed"]):
-        if still_faults(world.entries["row"][walk_end(world, me["gpas"][place])]["state"]):
+        state = world.entries["row"][walk_end(world, me["gpas"][place])]["state"]
+        if still_faults(state, acceptable_is_fine):
             return place
     return NONE
 
@@ -114,8 +118,7 @@ def _store_entry(world: World, actor: int, effect: int) -> None:
         entry["bepoch"] = run["td_epoch"]
     if leaf == Leaf.MEM_PAGE_AUG:
         entry["bepoch"] = 0
-    if effect == Effect.STORE_LOCKED:
-        entry["word"] = ENTRY_LOCKED
-    else:
-        entry["word"] = 0
+    keeps_mark, keeps_lock = world.program["commits_keep_mark"] != 0, effect == Effect.STORE_LOCKED
+    entry["word"] = entry_commit(entry["word"], keeps_mark, keeps_lock)
+    if not keeps_lock:
         me["held"] &= ~(1 << Lock.ENTRY)

@@ -102,7 +102,10 @@ def _column(name: str, otherwise: int) -> NDArray[np.int64]:
 def _may_poll() -> NDArray[np.bool_]:
     """Return for each leaf whether it looks for interrupts in some version of the module."""
     of_versions = [calls(version) for version in MODULE_VERSIONS]
-    some = [any(table[leaf].is_interruptible for table in of_versions) for leaf in Leaf]
+    some = [
+        any(leaf in table and table[leaf].is_interruptible for table in of_versions)
+        for leaf in Leaf
+    ]
     return np.array(some, np.bool_)
 
 

@@ -9,6 +9,7 @@ from tdx_env.module.locks import (
     entry_release,
     hp_acquire_exclusive,
     hp_acquire_shared,
+    hp_has_mark,
     hp_release_exclusive,
     hp_release_shared,
     sharex_acquire_exclusive,
@@ -29,14 +30,29 @@ WORD_OF[[Lock.TDR, Lock.OP_STATE, Lock.TREE]] = Word.TDR, Word.OP_STATE, Word.TR
 WORD_OF[[Lock.EPOCH, Lock.MIG, Lock.MIGSC]] = Word.EPOCH, Word.MIG, Word.MIGSC
 # MODEL: the locks of TDVPR and of pages are always free: KVM never names one vCPU or one page in
 # two of the modelled calls at a time.
-WORD_OF[[Lock.TDVPR, Lock.PAGE, Lock.NEW_PAGE]] = NO_WORD
+WORD_OF[[Lock.TDVPR, Lock.PAGE, Lock.NEW_PAGE, Lock.PAMT_PAGE_0, Lock.PAMT_PAGE_1]] = NO_WORD
 _EXCLUSIVE = 1  # bit of every lock word
 
 
 @inner
-def _acquire_word(word: int, value: int, mode: int) -> tuple[int, int]:
+def _has_priority(world: World, word: int) -> bool:
+    """Say whether a lock word of the TD has host priority; the tree's has in newer versions."""
+    if word == Word.TREE:
+        return bool(world.program["tree_has_priority"])
+    return word < Word.TREE
+
+
+@inner
+def has_mark(world: World, lock: int) -> bool:
+    """Say whether a refused host's mark stands on a lock of the TD."""
+    word = WORD_OF[lock]
+    return bool(_has_priority(world, word) and hp_has_mark(world.run["words"][word]))
+
+
+@inner
+def _acquire_word(value: int, mode: int, has_priority: bool) -> tuple[int, int]:
     """Try a lock word of the TD for a host; return it afterwards, and a LockResult."""
-    if word >= Word.TREE:
+    if not has_priority:
         if mode == Mode.EXCLUSIVE:
             return sharex_acquire_exclusive(value)
         return sharex_acquire_shared(value)
@@ -46,9 +62,9 @@ def _acquire_word(word: int, value: int, mode: int) -> tuple[int, int]:
 
 
 @inner
-def _release_word(word: int, value: int, mode: int) -> int:
+def _release_word(value: int, mode: int, has_priority: bool) -> int:
     """Release a lock word of the TD."""
-    if word >= Word.TREE:
+    if not has_priority:
         if mode == Mode.EXCLUSIVE:
             return sharex_release_exclusive(value)[0]
         return sharex_release_shared(value)[0]
@@ -88,7 +104,7 @@ def acquire(world: World, actor: int, lock: int, mode: int) -> bool:
         if mode != Mode.SHARED and mode != Mode.EXCLUSIVE:
             break_off(world, actor, Place.LOCK_MODE, mode)
             return True
-        value, result = _acquire_word(word, run["words"][word], mode)
+        value, result = _acquire_word(run["words"][word], mode, _has_priority(world, word))
         run["words"][word] = value
         if result != LockResult.SUCCESS:
             return False
@@ -131,7 +147,7 @@ def release_in_mode(world: World, actor: int, lock: int, mode: int) -> None:
         return
     word = WORD_OF[lock]
     value = run["words"][word]
-    run["words"][word] = _release_word(word, value, mode)
+    run["words"][word] = _release_word(value, mode, _has_priority(world, word))
 
 
 @inner

@@ -6,7 +6,7 @@ from tdx_env.guest.interrupts import next_interrupt, pass_interrupts
 from tdx_env.guest.walk import level_of
 from tdx_env.host.effects import check, commit, first_faulting
 from tdx_env.host.leaves import COST, COST_2M, IS_LIST, IS_PER_PAGE, MAY_POLL
-from tdx_env.host.lock_words import acquire, note_busy, release, release_in_mode
+from tdx_env.host.lock_words import acquire, has_mark, note_busy, release, release_in_mode
 from tdx_env.host.seamcall_lock import lock_mode, lock_of, request_lock
 from tdx_env.host.tasks import entry_at
 from tdx_env.jit import inner
@@ -196,14 +196,25 @@ def _pass_over(world: World, actor: int) -> bool:
 
 
 @inner
-def _next_in_list(world: World, actor: int) -> bool:
-    """Go to the list's next entry; say whether the call goes on."""
+def _next_in_list(world: World, actor: int, yields_to: int) -> bool:
+    """Go to the list's next entry; say whether the call goes on.
+
+    It ends early for an interrupt and, in newer versions of the module, when a refused host's mark
+    stands on a lock; the status doesn't tell which.
+
+    Source: TDX module 1.5.34, src/common/helpers/helpers.c, check_host_interrupt_and_hp_bit.
+
+    Args:
+        world: The world.
+        actor: Who calls.
+        yields_to: A Lock, or NONE.
+    """
     me = world.actors["row"][actor]
     me["cursor"] += 1
     if me["cursor"] >= me["cursor_end"]:
         return True
     me["entry"] = entry_at(world, actor, me["cursor"])
-    if _is_interrupted(world, me):
+    if _is_interrupted(world, me) or (yields_to != NONE and has_mark(world, yields_to)):
         fail(world, actor, Outcome.INTERRUPTED_RESUMABLE, 0)
         return False
     me["step"] = _place_of(world, me["leaf"], Op.ACQUIRE, Lock.ENTRY) - 1
@@ -239,7 +250,7 @@ def _do_step(world: World, actor: int, row: np.void) -> bool:
     elif row["op"] == Op.COMMIT:
         commit(world, actor)
     elif row["op"] == Op.NEXT:
-        return _next_in_list(world, actor)
+        return _next_in_list(world, actor, row["lock"])
     elif row["op"] == Op.POLL:
         if _is_interrupted(world, me):
             fail(world, actor, Outcome.INTERRUPTED, 0)

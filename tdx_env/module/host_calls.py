@@ -35,6 +35,7 @@ _ENTRY, _PAGE, _NEW_PAGE, _EPOCH = Lock.ENTRY, Lock.PAGE, Lock.NEW_PAGE, Lock.EP
 _CHILDREN = Lock.CHILDREN
 
 _TREE_EXCLUSIVE = take(_TREE, _EX, Operand.SEPT_TREE, Delay.TO_TREE)
+_WALKED_PAGE, _WALKED_NEW_PAGE = frozenset({_PAGE}), frozenset({_NEW_PAGE})
 _ENTRY_READER = (*READER, AT_ENTRY)
 _ENTRY_WRITER = (TDR_BY_RDX, OP_STATE_SHARED, _TREE_EXCLUSIVE, AT_ENTRY)
 
@@ -44,17 +45,20 @@ HOST_CALLS = (
         (*_ENTRY_READER, CHECK, take(_PAGE, _EX, _R8), WORK, *let_go(_ENTRY, _PAGE, *TD),
          LEAVE),
         stores_entry=True,
+        walked=_WALKED_PAGE,
     ),
     Call(
         Leaf.MEM_PAGE_ADD, "TDH.MEM.PAGE.ADD", _API + "tdh_mem_page_add.c",
         (ONLY_TDR_BY_RDX, CHECK, take(_PAGE, _EX, _R8), WORK, *let_go(_PAGE, _TDR), LEAVE),
         stores_entry=True,
+        walked=_WALKED_PAGE,
     ),
     Call(
         Leaf.MEM_PAGE_AUG, "TDH.MEM.PAGE.AUG", _API + "tdh_mem_page_aug.c",
         (*_ENTRY_READER, CHECK, take(_PAGE, _EX, _R8), WORK, *let_go(_ENTRY, _PAGE, *TD),
          LEAVE),
         stores_entry=True,
+        walked=_WALKED_PAGE,
     ),
     Call(
         Leaf.MEM_PAGE_REMOVE, "TDH.MEM.PAGE.REMOVE", _API + "tdh_mem_page_remove.c",
@@ -96,14 +100,17 @@ HOST_CALLS = (
          *let_go(_PAGE), COMMIT, *let_go(_NEW_PAGE, _ENTRY, *TD), LEAVE),
         stores_entry=True,
         momentary=frozenset({_PAGE}),
+        walked=_WALKED_NEW_PAGE,
     ),
     Call(
         Leaf.PHYMEM_PAGE_WBINVD, "TDH.PHYMEM.PAGE.WBINVD", _API + "tdh_phymem_page_wbinvd.c",
         (take(_PAGE, _SH, _RCX, Delay.TO_TDR), WORK, *let_go(_PAGE), LEAVE),
+        walked=_WALKED_PAGE,
     ),
     Call(
         Leaf.PHYMEM_PAGE_RDMD, "TDH.PHYMEM.PAGE.RDMD", _API + "tdh_phymem_page_rdmd.c",
         (take(_PAGE, _SH, _RCX, Delay.TO_TDR), WORK, *let_go(_PAGE), LEAVE),
+        walked=_WALKED_PAGE,
     ),
     Call(
         Leaf.MR_EXTEND, "TDH.MR.EXTEND", _API + "tdh_mr_extend.c",
@@ -132,6 +139,7 @@ HOST_CALLS = (
         (*_ENTRY_READER, take(_PAGE, _EX, _RCX), CHECK, take(_NEW_PAGE, _EX, _R8), WORK,
          *let_go(_NEW_PAGE, _PAGE, _ENTRY, *TD), LEAVE),
         stores_entry=True,
+        walked=_WALKED_NEW_PAGE,
     ),
     Call(
         Leaf.MEM_RD_WR, "TDH.MEM.RD/WR", _API + "tdh_mem_rd_wr.c",
@@ -148,6 +156,7 @@ HOST_CALLS = (
     Call(
         Leaf.MNG_ADDCX, "TDH.MNG.ADDCX", _API + "tdh_mng_add_cx.c",
         (ONLY_TDR_BY_RDX, take(_PAGE, _EX, _RCX), CHECK, WORK, *let_go(_TDR, _PAGE), LEAVE),
+        walked=_WALKED_PAGE,
     ),
     Call(
         Leaf.MNG_RD_WR, "TDH.MNG.RD/WR", _API + "tdh_mng_rd_wr.c",
@@ -172,15 +181,18 @@ HOST_CALLS = (
         Leaf.VP_CREATE, "TDH.VP.CREATE", _API + "tdh_vp_create.c",
         (TDR_BY_RDX, OP_STATE_SHARED, take(_PAGE, _EX, _RCX), CHECK, WORK,
          *let_go(_PAGE, _OP_STATE, _TDR), LEAVE),
+        walked=_WALKED_PAGE,
     ),
     Call(
         Leaf.VP_ADDCX, "TDH.VP.ADDCX", _API + "tdh_vp_addcx.c",
         (take(_TDVPR, _EX, _RDX, Delay.TO_TDR), TDR_OF_VCPU, OP_STATE_SHARED,
          take(_PAGE, _EX, _RCX), CHECK, WORK, *let_go(_TDVPR, _PAGE, _OP_STATE, _TDR), LEAVE),
+        walked=_WALKED_PAGE,
     ),
     Call(
         Leaf.PHYMEM_PAGE_RECLAIM, "TDH.PHYMEM.PAGE.RECLAIM", _API + "tdh_phymem_page_reclaim.c",
         (take(_PAGE, _EX, _RCX, Delay.TO_TDR), TDR_OF_VCPU, CHECK, WORK, *let_go(_TDR, _PAGE),
          LEAVE),
+        walked=_WALKED_PAGE,
     ),
 )  # fmt: skip

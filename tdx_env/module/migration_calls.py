@@ -79,6 +79,7 @@ MIGRATION_CALLS = (
         (*_PAGES, _AT_LIST_ENTRY, CHECK, take(_PAGE, _EX, Operand.NEW_PAGE_LIST_ENTRY), WORK,
          *let_go(_ENTRY, _PAGE), NEXT, *let_go(_MIGSC, _MIG, *TD), LEAVE),
         stores_entry=True,
+        walked=frozenset({_PAGE}),
     ),
     Call(
         Leaf.EXPORT_PAUSE, "TDH.EXPORT.PAUSE", _MIGRATION + "tdh_export_pause.c", _ALONE_STEPS,
@@ -132,6 +133,7 @@ MIGRATION_CALLS = (
         Leaf.MIG_STREAM_CREATE, "TDH.MIG.STREAM.CREATE", _MIGRATION + "tdh_mig_stream_create.c",
         (TDR_BY_RDX, _ONLY_OP_STATE, _ONLY_MIG, take(_PAGE, _EX, _RCX), CHECK, WORK,
          *let_go(_OP_STATE, _TDR, _MIG, _PAGE), LEAVE),
+        walked=frozenset({_PAGE}),
     ),
     Call(  # the other TD is the service TD, and so is the RTMR's
         Leaf.SERVTD_BIND, "TDH.SERVTD.BIND", _MIGRATION + "tdh_servtd_bind.c",

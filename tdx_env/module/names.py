@@ -4,7 +4,7 @@ import functools
 import re
 
 from tdx_env.errors import ScenarioError
-from tdx_env.module.seamcalls import calls
+from tdx_env.module.seamcalls import row_of
 from tdx_env.state.calls import Leaf
 
 _GROUPS = ("TDH.", "TDG.", "MEM.")  # may be left out, in this order
@@ -45,12 +45,12 @@ def _forms(leaf: Leaf, name: str) -> set[str]:
 @functools.cache
 def _known() -> dict[str, Leaf]:
     """Return every form of a name, and its call."""
-    return {form: leaf for leaf, call in calls().items() for form in _forms(leaf, call.name)}
+    return {form: leaf for leaf in Leaf for form in _forms(leaf, row_of(leaf).name)}
 
 
 def short_name(leaf: Leaf) -> str:
     """Return a call's name without TDH.MEM. and its like."""
-    return _shortened(calls()[leaf].name)
+    return _shortened(row_of(leaf).name)
 
 
 def find_leaf(text: str) -> Leaf:
@@ -67,7 +67,7 @@ def find_leaf(text: str) -> Leaf:
     if len(found) == 1:
         return found.pop()
     if found:
-        several = ", ".join(sorted(calls()[leaf].name for leaf in found))
+        several = ", ".join(sorted(row_of(leaf).name for leaf in found))
         raise ScenarioError(f"call {text!r} is ambiguous: {several}")
-    all_names = ", ".join(call.name for call in calls().values())
+    all_names = ", ".join(row_of(leaf).name for leaf in Leaf)
     raise ScenarioError(f"call {text!r} is unknown, must be one of: {all_names}")

@@ -6,7 +6,8 @@ from enum import IntEnum
 class Operand(IntEnum):
     """An operand id, bits 31:0 of most statuses; the numbers are the module's.
 
-    Source: TDX module 1.5, include/auto_gen/tdx_error_codes_defs.h.
+    Source: TDX module 1.5.01 and 2.0.18, include/auto_gen/tdx_error_codes_defs.h; 1.5.34 is taken
+    to have those of 2.0.18.
     """
 
     RAX = 0
@@ -38,6 +39,9 @@ class Operand(IntEnum):
     GPA_LIST_ENTRY = 97
     MIG_BUFF_LIST_ENTRY = 98
     NEW_PAGE_LIST_ENTRY = 99
+    MEM_SCAN_CONTEXT = 105
+    GPA_RANGE_LIST_ENTRY = 106
+    GPA_LIST_INFO_ENTRY = 107
     TDR = 128
     TDCX = 129
     TDVPR = 130
@@ -53,9 +57,13 @@ class Operand(IntEnum):
     OP_STATE = 172
     MIG = 173
     SERVTD_BINDINGS = 174
+    PASID_TRK = 175
     METADATA_FIELD = 176
+    NUM_VCPUS = 177
+    CPUID_FIXED0_BITMAP = 178
     SYS = 184
     TDMR = 185
     KOT = 186
     KET = 187
     WBCACHE = 188
+    MEM_SCAN_STATE = 190

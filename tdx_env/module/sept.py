@@ -217,6 +217,17 @@ _IS_WRITE_BLOCKED = _flags(frozenset(TRANSITIONS[Leaf.EXPORT_UNBLOCKW]))
 _ACCEPTS, _FOLLOWS = _tables()
 
 
+def removable_children(sept_remove_takes_removed_children: bool) -> frozenset[EntryState]:
+    """Return the states in which SEPT.REMOVE wants all 512 entries of the table to be.
+
+    Source:
+        TDX module 1.5.01 and 1.5.34, tdh_mem_sept_remove.c; else it is EPT_PAGE_NOT_FREE.
+    """
+    if sept_remove_takes_removed_children:
+        return frozenset({_S.FREE, _S.REMOVED})
+    return frozenset({_S.FREE})
+
+
 @kernel
 def is_any_blocked(state: int) -> bool:
     """Say whether an entry is blocked; those blocked for writing only are not."""
@@ -248,13 +259,15 @@ def next_state(leaf: int, state: int) -> int:
 
 
 @kernel
-def _refusal(leaf: int, state: int) -> Outcome:
+def _refusal(leaf: int, state: int, accept_exits_on_removed: bool) -> Outcome:
     """Return how a call ends that doesn't accept the entry's state.
 
     Source:
         TDX module 1.5, tdh_mem_range_block.c; tdg_mem_page_accept.c, check_tdaccept_failure;
         tdg_mem_page_attr_wr.c.
     """
+    if leaf == Leaf.ACCEPT and state == EntryState.REMOVED and not accept_exits_on_removed:
+        return Outcome.PAGE_SIZE_MISMATCH
     if leaf == Leaf.MEM_RANGE_BLOCK and _IS_ANY_BLOCKED[state]:
         return Outcome.GPA_RANGE_ALREADY_BLOCKED
     if leaf == Leaf.ACCEPT and _IS_GUEST_ACCESSIBLE[state]:
@@ -279,7 +292,13 @@ def _must_be_blocked(leaf: int) -> bool:
 
 
 @kernel
-def check_entry(leaf: int, state: int, tracking_required: bool, is_tracked: bool) -> Outcome:
+def check_entry(
+    leaf: int,
+    state: int,
+    tracking_required: bool,
+    is_tracked: bool,
+    accept_exits_on_removed: bool = False,
+) -> Outcome:
     """Return how a call's checks of the S-EPT entry end, in the module's order.
 
     Args:
@@ -288,12 +307,13 @@ def check_entry(leaf: int, state: int, tracking_required: bool, is_tracked: bool
         tracking_required: The TD's OP_STATE demands blocking and tracking (RUNNABLE, LIVE_EXPORT,
             LIVE_IMPORT).
         is_tracked: `tlb.is_tracked` of the entry's block; for EXPORT.MEM, of the last BLOCKW.
+        accept_exits_on_removed: The module version's rule of that name.
 
     Source:
         TDX module 1.5, tdh_mem_page_remove.c, tdh_mem_range_unblock.c, tdh_export_mem.c.
     """
     if not _ACCEPTS[leaf, state]:
-        return _refusal(leaf, state)
+        return _refusal(leaf, state, accept_exits_on_removed)
     if not tracking_required:
         return Outcome.SUCCESS
     if leaf == Leaf.EXPORT_MEM:
@@ -310,17 +330,22 @@ def check_entry(leaf: int, state: int, tracking_required: bool, is_tracked: bool
 
 
 @kernel
-def check_operand(leaf: int, outcome: int) -> int:
+def check_operand(leaf: int, outcome: int, unblock_names_entry: bool = False) -> int:
     """Return the operand id that goes with an outcome of `check_entry`.
 
-    RANGE.UNBLOCK reports a missing TRACK with SEPT_TREE. For PAGE_ALREADY_ACCEPTED and
+    RANGE.UNBLOCK of 1.5.01 reports a missing TRACK with SEPT_TREE. For PAGE_ALREADY_ACCEPTED and
     PAGE_SIZE_MISMATCH the low bits are a level, which the caller adds.
+
+    Args:
+        leaf: A Leaf.
+        outcome: An Outcome.
+        unblock_names_entry: The module version's rule of that name.
 
     Source:
         TDX module 1.5, tdh_mem_range_unblock.c.
     """
     if outcome == Outcome.TLB_TRACKING_NOT_DONE and leaf == Leaf.MEM_RANGE_UNBLOCK:
-        return _SEPT_TREE
+        return _RCX if unblock_names_entry else _SEPT_TREE
     if (
         outcome == Outcome.EPT_ENTRY_STATE_INCORRECT
         or outcome == Outcome.TLB_TRACKING_NOT_DONE

@@ -27,11 +27,15 @@ class Call:
         source: File of the module that it is read from.
         steps: What it does, in order, on its way to success.
         is_guest: A TDCALL; host priority can refuse it.
-        stores_entry: Success publishes the S-EPT entry with a plain store, which erases a
-            host-priority mark set since the entry was locked.
+        stores_entry: Success publishes the S-EPT entry with a commit store.
+        keeps_mark: That store keeps a host-priority mark set since the entry was locked; a plain
+            store, as 1.5.01 has it, erases such a mark.
         holds_after_return: Locks that it keeps, shared, when it returns: until TD exit.
         momentary: Locks that it holds for a handful of instructions only.
         is_list: It works through a list; a busy entry is noted there and doesn't end the call.
+        walked: Locks of 4K pages that it reaches by a walk through the PAMT, sharing the entry of
+            the 2M range on its way; other pages it reaches directly.
+        remark: What else there is to know wherever somebody meets it.
     """
 
     leaf: Leaf
@@ -40,9 +44,17 @@ class Call:
     steps: tuple[Step, ...]
     is_guest: bool = False
     stores_entry: bool = False
+    keeps_mark: bool = False
     holds_after_return: frozenset[Lock] = frozenset()
     momentary: frozenset[Lock] = frozenset()
     is_list: bool = False
+    walked: frozenset[Lock] = frozenset()
+    remark: str = ""
+
+    @property
+    def erases_mark(self) -> bool:
+        """Say whether success erases a mark set since the entry was locked."""
+        return self.stores_entry and not self.keeps_mark
 
     @property
     def is_interruptible(self) -> bool:

@@ -2,8 +2,8 @@
 
 The state is kept for each vCPU: a counter of EPT violations in a row, and a list of the GPAs of
 those beyond the threshold. A vCPU whose list is not empty is **armed**: its VP.ENTER takes the
-S-EPT tree lock exclusively and returns a synthetic EPT violation as long as a listed GPA would
-still fault.
+S-EPT tree lock (exclusively up to 1.5.06, shared from 1.5.28 on) and returns a synthetic EPT
+violation as long as a listed GPA would still fault.
 
 Source: TDX module 1.5, src/td_transitions/td_exit_stepping.c.
 """
@@ -67,13 +67,23 @@ def log_ept_violation(
 
 
 @kernel
-def still_faults(state: int) -> bool:
+def still_faults(state: int, acceptable_is_fine: bool = False) -> bool:
     """Say whether a listed GPA with this leaf entry would fault again.
 
     Everything does that a guest may not read, write and execute: a PENDING page too, so AUG alone
-    ends nothing.
+    ends nothing. From 1.5.28 on AUG does, if the TD gets #VE for pages that wait for ACCEPT.
+
+    Args:
+        state: An EntryState.
+        acceptable_is_fine: The module version's rule ``acceptable_pending_disarms``, in a TD whose
+            SEPT_VE_DISABLE is clear.
 
     Source:
-        TDX module 1.5, td_exit_stepping.c, is_epf_expected.
+        TDX module 1.5.01 and 2.0.12 (1.5.28, 1.5.34 and 2.0.18 by elimination),
+        td_exit_stepping.c, is_epf_expected.
     """
+    if acceptable_is_fine and (
+        state == EntryState.PENDING or state == EntryState.PENDING_EXPORTED_DIRTY
+    ):
+        return False
     return state != EntryState.MAPPED and state != EntryState.EXPORTED_DIRTY

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tdx_env.module.host_priority import timeout_cycles
-from tdx_env.module.seamcalls import MODULE_VERSIONS
+from tdx_env.module.versions import MODULE_VERSIONS
 from tdx_env.scenarios.checks import check
 from tdx_env.scenarios.groups import Convert, Group, Hammer, Running, Thinking, Touch, Working
 from tdx_env.scenarios.schema import Scenario

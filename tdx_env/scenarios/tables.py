@@ -9,11 +9,11 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
 
-from tdx_env.module.seamcalls import DEFAULT_VERSION, MODULE_VERSIONS
+from tdx_env.module.versions import DEFAULT_VERSION
 from tdx_env.module.zero_step import EPF_THRESHOLD, GPA_LIST_SIZE
-from tdx_env.scenarios.values import AUTO, EACH, OneOf, Range, Span, Whole, refuse
+from tdx_env.scenarios.values import AUTO, EACH, KernelName, ModuleName, Range, Span, Whole, refuse
 from tdx_env.state.costs import Cost
-from tdx_env.state.kernels import DEFAULT_KERNEL, KERNELS, nearest_kernels
+from tdx_env.state.kernels import DEFAULT_KERNEL
 from tdx_env.state.setup import MAX_IPI_CLUSTER, MAX_PCPUS, MAX_SOCKETS, PAGES_PER_2M
 
 MAX_VCPUS = 248  # the largest TD anybody has reported numbers of (dstack, 2026)
@@ -96,7 +96,7 @@ class CostRange(FileTable):
 class Host(FileTable):
     """KVM and its machine."""
 
-    kernel: Annotated[str, OneOf(tuple(KERNELS), nearest_kernels)] = Field(
+    kernel: Annotated[str, KernelName()] = Field(
         default=DEFAULT_KERNEL, description="version of KVM whose rules hold"
     )
     dynamic_pamt: Literal["static", "locked", "fast"] = Field(
@@ -132,7 +132,7 @@ class Host(FileTable):
 class Module(FileTable):
     """The TDX module."""
 
-    version: Annotated[str, OneOf(tuple(MODULE_VERSIONS))] = Field(
+    version: Annotated[str, ModuleName()] = Field(
         default=DEFAULT_VERSION, description="table of locks that the calls follow"
     )
     zero_step_threshold: Annotated[int, Whole(0, 1000)] = Field(
@@ -147,7 +147,7 @@ class Module(FileTable):
     )
     guests_lock_free: StrictBool = Field(
         default=True,
-        description="guest calls lock FREE entries too (version 1.5-no-free-lock never does)",
+        description="guest calls lock FREE entries too (hypothetical-no-free-lock never does)",
     )
 
 

@@ -1,13 +1,16 @@
 """The kinds of values that a scenario file holds: whole numbers, ranges, words, cost bands."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from tdx_env.errors import ScenarioError
+from tdx_env.module.versions import MODULE_VERSIONS, nearest_first, version_name
+from tdx_env.state.kernels import KERNELS, nearest_kernels
 from tdx_env.state.setup import N_BANDS
 
 REST: Final = "rest"  # a group's count: the vCPUs that no other group has
@@ -164,28 +167,42 @@ class Word:
 
 
 @dataclass(frozen=True)
-class OneOf:
-    """A text that is one of a few.
-
-    Attributes:
-        words: They.
-        nearest: Returns them in the order in which an error shows them, for a text that is none.
-    """
-
-    words: tuple[str, ...]
-    nearest: Callable[[str], Sequence[str]] | None = None
+class ModuleName:
+    """A version of the TDX module; an older name of one warns and is replaced."""
 
     def check(self, value: Any) -> str:
-        """Return the value if it is allowed.
+        """Return the version's present name.
 
         Raises:
-            PydanticCustomError: It isn't.
+            PydanticCustomError: There is no such version.
         """
-        if isinstance(value, str) and value in self.words:
+        try:
+            if isinstance(value, str):
+                return version_name(value)
+        except ScenarioError:
+            pass  # the message for a scenario names key and value by itself
+        raise refuse(f"one of {', '.join(nearest_first(str(value), MODULE_VERSIONS))}")
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Return pydantic's schema: our own check and nothing else."""
+        return core_schema.no_info_plain_validator_function(self.check)
+
+
+@dataclass(frozen=True)
+class KernelName:
+    """A version of KVM."""
+
+    def check(self, value: Any) -> str:
+        """Return the version's name.
+
+        Raises:
+            PydanticCustomError: There is no such version.
+        """
+        if isinstance(value, str) and value in KERNELS:
             return value
-        is_sorted = self.nearest is not None and isinstance(value, str | float)
-        words = self.nearest(str(value)) if self.nearest and is_sorted else self.words
-        raise refuse(f"one of {', '.join(words)}")
+        raise refuse(f"one of {', '.join(nearest_kernels(str(value)))}")
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler

@@ -69,6 +69,11 @@ class Leaf(IntEnum):
     SERVTD_RD_WR = 53  # TDG.SERVTD.RD and WR
     VP_VMCALL = 54  # TDG.VP.VMCALL
     VP_INVEPT = 55  # TDG.VP.INVEPT and INVVPID
+    PHYMEM_PAMT_ADD = 56  # from here on: calls that only newer versions of the module have
+    PHYMEM_PAMT_REMOVE = 57
+    MEM_SCAN_RANGE = 58
+    MEM_SCAN_COMP = 59
+    MEM_SCAN_CONFIG = 60  # and RESET
 
 
 LAST_SEAMCALL = Leaf.VP_INIT  # the last one that the event loop executes
@@ -86,7 +91,7 @@ class Lock(IntEnum):
     TDVPR = 0  # PAMT entry of the vCPU's root page, sharex-HP
     TDR = 1  # PAMT entry of the TD's root page, sharex-HP
     OP_STATE = 2  # TDCS, sharex-HP
-    TREE = 3  # TDCS S-EPT tree lock, sharex
+    TREE = 3  # TDCS S-EPT tree lock, sharex; sharex-HP from 1.5.28 on
     ENTRY = 4  # two bits of the S-EPT entry
     PAGE = 5  # PAMT entry of the page that is added, removed or moved, sharex-HP
     EPOCH = 6  # TDCS TLB epoch lock, sharex
@@ -98,6 +103,11 @@ class Lock(IntEnum):
     SERVTD_BINDINGS = 12  # TDCS table of the service TDs bound to the TD, sharex-HP
     OTHER_TDR = 13  # the second TD of a call that names two: the TDR of the one
     OTHER_OP_STATE = 14  # and its OP_STATE
+    PAMT_2M = 15  # PAMT entry of a 2M range as a lock of its own (PHYMEM.PAMT.ADD), sharex-HP
+    PAMT_PAGE_0 = 16  # PAMT entries of the two pages that hold the PAMT of a 2M range, sharex-HP
+    PAMT_PAGE_1 = 17
+    MEM_SCAN = 18  # TDCS memory-scan lock, sharex-HP
+    SCAN_CONTEXT = 19  # memory-scan context, one bit
 
 
 class Mode(IntEnum):
@@ -117,7 +127,8 @@ class Op(IntEnum):
     COMMIT = 4  # the call's effect on S-EPT entry, epoch or counters
     RETURN = 5  # back in the caller
     POLL = 6  # an interrupt that is pending ends the call, nothing committed: RESTARTABLE
-    NEXT = 7  # lists: back to the entry's lock for the next entry; between two: POLL, RESUMABLE
+    NEXT = 7  # lists: back to the entry's lock for the next entry; between two: POLL, RESUMABLE;
+    # with a lock: RESUMABLE as well if a refused host's mark stands on that lock
 
 
 class Delay(IntEnum):
@@ -135,7 +146,7 @@ class Delay(IntEnum):
 
 
 class Outcome(IntEnum):
-    """How a call ended, as the simulator's kernel sees it; `module.status` has the real numbers."""
+    """How a call ended, as the simulator's kernel sees it; `tdx_env.status` has the statuses."""
 
     SUCCESS = 0
     OPERAND_BUSY = 1

@@ -235,7 +235,21 @@ DECISION_FIELDS = [
 ]
 DECISION = np.dtype(DECISION_FIELDS, align=True)
 DECISIONS = np.dtype([("decision", DECISION, (MAX_TRACED,))], align=True)
-PROGRAM = np.dtype([("steps", STEP, (N_LEAVES, MAX_STEPS))], align=True)
+
+# The rules of a version of the module: its table of calls, and 1 or 0 for each rule that is in no
+# step of it. The names are those of `module.versions.ModuleVersion`.
+MODULE_RULES = (
+    "tree_has_priority",
+    "commits_keep_mark",
+    "accept_keeps_mark",
+    "guests_test_mark_first",
+    "acceptable_pending_disarms",
+)
+PROGRAM_FIELDS = [
+    ("steps", STEP, (N_LEAVES, MAX_STEPS)),
+    *((rule, np.int32) for rule in MODULE_RULES),
+]
+PROGRAM = np.dtype(PROGRAM_FIELDS, align=True)
 
 
 class World(NamedTuple):
@@ -250,6 +264,6 @@ class World(NamedTuple):
     entries: np.void  # ENTRIES
     setup: np.void  # SETUP: the scenario, ranges undrawn
     discipline: np.void  # DISCIPLINE
-    program: np.void  # PROGRAM: the module's table of calls
+    program: np.void  # PROGRAM: the rules of the module's version
     trace: np.void  # TRACE
     decisions: np.void  # DECISIONS

@@ -4,7 +4,7 @@ import pytest
 
 from tdx_env.errors import ScenarioError
 from tdx_env.module.names import find_leaf, short_name
-from tdx_env.module.seamcalls import calls
+from tdx_env.module.seamcalls import row_of
 from tdx_env.state.calls import Leaf
 
 
@@ -26,7 +26,7 @@ def test_forms_of_one_name_mean_one_call(text: str) -> None:
 
 @pytest.mark.parametrize("leaf", Leaf)
 def test_call_is_found_by_its_names(leaf: Leaf) -> None:
-    for name in (calls()[leaf].name, leaf.name, short_name(leaf)):
+    for name in (row_of(leaf).name, leaf.name, short_name(leaf)):
         assert find_leaf(name) == leaf
         assert find_leaf(name.lower()) == leaf
 

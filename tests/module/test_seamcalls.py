@@ -12,6 +12,7 @@ from tdx_env.module.seamcalls import (
     calls,
     module_version,
     program,
+    row_of,
 )
 from tdx_env.module.steps import Step
 from tdx_env.state.calls import MAX_STEPS, N_LEAVES, NONE, STEP, Delay, Leaf, Lock, Mode, Op
@@ -27,6 +28,8 @@ GUEST = {
     Leaf.VP_INVEPT,
 }
 LIST_CALLS = [Leaf.EXPORT_BLOCKW, Leaf.EXPORT_MEM, Leaf.EXPORT_RESTORE, Leaf.IMPORT_MEM]
+NEWER = [leaf for leaf in Leaf if leaf >= Leaf.PHYMEM_PAMT_ADD]
+OLD = [leaf for leaf in Leaf if leaf not in NEWER]
 TRIES = (Op.ACQUIRE, Op.ACQUIRE_IF_ARMED)
 
 # Locks in order: lock, mode, operand id. A row of the source's order for each call.
@@ -147,7 +150,7 @@ STORING = {
 }
 
 
-def acquires(leaf: Leaf, version: str = "1.5") -> str:
+def acquires(leaf: Leaf, version: str = "1.5.01") -> str:
     """Return a call's locks in order as the table above has them."""
     short = {Mode.SHARED: "sh", Mode.EXCLUSIVE: "ex"}
     return ", ".join(
@@ -157,7 +160,7 @@ def acquires(leaf: Leaf, version: str = "1.5") -> str:
     )
 
 
-@pytest.mark.parametrize("leaf", Leaf)
+@pytest.mark.parametrize("leaf", OLD)
 def test_locks_are_taken_as_in_the_source(leaf: Leaf) -> None:
     assert acquires(leaf) == ACQUIRES[leaf]
 
@@ -168,7 +171,7 @@ def test_locks_are_released_as_in_the_source(leaf: Leaf, order: str) -> None:
     assert " ".join(released) == order
 
 
-@pytest.mark.parametrize("leaf", Leaf)
+@pytest.mark.parametrize("leaf", OLD)
 def test_what_is_taken_is_released_in_its_mode_or_kept(leaf: Leaf) -> None:
     call = calls()[leaf]
     taken = {step.lock: step.mode for step in call.steps if step.op in TRIES}
@@ -179,7 +182,7 @@ def test_what_is_taken_is_released_in_its_mode_or_kept(leaf: Leaf) -> None:
     assert all(taken[lock] == released.get(lock, Mode.SHARED) for lock in taken)
 
 
-@pytest.mark.parametrize("leaf", Leaf)
+@pytest.mark.parametrize("leaf", OLD)
 def test_release_comes_after_its_acquire(leaf: Leaf) -> None:
     held: set[int] = set()
     for step in calls()[leaf].steps:
@@ -191,7 +194,7 @@ def test_release_comes_after_its_acquire(leaf: Leaf) -> None:
     assert held == calls()[leaf].holds_after_return
 
 
-@pytest.mark.parametrize("leaf", Leaf)
+@pytest.mark.parametrize("leaf", OLD)
 def test_call_commits_once_and_returns_last(leaf: Leaf) -> None:
     steps = calls()[leaf].steps
     ops = [step.op for step in steps]
@@ -201,13 +204,13 @@ def test_call_commits_once_and_returns_last(leaf: Leaf) -> None:
     assert steps[-1].delay == Delay.LEAVE
 
 
-@pytest.mark.parametrize("leaf", Leaf)
+@pytest.mark.parametrize("leaf", OLD)
 def test_call_spends_its_body_once(leaf: Leaf) -> None:
     delays = [step.delay for step in calls()[leaf].steps]
     assert delays.count(Delay.BODY) == 1
 
 
-@pytest.mark.parametrize("leaf", sorted(set(Leaf) - GUEST))
+@pytest.mark.parametrize("leaf", sorted(set(OLD) - GUEST))
 def test_host_call_begins_with_the_way_to_its_first_lock(leaf: Leaf) -> None:
     assert calls()[leaf].steps[0].delay == Delay.TO_TDR
 
@@ -220,8 +223,9 @@ def test_names_and_files_are_the_sources() -> None:
 
 
 def test_table_has_each_leaf_once_in_order() -> None:
-    assert list(calls()) == list(Leaf)
-    assert [call.leaf for call in calls().values()] == list(Leaf)
+    assert list(calls()) == OLD
+    assert [call.leaf for call in calls().values()] == OLD
+    assert [row_of(leaf).leaf for leaf in Leaf] == list(Leaf)
 
 
 def test_guest_calls_are_those_of_tdg() -> None:
@@ -305,7 +309,7 @@ def test_poll_comes_after_the_body_just_before_the_large_pages_lock(leaf: Leaf) 
 
 
 def test_uninterruptible_demote_takes_the_large_pages_lock_after_the_body() -> None:
-    steps = calls("1.5-demote-uninterruptible")[Leaf.MEM_PAGE_DEMOTE].steps
+    steps = calls("hypothetical-demote-uninterruptible")[Leaf.MEM_PAGE_DEMOTE].steps
     polled = calls()[Leaf.MEM_PAGE_DEMOTE].steps
     place = [step.op for step in polled].index(Op.POLL)
     late = Step(Op.ACQUIRE, Lock.PAGE, Mode.EXCLUSIVE, Operand.RCX, Delay.BODY)
@@ -313,7 +317,7 @@ def test_uninterruptible_demote_takes_the_large_pages_lock_after_the_body() -> N
 
 
 def test_uninterruptible_demote_leaves_promote_its_poll() -> None:
-    steps = calls("1.5-demote-uninterruptible")[Leaf.MEM_PAGE_PROMOTE].steps
+    steps = calls("hypothetical-demote-uninterruptible")[Leaf.MEM_PAGE_PROMOTE].steps
     assert Op.POLL in [step.op for step in steps]
 
 
@@ -328,7 +332,7 @@ def test_list_call_lets_go_of_the_entry_before_the_next_and_keeps_the_rest(leaf:
 
 
 def test_other_calls_have_neither_poll_nor_next() -> None:
-    polling = {leaf for leaf in Leaf for step in calls()[leaf].steps if step.op >= Op.POLL}
+    polling = {leaf for leaf in OLD for step in calls()[leaf].steps if step.op >= Op.POLL}
     assert polling == {*LIST_CALLS, Leaf.MEM_PAGE_DEMOTE, Leaf.MEM_PAGE_PROMOTE}
 
 
@@ -348,24 +352,158 @@ def test_program_holds_the_rows_and_is_filled_with_return(version: str) -> None:
 @pytest.mark.parametrize(
     ("version", "leaf", "locks"),
     [
-        ("1.5-remove-exclusive", Leaf.MEM_PAGE_REMOVE, f"{S_EPT_EXCLUSIVE}, PAGE ex 1"),
-        ("1.5-vp-init-v1", Leaf.VP_INIT, "TDVPR ex 1, TDR ex 128, OP_STATE sh 172"),
-        ("1.5-demote-uninterruptible", Leaf.MEM_PAGE_DEMOTE, ACQUIRES[Leaf.MEM_PAGE_DEMOTE]),
+        (
+            "hypothetical-remove-exclusive",
+            Leaf.MEM_PAGE_REMOVE,
+            f"{S_EPT_EXCLUSIVE}, PAGE ex 1",
+        ),
+        ("hypothetical-vp-init-v1", Leaf.VP_INIT, "TDVPR ex 1, TDR ex 128, OP_STATE sh 172"),
+        (
+            "hypothetical-demote-uninterruptible",
+            Leaf.MEM_PAGE_DEMOTE,
+            ACQUIRES[Leaf.MEM_PAGE_DEMOTE],
+        ),
     ],
 )
-def test_version_differs_in_one_call(version: str, leaf: Leaf, locks: str) -> None:
+def test_variant_differs_in_one_call(version: str, leaf: Leaf, locks: str) -> None:
     assert acquires(leaf, version) == locks
-    assert [other for other in Leaf if calls(version)[other] != calls()[other]] == [leaf]
+    assert [other for other in OLD if calls(version)[other] != calls()[other]] == [leaf]
 
 
-def test_version_that_spares_free_entries_has_the_same_steps() -> None:
-    assert calls("1.5-no-free-lock") == calls()
-    assert module_version("1.5-no-free-lock") != module_version("1.5")
+def test_variant_that_spares_free_entries_has_the_same_steps() -> None:
+    assert calls("hypothetical-no-free-lock") == calls()
+    assert module_version("hypothetical-no-free-lock") != module_version("1.5.01")
 
 
-def test_unknown_version_lists_the_known_ones() -> None:
-    with pytest.raises(ScenarioError, match="'1.6' is unknown.*1.5, 1.5-remove-exclusive"):
-        program("1.6")
+# The rows of the newer sources that differ from the table above, by version.
+ENTER_SHARED = "TDVPR sh 1, TDR sh 128, OP_STATE sh 172, EPOCH sh 169, TREE sh 146"
+INIT_V1 = "TDVPR ex 1, TDR ex 128, OP_STATE sh 172"
+DEMOTE = f"{S_EPT_SHARED}, NEW_PAGE ex 8, PAGE ex 1, PAMT_PAGE_0 sh 12, PAMT_PAGE_1 sh 13"
+PAMT = {
+    Leaf.MEM_PAGE_DEMOTE: DEMOTE,
+    Leaf.PHYMEM_PAMT_ADD: "PAMT_2M ex 1, PAMT_PAGE_0 sh 2, PAMT_PAGE_1 sh 8",
+    Leaf.PHYMEM_PAMT_REMOVE: "PAMT_2M ex 1",
+}
+CURRENT = {
+    **PAMT,
+    Leaf.VP_ENTER: ENTER_SHARED,
+    Leaf.VP_INIT: INIT_V1,
+    Leaf.MEM_PAGE_PROMOTE: f"{S_EPT_EXCLUSIVE}, NEW_PAGE ex 1, PAGE ex 1",
+    Leaf.MEM_SCAN_RANGE: "TDR sh 2, OP_STATE sh 172, TREE sh 146, ENTRY ex 106",
+    Leaf.MEM_SCAN_COMP: (
+        "TDR sh 2, OP_STATE sh 172, MEM_SCAN sh 190, SCAN_CONTEXT ex 105, TREE sh 146"
+    ),
+    Leaf.MEM_SCAN_CONFIG: "MEM_SCAN ex 190",
+}
+NEWER_ACQUIRES = {
+    "1.5.01": {},
+    "1.5.06": {Leaf.VP_INIT: INIT_V1},
+    "1.5.28": {  # its scan of PROMOTE's children was not seen
+        **PAMT,
+        Leaf.VP_ENTER: ENTER_SHARED,
+        Leaf.VP_INIT: INIT_V1,
+        Leaf.MEM_PAGE_PROMOTE: f"{S_EPT_EXCLUSIVE}, NEW_PAGE ex 1, CHILDREN ex 1, PAGE ex 1",
+    },
+    "1.5.34": CURRENT,
+    "2.0.18": CURRENT,
+}
+
+
+@pytest.mark.parametrize("version", NEWER_ACQUIRES)
+def test_locks_of_a_release_are_taken_as_in_its_source(version: str) -> None:
+    expected = {**ACQUIRES, **NEWER_ACQUIRES[version]}
+    assert {leaf: acquires(leaf, version) for leaf in calls(version)} == expected
+
+
+@pytest.mark.parametrize("version", MODULE_VERSIONS)
+def test_rows_of_every_version_release_what_they_take_and_fit(version: str) -> None:
+    for call in calls(version).values():
+        taken = {step.lock: step.mode for step in call.steps if step.op in TRIES}
+        freed = {step.lock: step.mode for step in call.steps if step.op == Op.RELEASE}
+        assert {**freed, **dict.fromkeys(call.holds_after_return, Mode.SHARED)} == taken
+        assert [step.delay for step in call.steps].count(Delay.BODY) == 1
+        assert len(call.steps) <= MAX_STEPS
+
+
+@pytest.mark.parametrize("version", ["1.5.01", "1.5.06", "hypothetical-vp-init-v1"])
+def test_old_commits_erase_the_mark_on_the_entry(version: str) -> None:
+    assert {leaf for leaf, call in calls(version).items() if call.erases_mark} == STORING
+
+
+@pytest.mark.parametrize("version", ["1.5.28", "1.5.34", "2.0.18"])
+def test_newer_commits_keep_the_mark_on_the_entry(version: str) -> None:
+    """PAGE.ADD locks no entry: there is nobody whose mark it could erase."""
+    erasing = {leaf for leaf, call in calls(version).items() if call.erases_mark}
+    assert erasing == {Leaf.MEM_PAGE_ADD}
+    keeping = {leaf for leaf, call in calls(version).items() if call.keeps_mark}
+    assert STORING - {Leaf.MEM_PAGE_ADD} <= keeping
+
+
+@pytest.mark.parametrize("version", ["1.5.34", "2.0.18"])
+def test_attr_wr_rewrites_the_entry_in_the_newest_releases(version: str) -> None:
+    assert calls(version)[Leaf.ATTR_WR].keeps_mark
+    assert not calls("1.5.28")[Leaf.ATTR_WR].stores_entry
+
+
+@pytest.mark.parametrize("version", MODULE_VERSIONS)
+def test_lists_look_at_the_tree_between_entries_in_the_newest_releases(version: str) -> None:
+    yields = version in ("1.5.34", "2.0.18")
+    for call in calls(version).values():
+        places = [step for step in call.steps if step.op == Op.NEXT]
+        assert all(step == Step(Op.NEXT, Lock.TREE if yields else NONE) for step in places)
+
+
+@pytest.mark.parametrize("version", MODULE_VERSIONS)
+def test_demote_polls_in_the_old_releases_alone(version: str) -> None:
+    polls = Op.POLL in [step.op for step in calls(version)[Leaf.MEM_PAGE_DEMOTE].steps]
+    old = ("1.5.01", "1.5.06")
+    assert polls == (version in old or version.startswith("hypothetical-")) - (
+        version == "hypothetical-demote-uninterruptible"
+    )
+    assert Op.POLL in [step.op for step in calls(version)[Leaf.MEM_PAGE_PROMOTE].steps]
+
+
+def test_row_of_a_call_that_a_version_lacks_is_empty() -> None:
+    assert set(program("1.5.01")[NEWER]["op"].ravel()) == {Op.RETURN}
+
+
+def test_pages_reached_by_a_walk_are_those_whose_range_pamt_add_can_block() -> None:
+    walking = {
+        leaf: {Lock(lock).name for lock in row_of(leaf).walked}
+        for leaf in Leaf
+        if row_of(leaf).walked
+    }
+    assert walking == {
+        **dict.fromkeys(
+            [
+                Leaf.MEM_SEPT_ADD,
+                Leaf.MEM_PAGE_ADD,
+                Leaf.MEM_PAGE_AUG,
+                Leaf.PHYMEM_PAGE_WBINVD,
+                Leaf.PHYMEM_PAGE_RDMD,
+                Leaf.PHYMEM_PAGE_RECLAIM,
+                Leaf.MNG_ADDCX,
+                Leaf.VP_CREATE,
+                Leaf.VP_ADDCX,
+                Leaf.IMPORT_MEM,
+                Leaf.MIG_STREAM_CREATE,
+            ],
+            {"PAGE"},
+        ),
+        Leaf.MEM_PAGE_DEMOTE: {"NEW_PAGE"},
+        Leaf.MEM_PAGE_RELOCATE: {"NEW_PAGE"},
+    }
+
+
+def test_unknown_version_lists_the_known_ones_nearest_first() -> None:
+    with pytest.raises(ScenarioError, match=r"'1\.5\.3' is unknown, must be one of: 1\.5\.34, "):
+        program("1.5.3")
+
+
+@pytest.mark.parametrize("name", ["1.5", "1.5-vp-init-v1"])
+def test_old_name_of_a_version_warns(name: str) -> None:
+    with pytest.warns(FutureWarning, match=f"'{name}' is an old name"):
+        assert calls(name) == calls({"1.5": "1.5.01"}.get(name, "hypothetical-vp-init-v1"))
 
 
 def test_operand_ids_are_the_modules() -> None:

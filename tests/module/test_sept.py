@@ -204,7 +204,7 @@ def test_sept_add_over_a_table_is_a_wrong_state() -> None:
         (S.EXPORTED_DIRTY, Outcome.PAGE_ALREADY_ACCEPTED),
         (S.EXPORTED_DIRTY_BLOCKEDW, Outcome.PAGE_ALREADY_ACCEPTED),
         (S.FREE, EXITS),
-        (S.REMOVED, EXITS),
+        (S.REMOVED, Outcome.PAGE_SIZE_MISMATCH),
         (S.BLOCKED, EXITS),
         (S.PENDING_BLOCKED, EXITS),
         (S.PENDING_BLOCKEDW, EXITS),
@@ -312,6 +312,23 @@ def test_call_accepts_these_levels(leaf: Leaf, levels: list[int]) -> None:
 )
 def test_refusal_has_the_sources_operand(leaf: Leaf, outcome: Outcome, operand: int) -> None:
     assert sept.check_operand(leaf, outcome) == operand
+
+
+def test_accept_of_a_removed_entry_exits_in_newer_releases() -> None:
+    assert sept.check_entry(Leaf.ACCEPT, S.REMOVED, True, False, True) == EXITS
+    assert sept.check_entry(Leaf.ATTR_WR, S.REMOVED, True, False, True) == EXITS
+
+
+def test_unblock_names_the_entry_in_newer_releases() -> None:
+    outcome = Outcome.TLB_TRACKING_NOT_DONE
+    assert sept.check_operand(Leaf.MEM_RANGE_UNBLOCK, outcome) == Operand.SEPT_TREE
+    assert sept.check_operand(Leaf.MEM_RANGE_UNBLOCK, outcome, True) == Operand.RCX
+    assert sept.check_operand(Leaf.MEM_PAGE_REMOVE, outcome, True) == Operand.RCX
+
+
+def test_table_with_removed_entries_may_go_in_newer_releases() -> None:
+    assert sept.removable_children(False) == {S.FREE}
+    assert sept.removable_children(True) == {S.FREE, S.REMOVED}
 
 
 def test_compiled_equals_plain_python() -> None:

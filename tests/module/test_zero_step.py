@@ -56,6 +56,18 @@ def test_all_but_fully_accessible_pages_still_fault(state: EntryState) -> None:
     assert still_faults(state) is (state not in accessible)
 
 
+@pytest.mark.parametrize("state", EntryState)
+def test_page_that_can_be_accepted_is_fine_where_the_td_gets_ve_for_it(state: EntryState) -> None:
+    """From 1.5.28 on; FREE, blocked and write-blocked pages still fault."""
+    fine = {
+        EntryState.MAPPED,
+        EntryState.EXPORTED_DIRTY,
+        EntryState.PENDING,
+        EntryState.PENDING_EXPORTED_DIRTY,
+    }
+    assert still_faults(state, True) is (state not in fine)
+
+
 @given(
     gpas=st.lists(st.integers(0, 5), max_size=40),
     threshold=st.integers(0, 8),

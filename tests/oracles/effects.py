@@ -79,7 +79,7 @@ def change_entry(w: OracleWorld, a: Actor, leaf: Leaf, entry: Entry) -> None:
     elif leaf == Leaf.EXPORT_BLOCKW:
         w.epochs.bw_epoch = w.epochs.td_epoch
     if leaf in UNLOCK_BY_STORE:
-        entry.lock.store(is_locked=False)
+        entry.lock.store(False, w.rules.keeps_mark)
         a.call.held.remove(Lock.ENTRY)
     else:
-        entry.lock.store(is_locked=True)
+        entry.lock.store(True, w.rules.keeps_mark)

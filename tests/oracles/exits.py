@@ -12,7 +12,7 @@ from tdx_env.state.costs import Cost
 from . import cpus, faults, guest, interrupts, kick, seamcalls, slots
 from .actors import Actor, begin_operation, book, go
 from .draws import moved
-from .sept import WRITABLE, Entry
+from .sept import ACCEPTABLE, WRITABLE, Entry
 
 if TYPE_CHECKING:
     from .world import OracleWorld
@@ -35,8 +35,10 @@ def log_ept_violation(w: OracleWorld, v: Actor, leaf_entry: Entry) -> None:
 
 
 def still_faults(w: OracleWorld, entry: Entry) -> bool:
-    """Return whether a listed page can't be read and written yet."""
-    return w.table.walk(entry).state not in WRITABLE
+    """Return whether a listed page can't be read and written yet, nor be accepted with a #VE."""
+    state = w.table.walk(entry).state
+    is_fine = w.rules.pending_is_fine and not w.setup.sept_ve_disable and state in ACCEPTABLE
+    return state not in WRITABLE and not is_fine
 
 
 def exit_for_interrupt(w: OracleWorld, v: Actor) -> None:

@@ -178,7 +178,7 @@ def on_tdcall(w: OracleWorld, v: Actor) -> None:
         else:
             tdcall_over(w, v)
         return
-    result = entry.lock.take_as_guest(v.call.leaf)
+    result = entry.lock.take_as_guest(v.call.leaf, w.rules.looks_first)
     if result == Result.TAKEN:
         begin_hold(w, v, entry)
         return
@@ -254,7 +254,7 @@ def on_hold(w: OracleWorld, v: Actor) -> None:
         else:
             entry.counter = 0
             entry.state = NEXT[Leaf.ACCEPT][entry.state]
-        entry.lock.store(is_locked=False)
+        entry.lock.store(False, w.rules.accept_keeps_mark)
     else:
         entry.lock.drop()
     if v.call.outcome == Outcome.EPT_VIOLATION:

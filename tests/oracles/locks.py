@@ -20,11 +20,17 @@ class Result(Enum):
 
 @dataclass
 class SharedLock:
-    """TDR, OP_STATE, tree, epoch or a migration lock: readers or one writer, no queue."""
+    """TDR, OP_STATE, tree, epoch or a migration lock: readers or one writer, no queue.
+
+    A refused host's mark, where there is one, refuses nobody: no guest takes these locks. The next
+    to take the lock wipes it.
+    """
 
     readers: dict[int, int] = field(default_factory=dict)  # actor to its leaf
     writer: int = NONE
     last_leaf: int = NONE
+    can_have_mark: bool = False
+    has_mark: bool = False
 
     @property
     def holder_leaf(self) -> int:
@@ -34,7 +40,9 @@ class SharedLock:
     def take(self, actor: int, is_exclusive: bool, leaf: int) -> bool:
         """Try once."""
         if self.writer != NONE or (is_exclusive and self.readers):
+            self.has_mark = self.can_have_mark
             return False
+        self.has_mark = False
         if is_exclusive:
             self.writer = actor
         else:
@@ -66,8 +74,10 @@ class EntryLock:
         self.is_locked, self.has_priority, self.last_leaf = True, False, leaf
         return Result.TAKEN
 
-    def take_as_guest(self, leaf: int) -> Result:
-        """Try once; the mark turns a guest away."""
+    def take_as_guest(self, leaf: int, looks_first: bool) -> Result:
+        """Try once; the mark turns a guest away, and at once if it looks at the mark first."""
+        if looks_first and self.has_priority:
+            return Result.BUSY_HOST_PRIORITY
         if self.is_locked:
             return Result.BUSY
         if self.has_priority:
@@ -80,9 +90,10 @@ class EntryLock:
         assert self.is_locked
         self.is_locked = False
 
-    def store(self, is_locked: bool) -> None:
-        """Overwrite both bits, as a plain store of the whole entry does."""
-        self.is_locked, self.has_priority = is_locked, False
+    def store(self, is_locked: bool, keeps_mark: bool) -> None:
+        """Overwrite the lock, and the mark too if the store is a plain one."""
+        self.is_locked = is_locked
+        self.has_priority = self.has_priority and keeps_mark
 
 
 @dataclass

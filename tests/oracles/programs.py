@@ -1,8 +1,10 @@
 """The lock programs of the SEAMCALLs, from the order of locks in the module's source."""
 
 from tdx_env.module.operands import Operand
-from tdx_env.module.seamcalls import MODULE_VERSIONS, ModuleVersion
+from tdx_env.module.seamcalls import MODULE_VERSIONS
 from tdx_env.state.calls import NONE, Delay, Leaf, Lock, Mode, Op
+
+from .versions import RULES, Rules
 
 SHARED, EXCLUSIVE = Mode.SHARED, Mode.EXCLUSIVE
 Step = tuple[Op, int, int, int, Delay]  # op, lock, mode, operand, delay before it
@@ -155,9 +157,17 @@ _VP_CREATE = [
 ]
 
 
-def _programs(module: ModuleVersion) -> dict[Leaf, list[Step]]:
-    remove_tree = EXCLUSIVE if module.remove_takes_tree_exclusive else SHARED
-    init_tdr = EXCLUSIVE if module.vp_init_takes_tdr_exclusive else SHARED
+def _vp_enter(armed_tree: Mode) -> list[Step]:
+    """VP.ENTER: an armed vCPU takes the tree as well."""
+    place = [step[0] for step in _VP_ENTER].index(Op.ACQUIRE_IF_ARMED)
+    armed = (Op.ACQUIRE_IF_ARMED, Lock.TREE, armed_tree, Operand.SEPT_TREE, Delay.NONE)
+    return [*_VP_ENTER[:place], armed, *_VP_ENTER[place + 1 :]]
+
+
+def _programs(module: Rules) -> dict[Leaf, list[Step]]:
+    remove_tree = EXCLUSIVE if module.remove_alone else SHARED
+    init_tdr = EXCLUSIVE if module.init_alone else SHARED
+    armed_tree = SHARED if module.armed_shares else EXCLUSIVE
     return {
         Leaf.MEM_SEPT_ADD: _sept_call(SHARED, Operand.R8),
         Leaf.MEM_PAGE_AUG: _sept_call(SHARED, Operand.R8),
@@ -165,9 +175,9 @@ def _programs(module: ModuleVersion) -> dict[Leaf, list[Step]]:
         Leaf.MEM_RANGE_BLOCK: _sept_call(EXCLUSIVE, NONE),
         Leaf.MEM_RANGE_UNBLOCK: _sept_call(EXCLUSIVE, NONE),
         Leaf.EXPORT_UNBLOCKW: _sept_call(SHARED, NONE),
-        Leaf.MEM_PAGE_DEMOTE: _demote(module.demote_is_interruptible),
+        Leaf.MEM_PAGE_DEMOTE: _demote(module.demote_polls),
         Leaf.MEM_TRACK: _TRACK,
-        Leaf.VP_ENTER: _VP_ENTER,
+        Leaf.VP_ENTER: _vp_enter(armed_tree),
         Leaf.MEM_PAGE_ADD: _PAGE_ADD,
         Leaf.MR_EXTEND: _MR_EXTEND,
         Leaf.PHYMEM_PAGE_WBINVD: _WBINVD,
@@ -181,4 +191,5 @@ def _programs(module: ModuleVersion) -> dict[Leaf, list[Step]]:
 
 
 # In the order of `MODULE_VERSIONS`, as the setup's field `module_version` counts.
-PROGRAMS = [_programs(module) for module in MODULE_VERSIONS.values()]
+MODULE_RULES = [RULES[name] for name in MODULE_VERSIONS]
+PROGRAMS = [_programs(module) for module in MODULE_RULES]

@@ -216,12 +216,12 @@ def place_of_next(w: OracleWorld, a: Actor) -> int:
 
 
 def next_entry(w: OracleWorld, a: Actor) -> int | None:
-    """Go on to the list's next entry, unless it was the last or an interrupt waits."""
+    """Go on to the list's next entry, unless it was the last, or an interrupt or writer waits."""
     a.cursor += 1
     if a.cursor == a.cursor_end:
         return a.call.step + 1
     a.call.entry = export.page(w, a)
-    if interrupts.poll(w, a):
+    if interrupts.poll(w, a) or (w.rules.lists_yield and w.tree.has_mark):
         fail(w, a, Outcome.INTERRUPTED_RESUMABLE, 0)
         return None
     locks = [step[1] for step in w.programs[Leaf(a.call.leaf)]]

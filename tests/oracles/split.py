@@ -70,7 +70,7 @@ def demote(w: OracleWorld, pd: Entry) -> None:
         entry.lock = EntryLock()
     pd.state = EntryState.NL_MAPPED
     pd.counter = 0
-    pd.lock.store(is_locked=True)
+    pd.lock.store(True, w.rules.keeps_mark)
     w.n_splits += 1
     pd.pamt = len(w.table.pages_of(pd))
 

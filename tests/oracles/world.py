@@ -33,7 +33,7 @@ from . import (
 from .actors import Actor, Group, book, charge_cell, end_stretch
 from .kernels import rules_of
 from .locks import Mutex, QueuedLock, SharedLock
-from .programs import PROGRAMS
+from .programs import MODULE_RULES, PROGRAMS
 from .sept import Entry, Epochs, Table
 
 MODULES = (
@@ -74,6 +74,7 @@ class OracleWorld:
         self._clear_counters()
         self.rules = rules_of(self.setup.kernel, self.discipline.kernel)
         self.programs = PROGRAMS[self.setup.module_version]
+        self.rules = MODULE_RULES[self.setup.module_version]
         self.costs = start.draw_costs(self)
         self.delays = start.delays(self)
         self.populate_cycles = start.prepopulate(self)
@@ -91,7 +92,8 @@ class OracleWorld:
         start.start_actors(self)
 
     def _free_locks(self) -> None:
-        self.tdr, self.op_state, self.tree, self.epoch = (SharedLock() for _ in range(4))
+        self.tdr, self.op_state, self.epoch = (SharedLock() for _ in range(3))
+        self.tree = SharedLock(can_have_mark=self.rules.tree_has_mark)
         self.mig, self.migsc = SharedLock(), SharedLock()
         self.line_socket = 0
         self.epochs = Epochs()

@@ -34,7 +34,7 @@ BAD = {
     "unknown program": ('"compute"', '"sleep"', "", 'spinners.program = "sleep"', "parked"),
     "family": ('family = "own"', 'family = "S27"', "", 'family = "S27"', "S1 to S25"),
     "version": (
-        "[host]", '[module]\nversion = "2"\n[host]', "", 'module.version = "2"', "1.5-no-free-lock"
+        "[host]", '[module]\nversion = "2"\n[host]', "", 'module.version = "2"', "of 1.5.28, 2.0.18"
     ),
     "hp_timeout": (
         "[host]", "[module]\nhp_timeout_us = 9_999\n[host]", "", "hp_timeout_us = 9999", "10,000"
@@ -218,8 +218,9 @@ REFUSED = {
     ),
     "module version": (
         "", {"module.version": "1.4"},
-        'module.version = "1.4", must be one of 1.5, 1.5-remove-exclusive, 1.5-vp-init-v1, '
-        "1.5-no-free-lock, 1.5-demote-uninterruptible",
+        'module.version = "1.4", must be one of 1.5.34, 1.5.01, 1.5.06, 1.5.28, 2.0.18, '
+        "hypothetical-vp-init-v1, hypothetical-remove-exclusive, hypothetical-no-free-lock, "
+        "hypothetical-demote-uninterruptible",
     ),
     "kind of task": (
         "", {"tasks.zapper.kind": "import"},

@@ -17,7 +17,7 @@ from tdx_env.scenarios import Range, load, overrides_from
         ("limits.yield_weight", 0),
         ("groups.spinners.tick_us", 1_000),
         ("guest.sept_ve_disable", False),
-        ("module.version", "1.5-no-free-lock"),
+        ("module.version", "hypothetical-no-free-lock"),
         ("cost_bands", [3]),
     ],
 )
@@ -74,7 +74,7 @@ def test_a_bad_value_is_refused_as_in_a_file(write):
         ("a.b=rest", "rest"),
         ("a.b=6.18", "6.18"),
         ("a.b=7.4-queue", "7.4-queue"),
-        ('a.b="1.5-no-free-lock"', "1.5-no-free-lock"),
+        ('a.b="hypothetical-no-free-lock"', "hypothetical-no-free-lock"),
         ("a.b=[1, 2]", [1, 2]),
     ],
 )

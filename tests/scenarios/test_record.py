@@ -86,8 +86,14 @@ def test_costs_and_bands_agree_with_the_scenario(write):
     assert setup["cost_bands"] == 0b1001000
 
 
+def test_old_name_of_a_module_version_warns_and_is_replaced(write):
+    with pytest.warns(FutureWarning, match=r"'1\.5' is an old name, now '1\.5\.01'"):
+        scenario = load(write(), {"module.version": "1.5"})
+    assert scenario.module.version == "1.5.01"
+
+
 def test_a_module_version_that_leaves_free_entries_alone_says_so(write):
-    setup = setup_of(load(write(), {"module.version": "1.5-no-free-lock"}))
+    setup = setup_of(load(write(), {"module.version": "hypothetical-no-free-lock"}))
     assert setup[0]["guests_lock_free"] == 0
 
 

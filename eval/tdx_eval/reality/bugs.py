@@ -5,13 +5,13 @@ import numpy as np
 from tdx_agents.merged import kick_zap_else_yield, merged_6_16
 from tdx_env.engine.batch import Batch
 from tdx_env.host.discipline import DEFAULT
-from tdx_env.module.status import Status, encode
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import CallPath
 from tdx_env.state.calls import NONE, Leaf, Outcome
 from tdx_env.state.discipline import Action
 from tdx_env.state.features import Feature
 from tdx_env.state.world import End, Operation
+from tdx_env.status.decoder import Status, encode
 from tdx_eval.reality.criteria import Always, Sometimes
 from tdx_eval.reality.row import Kind, Row, Sample
 from tdx_eval.reality.worlds import MERGED, Floats, Host, World, booked, microseconds, run_world
@@ -111,7 +111,7 @@ def _interrupt_storm(n_draws: int) -> Sample:
     limited, masked = (
         run_world(_SPLIT_STORM, host, n_draws) for host in (_LIMITED, "p23-irqs-off")
     )
-    fixed = _SPLIT_STORM.with_(module__version="1.5-demote-uninterruptible")
+    fixed = _SPLIT_STORM.with_(module__version="hypothetical-demote-uninterruptible")
     newer = run_world(fixed, MERGED, n_draws)
     finished = [f"{np.mean(_ended(some, End.FINISHED)):.0%}" for some in (masked, newer)]
     note = (

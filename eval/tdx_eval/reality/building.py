@@ -6,9 +6,9 @@ import numpy as np
 
 from tdx_env.engine.batch import Batch
 from tdx_env.engine.metrics import waiting_actors
-from tdx_env.module.status import Status, encode
 from tdx_env.state.calls import Leaf, Lock, Outcome
 from tdx_env.state.world import CELL_LOCKS, End
+from tdx_env.status.decoder import Status, encode
 from tdx_eval.reality.criteria import Always, Sometimes
 from tdx_eval.reality.row import Kind, Row, Sample
 from tdx_eval.reality.worlds import MERGED, Floats, World, cells, run_world
@@ -17,9 +17,9 @@ from tdx_eval.reality.zero_step import MERGED_6_18
 _BEFORE_6_19 = MERGED_6_18
 _SINCE_6_19 = "p20-merged-6.19"
 _CREATION = World("creation.toml")
-_CREATION_V1 = _CREATION.with_(module__version="1.5-vp-init-v1")
+_CREATION_V1 = _CREATION.with_(module__version="hypothetical-vp-init-v1")
 _BUILDING = World("building.toml")
-_PUNCHING_V1 = World("punching.toml").with_(module__version="1.5-vp-init-v1")
+_PUNCHING_V1 = World("punching.toml").with_(module__version="hypothetical-vp-init-v1")
 _SLOT = World("slot.toml")
 _ZAP_CALLS = (Leaf.MEM_RANGE_BLOCK, Leaf.MEM_TRACK, Leaf.MEM_PAGE_REMOVE)
 _TDR = CELL_LOCKS.index(Lock.TDR)

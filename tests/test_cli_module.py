@@ -6,9 +6,9 @@ import json
 import pytest
 
 from tdx_env import cli
-from tdx_env.cli_module import conflicts_command, decode_command
+from tdx_env.cli_module import changes_command, conflicts_command, decode_command
 from tdx_env.errors import ScenarioError, StatusError
-from tdx_env.module.parties import PARTIES
+from tdx_env.matrix.parties import parties
 from tdx_env.module.seamcalls import DEFAULT_VERSION
 
 Capture = pytest.CaptureFixture[str]
@@ -56,7 +56,7 @@ def test_command_line_asks_for_the_default_version() -> None:
 
 def test_conflicts_without_names_print_all_as_json(capsys: Capture) -> None:
     conflicts_command(None, None, True)
-    assert len(json.loads(capsys.readouterr().out)["cells"]) == len(PARTIES) ** 2
+    assert len(json.loads(capsys.readouterr().out)["cells"]) == len(parties()) ** 2
 
 
 def test_two_names_print_both_orders(capsys: Capture) -> None:
@@ -110,11 +110,48 @@ def test_pair_as_json_has_both_orders(capsys: Capture) -> None:
 
 
 def test_version_changes_the_answer(capsys: Capture) -> None:
-    conflicts_command("PAGE.AUG", "PAGE.REMOVE", False, "1.5-remove-exclusive")
+    conflicts_command("PAGE.AUG", "PAGE.REMOVE", False, "hypothetical-remove-exclusive")
     assert "SEPT_TREE" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("version", ["1.5", "9.9"])
+@pytest.mark.parametrize("version", ["1.5.01", "9.9"])
 def test_unknown_name_or_version_is_refused(version: str) -> None:
     with pytest.raises(ScenarioError, match="is unknown, must be one of"):
         conflicts_command("PAGE.FOO", None, False, version)
+
+
+def test_call_that_the_version_lacks_is_refused() -> None:
+    with pytest.raises(ScenarioError, match=r"PAMT.REMOVE is not in module version '1\.5\.01'"):
+        conflicts_command("PAGE.AUG", "PAMT.REMOVE", False, "1.5.01")
+
+
+def test_changes_print_before_and_after(capsys: Capture) -> None:
+    changes_command(("1.5.01", "1.5.34"), "VP.ENTER (armed)", "PAGE.AUG", False)
+    text = capsys.readouterr().out
+    for part in [
+        "From module version 1.5.01 to 1.5.34",
+        "armed_enter_shares_tree",
+        "before: TDX_OPERAND_BUSY | SEPT_TREE on the S-EPT tree",
+        "after: no conflict",
+        "hold: VP.ENTER (armed)",
+        "come: VP.ENTER (armed), PAGE.AUG",
+    ]:
+        assert part in text
+
+
+def test_changes_as_json_have_rules_with_evidence_and_pairs(capsys: Capture) -> None:
+    changes_command(("1.5.28", "1.5.34"), "ATTR.WR", None, True)
+    record = json.loads(capsys.readouterr().out)
+    rule = next(one for one in record["rules"] if one["rule"] == "guests_test_mark_first")
+    assert rule["before"] == {"holds": False, "evidence": "R"}
+    assert (record["from"], record["to"], record["pairs"]) == ("1.5.28", "1.5.34", [])
+
+
+def test_changes_from_a_version_to_itself_are_none(capsys: Capture) -> None:
+    changes_command(("2.0.18", "2.0.18"), "PAGE.AUG", "RANGE.BLOCK", False)
+    assert capsys.readouterr().out.split("\n")[2:] == ["Rules", "", "Who meets whom", ""]
+
+
+def test_old_name_of_a_version_warns(capsys: Capture) -> None:
+    with pytest.warns(FutureWarning, match=r"'1\.5' is an old name, now '1\.5\.01'"):
+        conflicts_command("TRACK", "PAGE.AUG", False, "1.5")

@@ -1,10 +1,10 @@
 """What statuses, classes, locks and exit reasons mean, in words.
 
-Source: TDX module 1.5, the files that return them.
+Source: TDX module 1.5.01 and, where a text names it, another release: the files that return them.
 """
 
-from tdx_env.module.status_codes import Status, StatusClass
 from tdx_env.state.calls import Lock
+from tdx_env.status.codes import Status, StatusClass
 
 LOCK_NAMES: dict[Lock, str] = {
     Lock.TDVPR: "the vCPU (TDVPR)",
@@ -22,6 +22,11 @@ LOCK_NAMES: dict[Lock, str] = {
     Lock.SERVTD_BINDINGS: "the table of bound service TDs",
     Lock.OTHER_TDR: "the other TD (its TDR)",
     Lock.OTHER_OP_STATE: "the other TD's OP_STATE",
+    Lock.PAMT_2M: "the PAMT entry of the 2M range",
+    Lock.PAMT_PAGE_0: "the first of the range's two PAMT pages",
+    Lock.PAMT_PAGE_1: "the second of the range's two PAMT pages",
+    Lock.MEM_SCAN: "the memory scan's state",
+    Lock.SCAN_CONTEXT: "the memory scan's context",
 }
 
 EXIT_REASONS: dict[int, str] = {
@@ -48,6 +53,7 @@ CLASS_MEANINGS: dict[StatusClass, str] = {
     StatusClass.METADATA_FIELDS: "A metadata field can't be read or written so.",
     StatusClass.SERVICE_TD: "A service TD is not bound as the call needs it.",
     StatusClass.MIGRATION: "The migration session is not in the state for the call.",
+    StatusClass.TRUSTED_IO: "A device that is attached to the TD is not in the state for the call.",
     StatusClass.ATTESTATION: "A report can't be made or verified.",
     StatusClass.TD_PARTITIONING: "Result of running a VM inside the TD.",
     StatusClass.LINUX: "Not the module's: the SEAMCALL itself failed, and Linux made this status.",
@@ -57,7 +63,8 @@ MEANINGS: dict[Status, str] = {
     Status.SUCCESS: "The call succeeded. Of VP.ENTER: the TD exited, for the reason in bits 31:0.",
     Status.INTERRUPTED_RESUMABLE: (
         "A pending interrupt stopped the call between two of its parts; what is done stays done, "
-        "and the same call goes on from there."
+        "and the same call goes on from there. From 1.5.34 on a list call returns it as well when "
+        "it gives way to a call that waits for the S-EPT tree."
     ),
     Status.INTERRUPTED_RESTARTABLE: (
         "A pending interrupt stopped the call and nothing was changed; the same call starts again."
@@ -83,14 +90,33 @@ MEANINGS: dict[Status, str] = {
         "TD exit: the guest was turned away for longer than the host-priority timeout. The host "
         "should repeat the call that it gave up, which clears the mark."
     ),
+    Status.INTERRUPTED_BUSY: (
+        "MEM.SCAN.RANGE gave way to a call that waits for the S-EPT tree; the same call goes on "
+        "from there. The module names it SEPT_ENTRY."
+    ),
+    Status.INTERRUPTED_LIST_FULL: "The list for the results is full; the same call goes on.",
     Status.CROSS_TD_TRAP: "TD exit: a service TD's call met a busy lock of its target TD.",
     Status.PAGE_METADATA_INCORRECT: "The page's type or size is not what the call needs.",
+    Status.PAGE_NOT_FREE: "PHYMEM.PAMT.ADD: one of the two pages is in use.",
+    Status.HPA_RANGE_NOT_FREE: "PHYMEM.PAMT.ADD: the 2M range is in use.",
+    Status.NO_PAMT_PAGE_PAIR: "PHYMEM.PAMT.REMOVE: the 2M range has no pair of PAMT pages.",
+    Status.PAMT_PAGE_NOT_EMPTY: (
+        "PHYMEM.PAMT.REMOVE: one of the two PAMT pages still speaks of a 4K page in use."
+    ),
+    Status.INTERRUPTED_PAMT: (
+        "IMPORT.MEM: the 2M range of the page in this entry of the list has no pair of PAMT pages; "
+        "add one (PHYMEM.PAMT.ADD) and repeat the call, which goes on from there."
+    ),
+    Status.MISSING_PAMT_PAGE_PAIR: (
+        "The 2M range of the page has no pair of PAMT pages: PHYMEM.PAMT.ADD comes first."
+    ),
     Status.TD_ASSOCIATED_PAGES_EXIST: "The TD's root page must be reclaimed last.",
     Status.SYS_NOT_READY: "The module is not initialised.",
     Status.SYS_SHUTDOWN: "The module was shut down.",
     Status.TD_FATAL: "The TD met a fatal error and can only be torn down.",
     Status.LIFECYCLE_STATE_INCORRECT: "The TD's life cycle doesn't allow the call.",
     Status.OP_STATE_INCORRECT: "The TD's OP_STATE doesn't allow the call.",
+    Status.X2APIC_ID_NOT_UNIQUE: "VP.INIT version 1: another vCPU has that x2APIC id.",
     Status.VCPU_STATE_INCORRECT: "The vCPU is running already, or not initialised.",
     Status.VCPU_ASSOCIATED: "The vCPU is associated with another processor: flush it there first.",
     Status.VCPU_NOT_ASSOCIATED: "The vCPU is not associated with this processor.",
@@ -106,7 +132,18 @@ MEANINGS: dict[Status, str] = {
     Status.TLB_TRACKING_NOT_DONE: (
         "The entry is blocked, but a vCPU that entered before may still use it: TRACK, then let "
         "every vCPU leave the guest once. A repeat makes sense although the status counts as "
-        "non-recoverable. RANGE.UNBLOCK reports it with SEPT_TREE."
+        "non-recoverable. RANGE.UNBLOCK of 1.5.01 reports it with SEPT_TREE, of 1.5.34 with RCX."
+    ),
+    Status.IOMMU_IOTLB_TRACKING_NOT_DONE: (
+        "As TLB_TRACKING_NOT_DONE, but it is a device's IOTLB that is not flushed yet (2.0 alone)."
+    ),
+    Status.BLOCKED_MEMORY_EXISTS: "Non-blocking export: no page of the TD may be blocked.",
+    Status.BLOCKING_DISALLOWED: (
+        "Non-blocking export: pages can't be blocked for writing. No public release can switch it "
+        "on, so that this doesn't come."
+    ),
+    Status.INCOMPATIBLE_EXPORT_MODE_TD_NON_ACCESSIBLE: (
+        "The TD's memory can't be reached in its present mode of export."
     ),
     Status.EPT_INVALID_PROMOTE_CONDITIONS: (
         "PROMOTE: the 512 child entries don't make one large page."
@@ -114,7 +151,9 @@ MEANINGS: dict[Status, str] = {
     Status.PAGE_ALREADY_ACCEPTED: "ACCEPT: the page is mapped at this level; no error.",
     Status.PAGE_SIZE_MISMATCH: "The guest asked for a large page, but smaller ones are mapped.",
     Status.EPT_ENTRY_STATE_INCORRECT: "The S-EPT entry's state doesn't allow the call.",
-    Status.EPT_PAGE_NOT_FREE: "SEPT.REMOVE: the table still has entries that are not FREE.",
+    Status.EPT_PAGE_NOT_FREE: (
+        "SEPT.REMOVE: the table still has entries that are not FREE (from 1.5.34 on: nor REMOVED)."
+    ),
     Status.NON_RECOVERABLE_VCPU: "The vCPU can't be entered again.",
     Status.NON_RECOVERABLE_TD: "The TD can't be entered again.",
     Status.NON_RECOVERABLE_TD_NON_ACCESSIBLE: (

@@ -4,7 +4,8 @@ The first party goes through its steps; wherever it stands then, the second one 
 as they are, and its first failing lock decides. All is about one TD in legal use: two calls share
 the entry's lock and the page's if they are about the same S-EPT entry, the vCPU's if they are about
 the same vCPU; never a second page or a migration stream. The lock of a child entry is shared only
-if one call is about an entry that PROMOTE merges.
+if one call is about an entry that PROMOTE merges, the PAMT entry of a 2M range only if both are
+about 4K pages in it or about the range itself.
 
 SERVTD.BIND and SERVTD.RD/WR name a service TD besides the TD. Another call that meets one of them
 may be about either; what comes of it only about the service TD is noted so.
@@ -12,19 +13,22 @@ may be about either; what comes of it only about the service TD is noted so.
 
 from dataclasses import dataclass, replace
 
-from tdx_env.module.encounter import Key, Side, Words, acquire, arrive, do_step, has_mark, phases
-from tdx_env.module.explanations import LOCK_NAMES
-from tdx_env.module.locks import LockResult
-from tdx_env.module.parties import Party, Pseudo, party_name
+from tdx_env.matrix.encounter import Key, Side, Words, acquire, arrive, do_step, has_mark, phases
+from tdx_env.matrix.parties import LEAF_OF, Party, Pseudo, party_name
+from tdx_env.module.locks import LockResult, regime
+from tdx_env.module.operands import Operand
 from tdx_env.module.seamcalls import DEFAULT_VERSION, calls, module_version
 from tdx_env.module.sept import TRANSITIONS
-from tdx_env.module.status import decode, encode
-from tdx_env.module.status_codes import Status
-from tdx_env.module.steps import Call, Step
-from tdx_env.state.calls import EntryState, Leaf, Lock, Op
+from tdx_env.module.steps import NEXT, Call, Step, take
+from tdx_env.state.calls import Delay, EntryState, Leaf, Lock, Mode, Op
+from tdx_env.status.codes import Status
+from tdx_env.status.decoder import decode, encode
+from tdx_env.status.explanations import LOCK_NAMES
 
 _OF_ENTRY = frozenset({Lock.ENTRY, Lock.PAGE})
-_NEVER_SHARED = frozenset({Lock.NEW_PAGE, Lock.MIGSC})
+_NEVER_SHARED = frozenset(
+    {Lock.NEW_PAGE, Lock.MIGSC, Lock.PAMT_PAGE_0, Lock.PAMT_PAGE_1, Lock.SCAN_CONTEXT}
+)
 _ENTERING = frozenset({Leaf.VP_ENTER, Pseudo.ARMED_VP_ENTER})
 _BEFORE_ASSOCIATION = frozenset({Lock.TDVPR, Lock.TDR, Lock.OP_STATE})
 _FREE_STATES = frozenset({EntryState.FREE, EntryState.REMOVED})
@@ -43,6 +47,14 @@ _VCPU_NOTE = "no lock: the vCPU is running; VCPU_ASSOCIATED if both associate it
 _WALK_NOTE = "no lock: where tracking is required the table is blocked, and walks end above it"
 _MERGED_NOTE = "only where tracking is not required"
 _CHILD_NOTE = "child 0's mark passes on to the large page's entry"
+_TREE_NOTE = "the mark refuses nobody, and the next to take the tree wipes it"
+_LIST_YIELD_NOTE = (
+    "the list call ends after its current entry (INTERRUPTED_RESUMABLE) if it still finds the mark"
+)
+_SCAN_YIELD_NOTE = (
+    "the scan ends 20 µs after its last check at the latest (INTERRUPTED_BUSY|SEPT_ENTRY) if it "
+    "still finds the mark"
+)
 
 
 @dataclass(frozen=True)
@@ -85,13 +97,14 @@ class Conflict:
 
 def _call(party: Party, version: str) -> Call:
     """Return the row of a party."""
-    return calls(version)[Leaf.VP_ENTER if isinstance(party, Pseudo) else party]
+    return calls(version)[LEAF_OF[party] if isinstance(party, Pseudo) else party]
 
 
 def _side(party: Party, number: int, version: str, own: frozenset[Lock]) -> Side:
     """Return one side of an encounter, about the TD."""
     call = _call(party, version)
-    return Side(party, call, number, own, _OF_SERVICE_TD.get(call.leaf, frozenset()))
+    of_service_td = _OF_SERVICE_TD.get(call.leaf, frozenset())
+    return Side(party, call, number, own, of_service_td, regime(version))
 
 
 def _about_service_td(side: Side) -> Side:
@@ -115,19 +128,17 @@ def _survives(words: Words, first: Side, second: Side, number: int, key: Key) ->
             continue
         if do_step(words, first, step) != LockResult.SUCCESS:
             break
-    return has_mark(words, key)
+    return has_mark(words, key, first.regime)
 
 
 def _busy(first: Side, second: Side, step: Step, words: Words, number: int) -> Conflict:
     """Return the conflict that a failed step of the second party makes."""
     lock = Lock(step.lock)
     key = second.key(lock)
-    status, note = encode(Status.OPERAND_BUSY, step.operand), ""
+    status = encode(Status.OPERAND_BUSY, step.operand)
     if second.call.is_list and lock == Lock.ENTRY:
-        status, note = encode(Status.SUCCESS), _LIST_NOTE
-    elif second.party == Leaf.IMPORT_MEM and lock in _OF_ENTRY:
-        note = _IMPORT_NOTE
-    leaves_mark = has_mark(words, key)
+        status = encode(Status.SUCCESS)
+    leaves_mark = has_mark(words, key, second.regime)
     return Conflict(
         first=first.party,
         second=second.party,
@@ -136,8 +147,27 @@ def _busy(first: Side, second: Side, step: Step, words: Words, number: int) -> C
         is_momentary=lock in first.call.momentary,
         leaves_mark=leaves_mark,
         mark_survives=leaves_mark and _survives(words, first, second, number, key),
-        note=note,
+        note=_note(first, second, lock, leaves_mark),
     )
+
+
+def _note(first: Side, second: Side, lock: Lock, leaves_mark: bool) -> str:
+    """Return what else there is to know about a busy lock."""
+    notes = [side.call.remark for side in (first, second) if side.call.remark]
+    if second.call.is_list and lock == Lock.ENTRY:
+        notes.append(_LIST_NOTE)
+    elif second.party == Leaf.IMPORT_MEM and lock in _OF_ENTRY:
+        notes.append(_IMPORT_NOTE)
+    if lock == Lock.TREE and leaves_mark:
+        notes += [_TREE_NOTE, *_yield_notes(first.call)]
+    return "; ".join(dict.fromkeys(notes))
+
+
+def _yield_notes(holder: Call) -> list[str]:
+    """Return how the tree's holder gives way to the mark, if it does."""
+    if NEXT._replace(lock=Lock.TREE) not in holder.steps:
+        return []
+    return [_SCAN_YIELD_NOTE if holder.leaf == Leaf.MEM_SCAN_RANGE else _LIST_YIELD_NOTE]
 
 
 def _locks_no_free_entry(guest: Side, host: Side, version: str) -> bool:
@@ -150,7 +180,7 @@ def _locks_no_free_entry(guest: Side, host: Side, version: str) -> bool:
 
 def _own_locks(same_entry: bool, same_vcpu: bool) -> frozenset[Lock]:
     """Return the locks of which each party has its own."""
-    own = _NEVER_SHARED | {Lock.CHILDREN}
+    own = _NEVER_SHARED | {Lock.CHILDREN, Lock.PAMT_2M}
     if not same_entry:
         own |= _OF_ENTRY
     if not same_vcpu:
@@ -213,7 +243,7 @@ def conflicts_on_merged(a: Party, b: Party, version: str = DEFAULT_VERSION) -> l
     Source:
         TDX module 1.5, tdh_mem_page_promote.c; sept_manager.c, secure_ept_walk.
     """
-    own = _NEVER_SHARED | {Lock.PAGE, Lock.TDVPR}
+    own = _NEVER_SHARED | {Lock.PAGE, Lock.PAMT_2M, Lock.TDVPR}
     first, second = _side(a, 0, version, own), _side(b, 1, version, own)
     if a == Leaf.MEM_PAGE_PROMOTE and _operand_of_entry(second) is not None:
         found = [_on_child(one) for one in _meet(first, _merged(second), version)]
@@ -222,6 +252,43 @@ def conflicts_on_merged(a: Party, b: Party, version: str = DEFAULT_VERSION) -> l
     if b == Leaf.MEM_PAGE_PROMOTE and _operand_of_entry(first) is not None:
         return [_on_child(one) for one in _meet(_merged(first), second, version)]
     return []
+
+
+def conflicts_in_range(a: Party, b: Party, version: str = DEFAULT_VERSION) -> list[Conflict]:
+    """Return how ``b`` fails where both are about one 2M range of physical memory, of any TD.
+
+    A walk to a 4K page shares the PAMT entry of its 2M range, which PHYMEM.PAMT.ADD and REMOVE take
+    alone; so this happens to a walk that didn't wait for them.
+
+    Args:
+        a: Who came first.
+        b: Who arrives.
+        version: A version of the module.
+
+    Raises:
+        ScenarioError: There is no such version.
+
+    Source:
+        TDX module 2.0.12, pamt_manager.c, pamt_walk (1.5.34 and 2.0.18 are taken to be alike).
+    """
+    own = frozenset(Lock) - {Lock.PAMT_2M}
+    sides = [_side(party, number, version, own) for number, party in enumerate((a, b))]
+    first, second = (replace(side, call=_with_walks(side.call)) for side in sides)
+    return [one for one in _meet(first, second, version) if one.lock == Lock.PAMT_2M]
+
+
+def _with_walks(call: Call) -> Call:
+    """Return a call with the PAMT entry of the 2M range as a lock of its own before its page."""
+    places = [n for n, step in enumerate(call.steps) if step.lock in call.walked]
+    if not places:
+        return call
+    page = call.steps[places[0]]
+    walk = take(Lock.PAMT_2M, Mode.SHARED, Operand(page.operand), Delay(page.delay))
+    release = Step(Op.RELEASE, Lock.PAMT_2M)
+    first, last = places[0], places[-1] + 1
+    between = (page._replace(delay=Delay.NONE), *call.steps[first + 1 : last])
+    steps = (*call.steps[:first], walk, *between, release, *call.steps[last:])
+    return replace(call, steps=steps)
 
 
 def _merged(side: Side) -> Side:

@@ -5,9 +5,15 @@ import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from tdx_env.module.conflicts import Conflict, conflicts, conflicts_on_merged
-from tdx_env.module.parties import PARTIES, Party, party_name
+from tdx_env.matrix.conflicts import (
+    Conflict,
+    conflicts,
+    conflicts_in_range,
+    conflicts_on_merged,
+)
+from tdx_env.matrix.parties import Party, parties, party_name
 from tdx_env.module.seamcalls import DEFAULT_VERSION
+from tdx_env.module.versions import rules_not_read
 from tdx_env.state.calls import Lock
 
 LETTERS: dict[Lock, str] = {
@@ -23,17 +29,21 @@ LETTERS: dict[Lock, str] = {
     Lock.SERVTD_BINDINGS: "B",
     Lock.OTHER_TDR: "D",
     Lock.OTHER_OP_STATE: "S",
+    Lock.MEM_SCAN: "N",
+    Lock.PAMT_2M: "A",
 }
 _NO_LOCK = "#"
 _WIDTH = 100
 _ALIKE = "Calls that meet all others alike share a row:"
 _SAME_VCPU = "What comes on top if both calls are about the same vCPU:"
+_SAME_RANGE = "What comes on top if both are about one 2M range of physical memory, of any TD:"
+_NOT_READ = "Rules of this version that were not read in its own source:"
 _LEGEND = """\
 A row is the call that came first, a column the one that arrives. Busy on T: the S-EPT tree, E: the
 entry, C: the TLB epoch, R: the TDR, O: OP_STATE, P: the page, V: the TDVPR, Q: the RTMRs, B: the
-bindings of service TDs, D and S: TDR and OP_STATE of the second TD that a call names. #: no lock,
-the vCPU's state. A small letter: held for an instant only. In brackets: only about the same S-EPT
-entry and page. A dot: no conflict."""
+bindings of service TDs, D and S: TDR and OP_STATE of the second TD that a call names, N: the memory
+scan, A: the PAMT entry of a 2M range. #: no lock, the vCPU's state. A small letter: held for an
+instant only. In brackets: only about the same S-EPT entry and page. A dot: no conflict."""
 
 Groups = list[list[Party]]
 
@@ -49,6 +59,7 @@ class Cell:
         same_entry: The conflicts if they are about the same entry, of different vCPUs.
         same_vcpu: The conflicts if they are about the same vCPU, and different entries.
         merged_entry: The conflicts if one is PROMOTE and the other is about an entry it merges.
+        same_range: The conflicts on the PAMT entry of a 2M range that both are about.
     """
 
     first: Party
@@ -57,6 +68,7 @@ class Cell:
     same_entry: tuple[Conflict, ...]
     same_vcpu: tuple[Conflict, ...] = ()
     merged_entry: tuple[Conflict, ...] = ()
+    same_range: tuple[Conflict, ...] = ()
 
     def __str__(self) -> str:
         """Return the cell's letters, for different vCPUs."""
@@ -68,6 +80,10 @@ class Cell:
         """Return the letters of what comes on top if both are about the same vCPU."""
         only_same = [one for one in self.same_vcpu if one not in self.different_entries]
         return "".join(_letters(only_same)) or "."
+
+    def in_same_range(self) -> str:
+        """Return the letters of what comes on top if both are about the same 2M range."""
+        return "".join(_letters(self.same_range)) or "."
 
 
 def _letters(found: Iterable[Conflict]) -> list[str]:
@@ -88,16 +104,24 @@ def cell(first: Party, second: Party, version: str = DEFAULT_VERSION) -> Cell:
         tuple(conflicts(first, second, same_entry=True, version=version)),
         tuple(conflicts(first, second, same_entry=False, version=version, same_vcpu=True)),
         tuple(conflicts_on_merged(first, second, version)),
+        tuple(conflicts_in_range(first, second, version)),
     )
 
 
-def matrix(version: str = DEFAULT_VERSION, parties: Sequence[Party] = PARTIES) -> list[list[Cell]]:
+def matrix(
+    version: str = DEFAULT_VERSION, among: Sequence[Party] | None = None
+) -> list[list[Cell]]:
     """Return the cells of all pairs: a row for each first party, a column for each second.
+
+    Args:
+        version: A version of the module.
+        among: The parties; None: all of the version.
 
     Raises:
         ScenarioError: There is no such version.
     """
-    return [[cell(first, second, version) for second in parties] for first in parties]
+    chosen = parties(version) if among is None else among
+    return [[cell(first, second, version) for second in chosen] for first in chosen]
 
 
 def _groups(rows: list[list[Cell]], text: Callable[[Cell], str]) -> Groups:
@@ -138,26 +162,45 @@ def _members(groups: Groups) -> list[str]:
     return lines
 
 
-def matrix_text(version: str = DEFAULT_VERSION, parties: Sequence[Party] = PARTIES) -> str:
+def matrix_text(version: str = DEFAULT_VERSION, among: Sequence[Party] | None = None) -> str:
     """Return the matrix as tables for the terminal, with a legend."""
-    rows = matrix(version, parties)
+    rows = matrix(version, among)
     groups = _groups(rows, str)
     text = [f"Module version {version}", "", *_table(groups, rows, str), ""]
     if len(groups) < len(rows):
         text += [_ALIKE, *_members(groups), ""]
-    about = [number for number, row in enumerate(rows) if _is_about_a_vcpu(row, rows, number)]
-    if about:
-        few = [[rows[first][second] for second in about] for first in about]
-        groups = _groups(few, Cell.on_same_vcpu)
-        text += [_SAME_VCPU, "", *_table(groups, few, Cell.on_same_vcpu), ""]
-        text += [_ALIKE, *_members(groups), ""]
-    return "\n".join([*text, _LEGEND])
+    for heading, letters in ((_SAME_VCPU, Cell.on_same_vcpu), (_SAME_RANGE, Cell.in_same_range)):
+        text += _special_table(rows, heading, letters)
+    return "\n".join([*text, _LEGEND, *_not_read(version)])
 
 
-def _is_about_a_vcpu(row: list[Cell], rows: list[list[Cell]], number: int) -> bool:
-    """Say whether anybody meets a party, or is met by it, only about the same vCPU."""
+def _special_table(
+    rows: list[list[Cell]], heading: str, letters: Callable[[Cell], str]
+) -> list[str]:
+    """Return a table of those who meet, or are met, in a special case alone."""
+    concerned = [number for number, row in enumerate(rows) if _meets(row, rows, number, letters)]
+    if not concerned:
+        return []
+    few = [[rows[first][second] for second in concerned] for first in concerned]
+    groups = _groups(few, letters)
+    return [heading, "", *_table(groups, few, letters), "", _ALIKE, *_members(groups), ""]
+
+
+def _meets(
+    row: list[Cell], rows: list[list[Cell]], number: int, letters: Callable[[Cell], str]
+) -> bool:
+    """Say whether anybody meets a party, or is met by it, in a special case."""
     column = [other[number] for other in rows]
-    return any(found.on_same_vcpu() != "." for found in [*row, *column])
+    return any(letters(found) != "." for found in [*row, *column])
+
+
+def _not_read(version: str) -> list[str]:
+    """Return the rules of a version that rest on less than its own source."""
+    rules = rules_not_read(version)
+    if not rules:
+        return []
+    lines = [f"  {rule.name}: {evidence.meaning}" for rule, evidence in rules]
+    return ["", _NOT_READ, *lines]
 
 
 def conflict_record(conflict: Conflict) -> dict[str, object]:
@@ -184,12 +227,13 @@ def cells_json(cells: Iterable[Cell], version: str = DEFAULT_VERSION) -> str:
             "same_entry": [conflict_record(one) for one in found.same_entry],
             "same_vcpu": [conflict_record(one) for one in found.same_vcpu],
             "merged_entry": [conflict_record(one) for one in found.merged_entry],
+            "same_range": [conflict_record(one) for one in found.same_range],
         }
         for found in cells
     ]
     return json.dumps({"module_version": version, "cells": records}, indent=2)
 
 
-def matrix_json(version: str = DEFAULT_VERSION, parties: Sequence[Party] = PARTIES) -> str:
+def matrix_json(version: str = DEFAULT_VERSION, among: Sequence[Party] | None = None) -> str:
     """Return the matrix as a JSON text."""
-    return cells_json((found for row in matrix(version, parties) for found in row), version)
+    return cells_json((found for row in matrix(version, among) for found in row), version)

@@ -6,15 +6,16 @@ from hypothesis import strategies as st
 
 from tdx_env.errors import StatusError
 from tdx_env.module.operands import Operand
-from tdx_env.module.status import (
+from tdx_env.state.calls import Outcome
+from tdx_env.status.codes import GpaListStatus, Status, StatusClass
+from tdx_env.status.decoder import (
     OUTCOME_STATUS,
     decode,
     encode,
     encode_outcome,
 )
-from tdx_env.module.status_codes import GpaListStatus, Status, StatusClass
-from tdx_env.state.calls import Outcome
 
+B_RCX = 0x8000020000000001
 VALUES = {
     "SUCCESS": 0x00000000_00000000,
     "INTERRUPTED_RESUMABLE": 0x80000003_00000000,
@@ -322,3 +323,77 @@ def test_gpa_list_statuses_have_their_numbers() -> None:
     assert GpaListStatus.SEPT_ENTRY_BUSY_HOST_PRIORITY == 3
     assert GpaListStatus.TLB_TRACKING_NOT_DONE == 5
     assert GpaListStatus.GPA_LIST_ENTRY_INVALID == 15
+
+
+NEWER = {  # of the headers of 1.5.34 and 2.0.18
+    "INTERRUPTED_BUSY": 0x80000206,
+    "INTERRUPTED_LIST_FULL": 0x8000000C,
+    "PAGE_NOT_FREE": 0xC0000303,
+    "HPA_RANGE_NOT_FREE": 0xC0000304,
+    "NO_PAMT_PAGE_PAIR": 0xC0000305,
+    "PAMT_PAGE_NOT_EMPTY": 0xC0000306,
+    "INTERRUPTED_PAMT": 0x80000307,
+    "MISSING_PAMT_PAGE_PAIR": 0x80000308,
+    "X2APIC_ID_NOT_UNIQUE": 0xC0000621,
+    "BLOCKED_MEMORY_EXISTS": 0x80000B13,
+    "BLOCKING_DISALLOWED": 0xC0000E20,
+    "MEM_SCAN_SUCCESS": 0x00000E17,
+    "MEM_RANGE_SCAN_SUCCESS": 0x00000E18,
+    "INCOMPATIBLE_EXPORT_MODE_TD_NON_ACCESSIBLE": 0xE0000E23,
+    "IOMMU_IOTLB_TRACKING_NOT_DONE": 0xC0000F03,
+}
+
+
+@pytest.mark.parametrize(("name", "upper"), NEWER.items())
+def test_newer_status_has_its_number(name: str, upper: int) -> None:
+    assert Status[name] == upper << 32
+    assert decode(upper << 32).name == f"TDX_{name}"
+
+
+@pytest.mark.parametrize(
+    ("operand", "number"),
+    [
+        ("MEM_SCAN_CONTEXT", 105),
+        ("GPA_RANGE_LIST_ENTRY", 106),
+        ("GPA_LIST_INFO_ENTRY", 107),
+        ("PASID_TRK", 175),
+        ("METADATA_FIELD", 176),
+        ("NUM_VCPUS", 177),
+        ("CPUID_FIXED0_BITMAP", 178),
+        ("MEM_SCAN_STATE", 190),
+    ],
+)
+def test_newer_operand_has_its_number(operand: str, number: int) -> None:
+    assert Operand[operand] == number
+
+
+@pytest.mark.parametrize(
+    ("value", "name", "operand"),
+    [
+        (0x8000020000000080, "TDX_OPERAND_BUSY", "TDR"),
+        (0x8000020600000093, "TDX_INTERRUPTED_BUSY", "SEPT_ENTRY"),
+        (0x80000200000000BE, "TDX_OPERAND_BUSY", "MEM_SCAN_STATE"),
+        (0x8000030700000005, "TDX_INTERRUPTED_PAMT", "list entry 5"),
+        (0xC000030600000001, "TDX_PAMT_PAGE_NOT_EMPTY", "PAMT page 1"),
+        (0xC0000F0300000001, "TDX_IOMMU_IOTLB_TRACKING_NOT_DONE", "RCX"),
+    ],
+)
+def test_full_values_of_newer_releases_are_understood(value: int, name: str, operand: str) -> None:
+    decoded = decode(value)
+    assert (decoded.name, decoded.operand_name) == (name, operand)
+
+
+def test_busy_names_the_locks_of_calls_that_newer_releases_have() -> None:
+    assert any("PHYMEM.PAMT.ADD" in meaning for meaning in decode(B_RCX).meanings)
+    assert any("PAGE.DEMOTE" in meaning for meaning in decode(0x800002000000000C).meanings)
+
+
+@pytest.mark.parametrize("upper", [0x80000E19, 0x80000E1D, 0x80000E1F, 0x80000E21])
+def test_status_of_a_memory_scan_without_known_name_says_what_it_is(upper: int) -> None:
+    decoded = decode(upper << 32)
+    assert decoded.name is None
+    assert "memory scan" in decoded.explanation
+
+
+def test_list_entry_statuses_of_newer_releases_have_their_numbers() -> None:
+    assert [GpaListStatus.MIG_BUFFER_HPA_INVALID, GpaListStatus.PAGE_DIRTY] == [16, 17]

@@ -1,7 +1,9 @@
 """Polling points: where a call looks for a pending interrupt, and what it returns if there is one.
 
 No call of the module is preempted. A long one looks at a register of pending events now and then
-and gives up by itself; the interrupt is then served outside.
+and gives up by itself; the interrupt is then served outside. From 1.5.34 on the calls that work
+through a list give way as well to a host call that was refused the S-EPT tree, if its mark still
+stands when they look; the status doesn't tell which it was, but that of MEM.SCAN.RANGE does.
 
 MODEL: INTR alone is simulated as pending. The polls for L2 VMs (PROMOTE and DEMOTE once for each,
 SEPT.ADD version 1 between their pages) are named here and have no step in the table of calls.
@@ -10,12 +12,12 @@ Source: TDX module 1.5, src/common/helpers/helpers.h, is_interrupt_pending_host_
 is_interrupt_pending_guest_side; the callers are named with each point.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tdx_env.module.names import short_name
-from tdx_env.module.seamcalls import DEFAULT_VERSION, calls, module_version
-from tdx_env.module.status_codes import Status
+from tdx_env.module.seamcalls import DEFAULT_VERSION, calls, module_version, row_of
 from tdx_env.state.calls import Leaf
+from tdx_env.status.codes import Status
 
 _API = "src/vmm_dispatcher/api_calls/"
 
@@ -31,6 +33,8 @@ class PollingPoint:
         status: What it returns then; the locks that it holds are released. None: the guest gets
             no status, and executes its TDCALL again after the interrupt.
         source: File of the module.
+        yields: What it returns at the same place if a refused host's mark stands on the S-EPT tree;
+            None: it doesn't look at that.
     """
 
     call: str
@@ -38,11 +42,12 @@ class PollingPoint:
     place: str
     status: Status | None
     source: str
+    yields: Status | None = None
 
 
 def _point(leaf: Leaf, place: str, status: Status | None) -> PollingPoint:
     """Return a polling point of a call that is in the table."""
-    return PollingPoint(short_name(leaf), leaf, place, status, calls()[leaf].source)
+    return PollingPoint(short_name(leaf), leaf, place, status, row_of(leaf).source)
 
 
 _RESTART, _RESUME = Status.INTERRUPTED_RESTARTABLE, Status.INTERRUPTED_RESUMABLE
@@ -102,15 +107,40 @@ POLLING_POINTS: tuple[PollingPoint, ...] = (
 )
 
 
+SCAN_POINTS = (
+    replace(
+        _point(
+            Leaf.MEM_SCAN_RANGE,
+            "on its way through the tables, if more than 20 µs have passed since it last looked",
+            _RESUME,
+        ),
+        yields=Status.INTERRUPTED_BUSY,
+    ),
+    _point(
+        Leaf.MEM_SCAN_COMP, "on its way through the tables; it gives way to no other call", _RESUME
+    ),
+)
+
+
 def polling_points(version: str = DEFAULT_VERSION) -> tuple[PollingPoint, ...]:
     """Return the polling points of a version of the module.
 
     Raises:
         ScenarioError: There is no such version.
+
+    Source:
+        TDX module 1.5.34, helpers.c, check_host_interrupt_and_hp_bit; tdh_mem_scan_range.c.
     """
-    if module_version(version).demote_is_interruptible:
-        return POLLING_POINTS
-    return tuple(point for point in POLLING_POINTS if point.leaf != Leaf.MEM_PAGE_DEMOTE)
+    module, rows = module_version(version), calls(version)
+    points = [*POLLING_POINTS, *(SCAN_POINTS if module.has_mem_scan else ())]
+    if not module.demote_is_interruptible:
+        points = [point for point in points if point.leaf != Leaf.MEM_PAGE_DEMOTE]
+    return tuple(
+        replace(point, yields=_RESUME)
+        if point.place == _AFTER_ENTRY and point.leaf in rows and module.lists_yield_to_writers
+        else point
+        for point in points
+    )
 
 
 def is_pending_for_host(intr: bool, other: bool, interrupts_enabled: bool) -> bool:

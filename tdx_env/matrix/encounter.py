@@ -8,15 +8,17 @@ import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tdx_env.matrix.parties import Party, Pseudo
 from tdx_env.module import locks
-from tdx_env.module.locks import LockResult
-from tdx_env.module.parties import Party, Pseudo
+from tdx_env.module.locks import LockResult, Regime
+from tdx_env.module.regimes import Operation
 from tdx_env.module.steps import Call, Step
 from tdx_env.state.calls import NONE, Delay, Lock, Mode, Op
 
-_SHAREX = frozenset({Lock.TREE, Lock.EPOCH, Lock.MIG})
+_SHAREX = frozenset({Lock.EPOCH, Lock.MIG})
 _ENTRIES = frozenset({Lock.ENTRY, Lock.CHILDREN})
-_WITHOUT_MARK = _SHAREX | {Lock.MIGSC}
+_BITS = frozenset({Lock.MIGSC, Lock.SCAN_CONTEXT})
+_WITHOUT_MARK = _SHAREX | _BITS
 _COMMON = 2  # whose word it is, if neither the first (0) nor the second (1) party's own
 
 # A lock of the second TD is the lock of that name in the second TD.
@@ -36,6 +38,7 @@ class Side:
         number: 0 for the first party, 1 for the second.
         own: Locks of which it finds a word of its own.
         of_service_td: Locks of which it finds the service TD's word, not the TD's.
+        regime: The lock functions of the module's version.
         is_merged: Its S-EPT entry is one of those that the other party, PROMOTE, merges.
     """
 
@@ -44,6 +47,7 @@ class Side:
     number: int
     own: frozenset[Lock]
     of_service_td: frozenset[Lock]
+    regime: Regime
     is_merged: bool = False
 
     @functools.cached_property
@@ -53,6 +57,8 @@ class Side:
             return ()
         if self.party == Pseudo.ARMED_VP_ENTER:
             return self.call.steps
+        if self.party == Pseudo.VP_INIT_VERSION_0:
+            return tuple(_shared_tdr(step) for step in self.call.steps)
         armed = {step.lock for step in self.call.steps if step.op == Op.ACQUIRE_IF_ARMED}
         return tuple(step for step in self.call.steps if step.lock not in armed)
 
@@ -64,41 +70,51 @@ class Side:
         return _SAME_LOCK.get(Lock(lock), lock), lock in self.of_service_td, whose
 
 
+def _shared_tdr(step: Step) -> Step:
+    """Return a step of VP.INIT as version 0 of the call has it."""
+    return step._replace(mode=Mode.SHARED) if step.lock == Lock.TDR else step
+
+
+def _try_of(regime: Regime, step: Step, is_guest: bool) -> Operation:
+    """Return the function that tries a step's lock: that of its kind, in the step's mode."""
+    shared = step.mode == Mode.SHARED
+    if step.lock in _ENTRIES:
+        return regime.sept_acquire_guest if is_guest else regime.sept_acquire_host
+    if step.lock in _BITS:
+        return regime.mutex_acquire
+    if step.lock == Lock.TREE:
+        return regime.tree_acquire_shared if shared else regime.tree_acquire_exclusive
+    if step.lock in _SHAREX:
+        return regime.sharex_acquire_shared if shared else regime.sharex_acquire_exclusive
+    take = regime.hp_acquire_shared if shared else regime.hp_acquire_exclusive
+    return lambda word: take(word, is_guest)
+
+
+def _release_of(regime: Regime, step: Step) -> Operation:
+    """Return the function that lets go of a step's lock."""
+    shared = step.mode == Mode.SHARED
+    if step.lock in _ENTRIES:
+        return regime.sept_release
+    if step.lock in _BITS:
+        return regime.mutex_release
+    if step.lock == Lock.TREE:
+        return regime.tree_release_shared if shared else regime.tree_release_exclusive
+    if step.lock in _SHAREX:
+        return regime.sharex_release_shared if shared else regime.sharex_release_exclusive
+    return regime.hp_release_shared if shared else regime.hp_release_exclusive
+
+
 def acquire(words: Words, side: Side, step: Step, is_guest: bool) -> LockResult:
     """Try a step's lock, with the lock function of its kind."""
     key = side.key(step.lock)
-    word = words.get(key, 0)
-    if step.lock in _ENTRIES:
-        take = locks.sept_acquire_guest if is_guest else locks.sept_acquire_host
-        words[key], result = take(word)
-    elif step.lock == Lock.MIGSC:
-        words[key], result = locks.mutex_acquire(word)
-    elif step.lock in _SHAREX and step.mode == Mode.SHARED:
-        words[key], result = locks.sharex_acquire_shared(word)
-    elif step.lock in _SHAREX:
-        words[key], result = locks.sharex_acquire_exclusive(word)
-    elif step.mode == Mode.SHARED:
-        words[key], result = locks.hp_acquire_shared(word, is_guest)
-    else:
-        words[key], result = locks.hp_acquire_exclusive(word, is_guest)
+    words[key], result = _try_of(side.regime, step, is_guest)(words.get(key, 0))
     return result
 
 
 def _release(words: Words, side: Side, step: Step) -> None:
     """Let go of a step's lock, with the lock function of its kind."""
     key = side.key(step.lock)
-    if step.lock in _ENTRIES:
-        words[key], result = locks.sept_release(words[key])
-    elif step.lock == Lock.MIGSC:
-        words[key], result = locks.mutex_release(words[key])
-    elif step.lock in _SHAREX and step.mode == Mode.SHARED:
-        words[key], result = locks.sharex_release_shared(words[key])
-    elif step.lock in _SHAREX:
-        words[key], result = locks.sharex_release_exclusive(words[key])
-    elif step.mode == Mode.SHARED:
-        words[key], result = locks.hp_release_shared(words[key])
-    else:
-        words[key], result = locks.hp_release_exclusive(words[key])
+    words[key], result = _release_of(side.regime, step)(words[key])
     assert result == LockResult.SUCCESS
 
 
@@ -108,7 +124,7 @@ def do_step(words: Words, side: Side, step: Step) -> LockResult:
         return acquire(words, side, step, side.call.is_guest)
     if step.op == Op.RELEASE:
         _release(words, side, step)
-    if step.op == Op.COMMIT and side.call.stores_entry:
+    if step.op == Op.COMMIT and side.call.erases_mark:
         key = side.key(Lock.ENTRY)
         words[key] = locks.entry_store(words.get(key, 0))
     return LockResult.SUCCESS
@@ -143,9 +159,11 @@ def arrive(words: Words, side: Side) -> Step | None:
     return None
 
 
-def has_mark(words: Words, key: Key) -> bool:
+def has_mark(words: Words, key: Key, regime: Regime) -> bool:
     """Say whether a lock word has its host-priority bit set."""
     if key[0] in _WITHOUT_MARK:
+        return False
+    if key[0] == Lock.TREE and not regime.version.tree_has_priority:
         return False
     mark = locks.ENTRY_HOST_PRIORITY if key[0] in _ENTRIES else locks.HP_HOST_PRIORITY
     return bool(words.get(key, 0) & mark)

@@ -5,12 +5,11 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from tdx_env.errors import ScenarioError, StatusError
-from tdx_env.module.explanations import CLASS_MEANINGS, EXIT_REASONS, LOCK_NAMES, MEANINGS
 from tdx_env.module.names import find_leaf, short_name
 from tdx_env.module.operands import Operand
-from tdx_env.module.polling import POLLING_POINTS
-from tdx_env.module.seamcalls import calls
-from tdx_env.module.status_codes import (
+from tdx_env.module.seamcalls import MODULE_VERSIONS, calls
+from tdx_env.state.calls import Leaf, Lock, Op, Outcome
+from tdx_env.status.codes import (
     CLASS_MASK,
     CLASS_SHIFT,
     DETAILS_MASK,
@@ -24,7 +23,8 @@ from tdx_env.module.status_codes import (
     Status,
     StatusClass,
 )
-from tdx_env.state.calls import Leaf, Lock, Op, Outcome
+from tdx_env.status.explanations import CLASS_MEANINGS, EXIT_REASONS, LOCK_NAMES, MEANINGS
+from tdx_env.status.polling import POLLING_POINTS, SCAN_POINTS
 
 _MAX_STATUS = (1 << 64) - 1
 _LOG_LINE = re.compile(
@@ -50,12 +50,18 @@ OUTCOME_STATUS: dict[Outcome, Status] = {
     Outcome.INTERRUPTED_RESUMABLE: Status.INTERRUPTED_RESUMABLE,
 }
 
+# Of the statuses MEM_SCAN_* the numbers are known, not which name goes with which.
+_MEM_SCAN_DETAILS = (0x19, 0x1A, 0x1B, 0x1C, 0x1D, 0x1F, 0x21)
+_MEM_SCAN_STATUSES = frozenset(0x80000E00_00000000 | part << 32 for part in _MEM_SCAN_DETAILS)
+_MEM_SCAN_MEANING = "One of the statuses MEM_SCAN_* of a memory scan."
+
 _STATUSES = frozenset(int(status) for status in Status)
 _LINUX_STATUSES = frozenset(int(status) for status in LinuxStatus)
 _CLASSES = frozenset(int(status_class) for status_class in StatusClass)
 
 # The low bits of these are no operand id.
 _LEVEL_STATUSES = frozenset({Status.PAGE_ALREADY_ACCEPTED, Status.PAGE_SIZE_MISMATCH})
+_NUMBER_STATUSES = {Status.INTERRUPTED_PAMT: "list entry", Status.PAMT_PAGE_NOT_EMPTY: "PAMT page"}
 _BUSY_STATUSES = frozenset({Status.OPERAND_BUSY, Status.OPERAND_BUSY_HOST_PRIORITY})
 _EXIT_STATUSES = frozenset(
     {
@@ -131,13 +137,18 @@ def busy_locks(operand: int, leaf: Leaf | None = None) -> dict[Lock, list[str]]:
         leaf: The call that returned it; None for any.
     """
     by_lock: dict[Lock, list[str]] = defaultdict(list)
-    for call in calls().values():
-        if leaf is not None and call.leaf != leaf:
-            continue
-        for step in call.steps:
-            if step.op in (Op.ACQUIRE, Op.ACQUIRE_IF_ARMED) and step.operand == operand:
-                by_lock[Lock(step.lock)].append(short_name(call.leaf))
+    for one in Leaf if leaf is None else (leaf,):
+        for lock in _locks_named(one, operand):
+            by_lock[lock].append(short_name(one))
     return dict(sorted(by_lock.items()))
+
+
+def _locks_named(leaf: Leaf, operand: int) -> set[Lock]:
+    """Return the locks that a call names with an operand id, in whatever version of the module."""
+    rows = [calls(version)[leaf] for version in MODULE_VERSIONS if leaf in calls(version)]
+    tries = (Op.ACQUIRE, Op.ACQUIRE_IF_ARMED)
+    steps = {step for row in rows for step in row.steps if step.op in tries}
+    return {Lock(step.lock) for step in steps if step.operand == operand}
 
 
 def _to_value(text: str) -> int:
@@ -189,6 +200,8 @@ def _operand_name(status: int, details: int) -> str | None:
     """Return the name of what the low bits hold."""
     if status in _LEVEL_STATUSES:
         return f"level {details}"
+    if status in _NUMBER_STATUSES:
+        return f"{_NUMBER_STATUSES[Status(status)]} {details}"
     if status in _EXIT_STATUSES:
         return f"exit reason {EXIT_REASONS.get(details, details)}" if details else None
     if status >> CLASS_SHIFT & CLASS_MASK == StatusClass.LINUX:
@@ -207,7 +220,8 @@ def _status_class(value: int) -> StatusClass | None:
 
 def _polling(base: int, leaf: Leaf | None) -> str:
     """Return which calls end so at a polling point and, if there is just one, where it looks."""
-    points = [point for point in POLLING_POINTS if point.status == base]
+    everywhere = (*POLLING_POINTS, *SCAN_POINTS)
+    points = [point for point in everywhere if base in (point.status, point.yields)]
     if leaf is not None:
         points = [point for point in points if point.leaf == leaf]
     if len(points) == 1:
@@ -221,6 +235,8 @@ def _explanation(base: int, locks: dict[Lock, list[str]], leaf: Leaf | None) -> 
     text = "Neither the status nor its class is known."
     if status_class is not None:
         text = CLASS_MEANINGS[status_class]
+    if base in _MEM_SCAN_STATUSES:
+        text = _MEM_SCAN_MEANING
     if base in _STATUSES:
         text = MEANINGS.get(Status(base), text)
     names = [LOCK_NAMES[lock] for lock in locks]
