@@ -70,7 +70,7 @@ def met_dying_slot(w: OracleWorld, v: Actor) -> None:
     v.refault = 1
     v.repeats += 1
     d = w.discipline
-    leaves = w.rules.leaves_dying_slot or d.fault_yield == FaultYield.REENTER
+    leaves = w.kernel.leaves_dying_slot or d.fault_yield == FaultYield.REENTER
     if leaves or (v.is_vcpu and interrupts.is_due(w, v)):
         fault_again(w, v)
     else:

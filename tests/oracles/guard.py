@@ -66,7 +66,7 @@ def go_on(w: OracleWorld, a: Actor) -> None:
 
 def begin_build(w: OracleWorld, a: Actor, purpose: Purpose) -> None:
     """Begin an ioctl that builds the TD, or call it again; under the guard if there is one."""
-    if w.rules.build_guard:
+    if w.kernel.build_guard:
         request(w, a, purpose)
     else:
         a.purpose = purpose
@@ -75,7 +75,7 @@ def begin_build(w: OracleWorld, a: Actor, purpose: Purpose) -> None:
 
 def initialise(w: OracleWorld, a: Actor) -> None:
     """VP.INIT; from 6.19 on under mmu_lock held for write."""
-    if w.rules.vp_init_locked:
+    if w.kernel.vp_init_locked:
         mmu.request(w, a, True, Purpose.VP_INIT)
     else:
         seamcalls.new_call(w, a, Leaf.VP_INIT, None)
@@ -92,7 +92,7 @@ def give_way(w: OracleWorld, a: Actor) -> None:
 
 def given_up(w: OracleWorld, a: Actor) -> None:
     """The kernel (PAGE.ADD, from 6.19 on) or user space tries again."""
-    if a.call.leaf == Leaf.MEM_PAGE_ADD and w.rules.add_retried:
+    if a.call.leaf == Leaf.MEM_PAGE_ADD and w.kernel.add_retried:
         a.purpose = Purpose.CALL_AGAIN
         go(w, a, State.RESCHED, Category.UNWIND, w.costs[Cost.UNWIND])
     else:

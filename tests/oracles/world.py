@@ -72,7 +72,7 @@ class OracleWorld:
         self.discipline = start.plain(discipline.reshape(-1)[0])
         self.seed = int(seed)
         self._clear_counters()
-        self.rules = rules_of(self.setup.kernel, self.discipline.kernel)
+        self.kernel = rules_of(self.setup.kernel, self.discipline.kernel)
         self.programs = PROGRAMS[self.setup.module_version]
         self.rules = MODULE_RULES[self.setup.module_version]
         self.costs = start.draw_costs(self)

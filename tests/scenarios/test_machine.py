@@ -24,7 +24,7 @@ def test_a_policy_may_bring_its_own_kernel():
         ("2.0.18", "7.4-queue", ""),
         ("1.5.01", "6.16", "refuses modules before 1.5.06"),
         ("1.5", "6.19", "refuses modules before 1.5.06"),
-        ("1.5-no-free-lock", "6.19", "module 1.5-no-free-lock was never released"),
+        ("hypothetical-no-free-lock", "6.19", "was never released"),
         ("1.5.34", "series-2024", "kernel series-2024 was never released"),
     ],
 )
