@@ -17,8 +17,8 @@ PAIRS = [("train", "validation"), ("train", "test"), ("validation", "test")]
 BANDS = {"train": (0, 1, 4, 5, 8, 9), "validation": (2, 7), "test": (3, 6)}
 SIZES = {"count", "items", "chunk"}
 RATES = {"think_cycles", "tick_us", "device_us", "hold_us"}
-FAMILIES = (*range(1, 23), 24, 25)
-CONTROLS = {"S1", "S2", "S5", "S21", "S22"}
+FAMILIES = range(1, 26)
+CONTROLS = {"S1", "S2", "S5", "S21", "S22", "S23"}
 HANGS = {"s04-zero-step-livelock", "s14-split-storm"}  # whatever is decided at a busy reply
 # What each scenario that isn't a control is about: the call that is busy, the lock, or a counter.
 ABOUT = {
