@@ -44,8 +44,8 @@ def _get(world: World, n_draws: int) -> Sample:
     assert (run_world(world, _POLICY, n_draws).run["end"] == End.FINISHED).all()
     note = (
         f"Of {np.median(gets):.2g} µs (median) the queue makes {np.median(waits):.2g}; the rest is "
-        "two pages taken and given back, a counter, and a PAMT.ADD for each 512 pages. In the queue "
-        "most is handing the lock over, 0.08 to 0.8 µs each time (costs.mmu_handoff)."
+        "two pages taken and given back, a counter, and a PAMT.ADD for each 512 pages. Most of a "
+        "queue is handing the lock over, 0.08 to 0.8 µs each time (costs.mmu_handoff)."
     )
     return Sample(gets, note)
 
