@@ -127,28 +127,28 @@ def flushes_remote_tlbs(world: World, actor: int, purpose: int) -> bool:
 
 
 @inner
-def yield_lock(world: World, actor: int) -> None:
-    """Drop mmu_lock in the middle of a page and reschedule; then the call is issued again."""
+def _reschedule(world: World, actor: int, purpose: int, category: int) -> None:
+    """Drop mmu_lock and let others run; what comes after that is the purpose."""
     run = world.run
     me = world.actors["row"][actor]
     release_mmu(world, actor)
     me["state"] = State.RESCHED
-    me["purpose"] = Purpose.REISSUE
-    me["category"] = Category.YIELD
+    me["purpose"] = purpose
+    me["category"] = category
     world.actors["due"][actor] = run["now"] + run["costs"][Cost.RESCHED]
+
+
+@inner
+def yield_lock(world: World, actor: int) -> None:
+    """Drop mmu_lock in the middle of a page and reschedule; then the call is issued again."""
+    _reschedule(world, actor, Purpose.REISSUE, Category.YIELD)
 
 
 @inner
 def _make_way(world: World, actor: int) -> None:
     """Drop mmu_lock between two pages and come back for it."""
-    run = world.run
-    me = world.actors["row"][actor]
-    release_mmu(world, actor)
     # MODEL: in KVM for waiters only if the kernel is preemptible, and for need_resched too.
-    me["state"] = State.RESCHED
-    me["purpose"] = Purpose.ZAP
-    me["category"] = Category.MMU_LOCK_WAIT
-    world.actors["due"][actor] = run["now"] + run["costs"][Cost.RESCHED]
+    _reschedule(world, actor, Purpose.ZAP, Category.MMU_LOCK_WAIT)
 
 
 @inner

@@ -24,8 +24,8 @@ MAX_THINK_CYCLES = 10**10
 _MAX_EPISODE_US = 10**9
 
 COST_NAMES = tuple(cost.name.lower() for cost in Cost)
-WITH_4K = ("empty", "free", "pending_4k", "mapped_4k")  # an area's beginnings, by page size
-WITH_2M = ("empty", "pending_2m", "mapped_2m")
+_WITH_4K = ("empty", "free", "pending_4k", "mapped_4k")  # an area's beginnings, by page size
+_WITH_2M = ("empty", "pending_2m", "mapped_2m")
 MAPPED_2M = ("pending_2m", "mapped_2m")
 NONE_DRAWN = Range(low=0, high=0)
 LAYOUT = (
@@ -59,6 +59,18 @@ class FileTable(BaseModel):
     """A table of a scenario file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def initials_of(level: int, splits: bool) -> tuple[str, ...]:
+    """Return what the area of a group or task may begin as.
+
+    Args:
+        level: The size of its pages: 0 for 4K, 1 for 2M.
+        splits: Whether 2M pages come apart under it.
+    """
+    if level == 1:
+        return _WITH_2M
+    return (*_WITH_4K, *MAPPED_2M) if splits else _WITH_4K
 
 
 def models_of(union: Any, key: str) -> dict[str, Any]:

@@ -11,19 +11,17 @@ from pydantic import Field, StrictBool, StrictStr
 from tdx_env.scenarios.tables import (
     IN_PLACE,
     LAYOUT,
-    MAPPED_2M,
     MAX_ITEMS,
     MAX_THINK_CYCLES,
     MAX_US,
     NONE_DRAWN,
-    WITH_2M,
-    WITH_4K,
     AreaName,
     Chunk,
     FileTable,
     Items,
     Level,
     Think,
+    initials_of,
     models_of,
 )
 from tdx_env.scenarios.values import Range, Span, Whole
@@ -106,9 +104,7 @@ class Placed(Finite):
     @property
     def initials(self) -> tuple[str, ...]:
         """What its area may begin as."""
-        if self.page_level == 1:
-            return WITH_2M
-        return (*WITH_4K, *MAPPED_2M) if self.splits else WITH_4K
+        return initials_of(self.page_level, self.splits)
 
 
 class Build(Placed):
