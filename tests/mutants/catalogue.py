@@ -591,9 +591,8 @@ MUTANTS = [
     Mutant(
         "a conversion in place lets go of the file when it breaks off",
         "host/zap.py",
-        "    release_mmu(world, actor)\n    # MODEL: in KVM for waiters",
-        "    release_mmu(world, actor)\n    unlock_file(world, actor)\n"
-        "    # MODEL: in KVM for waiters",
+        "    # MODEL: in KVM for waiters only",
+        "    unlock_file(world, actor)\n    # MODEL: in KVM for waiters only",
     ),
     Mutant(
         "a fault that slept for the file goes on as if nothing had been",
