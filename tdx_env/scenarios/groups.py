@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, StrictBool, StrictStr
 
 from tdx_env.scenarios.tables import (
+    IN_PLACE,
     LAYOUT,
     MAX_ITEMS,
     MAX_US,
@@ -152,6 +153,7 @@ class Convert(Working):
         default=True,
         description="converted pages stay shared: a fault on them only exits to user space",
     )
+    in_place: StrictBool = IN_PLACE
 
     @property
     def item_pages(self) -> int:

@@ -10,6 +10,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from tdx_env.errors import ScenarioError
 from tdx_env.module.versions import MODULE_VERSIONS, nearest_first, version_name
+from tdx_env.state.kernels import KERNELS, nearest_kernels
 from tdx_env.state.setup import N_BANDS
 
 REST: Final = "rest"  # a group's count: the vCPUs that no other group has
@@ -181,6 +182,21 @@ class ModuleName(_Checked):
         except ScenarioError:
             pass  # the message for a scenario names key and value by itself
         raise refuse(f"one of {', '.join(nearest_first(str(value), MODULE_VERSIONS))}")
+
+
+@dataclass(frozen=True)
+class KernelName(_Checked):
+    """A version of KVM."""
+
+    def check(self, value: Any) -> str:
+        """Return the version's name.
+
+        Raises:
+            PydanticCustomError: There is no such version.
+        """
+        if isinstance(value, str) and value in KERNELS:
+            return value
+        raise refuse(f"one of {', '.join(nearest_kernels(str(value)))}")
 
 
 @dataclass(frozen=True)
