@@ -18,6 +18,7 @@ from benchmarks.rounds import FULL, QUICK, Effort
 _FOLDER = Path(__file__).resolve().parent
 _RESULTS = _FOLDER / "results.json"
 _DOCS = _FOLDER.parent / "docs"
+_DIGITS = 8  # that the file keeps of a figure: enough for the page to stay as it is
 _LIBRARIES = (
     "tdx-env", "numpy", "numba", "gymnasium", "simpy", "torch", "stable-baselines3", "sb3-contrib",
 )  # fmt: skip
@@ -64,9 +65,24 @@ def _measured(part: str, effort: Effort) -> dict[str, Any]:
     return {"conditions": before, "n_rounds": effort.n_rounds, "took_s": seconds, "found": found}
 
 
+def _rounded(value: Any) -> Any:
+    """Return results with few digits of each figure."""
+    if isinstance(value, dict):
+        return {name: _rounded(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_rounded(one) for one in value]
+    return float(f"{value:.{_DIGITS}g}") if isinstance(value, float) else value
+
+
+def _as_text(results: dict[str, Any]) -> str:
+    """Return results as JSON, one part a line, so that a change is seen."""
+    parts = (f"{json.dumps(name)}: {json.dumps(_rounded(of))}" for name, of in results.items())
+    return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
 def _write(results: dict[str, Any]) -> None:
     """Write results, page and plot; parts that were not measured stay as they were."""
-    _RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+    _RESULTS.write_text(_as_text(results))
     (_DOCS / "benchmarks.md").write_text(page(results))
     if "growth" in results:
         draw_growth(results["growth"]["found"], _DOCS / PLOT)

@@ -170,6 +170,7 @@ def _panel(axes: "Axes", name: str, rows: list[dict[str, Any]]) -> None:
     axes.loglog(sizes, ns, "o-", color="#1f4e9c", markersize=4, label="an event")
     axes.loglog(sizes, decisions, "s--", color="#12805c", markersize=4, label="a decision")
     axes.set_xlabel(_TITLES[name])
+    axes.minorticks_off()
     axes.grid(axis="y", color="#eef1f5")
     axes.spines[["top", "right"]].set_visible(False)
 
@@ -179,7 +180,7 @@ def draw(found: dict[str, list[dict[str, Any]]], path: Path) -> None:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    with mpl.rc_context({"svg.hashsalt": "tdx-env", "font.size": 8}):
+    with mpl.rc_context({"svg.hashsalt": "tdx-env", "svg.fonttype": "none", "font.size": 8}):
         figure = Figure(figsize=(10, 3), layout="constrained")
         panels = figure.subplots(1, len(found), sharey=True)
         for axes, (name, rows) in zip(panels, found.items(), strict=True):

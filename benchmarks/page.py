@@ -8,7 +8,8 @@ _HEAD = """# Benchmarks
 
 Made by `make bench`, or part by part with `python -m benchmarks PART`. Every figure is a median of
 rounds in which what is compared was measured in turn, with the lowest and highest round behind it.
-Actions are random, masked ones included. The figures are in `benchmarks/results.json`, too.
+Actions are random, masked ones included. `benchmarks/results.json` keeps the parts that are not
+measured anew.
 
 A step is a decision: the simulator runs on to the next busy reply. What a step costs is therefore
 mostly how many *events* lie between two busy replies, which is the scenario's doing, and differs a

@@ -11,12 +11,12 @@ from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from tdx_env.errors import ActionError, RenderModeError, ScenarioError
+from tdx_env.errors import ActionError, RenderModeError, ScenarioError, printable, shown
 from tdx_env.host.discipline import Discipline
 from tdx_env.scenarios import Scenario, expand, load, setup_of
 from tdx_env.scenarios.checks import check
 from tdx_env.scenarios.complaints import scenario_error
-from tdx_env.state.discipline import N_ACTIONS
+from tdx_env.state.discipline import N_ACTIONS, Action
 
 ScenarioSpec = (
     str | Path | Scenario | Mapping[str, Any] | Sequence[str | Path | Scenario | Mapping[str, Any]]
@@ -55,7 +55,7 @@ def scenarios_of(spec: ScenarioSpec, overrides: Mapping[str, object]) -> list[Sc
     if isinstance(spec, str):
         return [load(name, overrides) for name in expand(spec)]
     if not isinstance(spec, Sequence) or not spec:
-        raise ScenarioError(f"scenario = {spec!r}, must be a name, a path or a list of them")
+        raise ScenarioError(f"scenario = {shown(spec)}, must be a name, a path or a list of them")
     return [scenario for one in spec for scenario in scenarios_of(one, overrides)]
 
 
@@ -77,11 +77,11 @@ def discipline_record(discipline: DisciplineSpec) -> NDArray[np.void]:
             first = error.errors()[0]
             field = ".".join(str(part) for part in first["loc"])
             raise ScenarioError(
-                f"discipline: {field} = {first['input']!r}: {first['msg']}"
+                f"discipline: {printable(field)} = {shown(first['input'])}: {first['msg']}"
             ) from error
     if not isinstance(discipline, Discipline):
         raise ScenarioError(
-            f"discipline = {discipline!r}, must be a Discipline or a table of its fields"
+            f"discipline = {shown(discipline)}, must be a Discipline or a table of its fields"
         )
     return discipline.record()
 
@@ -94,7 +94,7 @@ def checked_render_mode(mode: object) -> Any:
     """
     if mode is None or mode in RENDER_MODES:
         return mode
-    raise RenderModeError(f"render_mode = {mode!r}, must be None or 'ansi'")
+    raise RenderModeError(f"render_mode = {shown(mode)}, must be None or 'ansi'")
 
 
 def checked_seed(seed: object) -> int:
@@ -105,7 +105,7 @@ def checked_seed(seed: object) -> int:
     """
     if isinstance(seed, (int, np.integer)) and 0 <= seed < SEED_LIMIT:
         return int(seed)
-    raise ScenarioError(f"seed = {seed!r}, must be a whole number from 0 to 2^63 - 1")
+    raise ScenarioError(f"seed = {shown(seed)}, must be a whole number from 0 to 2^63 - 1")
 
 
 def checked_count(name: str, value: object) -> int:
@@ -120,7 +120,7 @@ def checked_count(name: str, value: object) -> int:
     """
     if isinstance(value, (int, np.integer)) and value >= 1:
         return int(value)
-    raise ScenarioError(f"{name} = {value!r}, must be a whole number, at least 1")
+    raise ScenarioError(f"{name} = {shown(value)}, must be a whole number, at least 1")
 
 
 def checked_options(options: object) -> Mapping[str, Any]:
@@ -134,7 +134,7 @@ def checked_options(options: object) -> Mapping[str, Any]:
     if isinstance(options, Mapping) and all(isinstance(key, str) for key in options):
         return options
     raise ScenarioError(
-        f"options = {options!r}, must be scenario parameters by their dotted names, "
+        f"options = {shown(options)}, must be scenario parameters by their dotted names, "
         'for example {"host.n_vcpus": 8}'
     )
 
@@ -147,7 +147,7 @@ def checked_mode(mode: str | AutoresetMode) -> AutoresetMode:
     """
     if mode in ("NextStep", "SameStep", AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP):
         return AutoresetMode(mode)
-    raise ScenarioError(f"autoreset_mode = {mode}, must be NextStep or SameStep")
+    raise ScenarioError(f"autoreset_mode = {shown(mode)}, must be NextStep or SameStep")
 
 
 def checked_mask(given: object, n_envs: int) -> NDArray[np.bool_]:
@@ -177,7 +177,8 @@ def checked_action(action: object) -> int:
         number = action.item()
     if isinstance(number, (int, np.integer)) and 0 <= number < N_ACTIONS:
         return int(number)
-    raise ActionError(f"action = {action!r}, must be 0 (RETRY), 1 (KICK) or 2 (YIELD)")
+    *others, last = (f"{one:d} ({one.name})" for one in Action)
+    raise ActionError(f"action = {shown(action)}, must be {', '.join(others)} or {last}")
 
 
 def checked_actions(actions: Any, n_envs: int) -> NDArray[np.int64]:
@@ -189,7 +190,7 @@ def checked_actions(actions: Any, n_envs: int) -> NDArray[np.int64]:
     try:
         array = np.asarray(actions)
     except ValueError:
-        raise ActionError(f"actions = {actions!r}, must be {n_envs} integers") from None
+        raise ActionError(f"actions = {shown(actions)}, must be {n_envs} integers") from None
     if array.shape != (n_envs,) or array.dtype.kind not in "iu":
         raise ActionError(
             f"actions have shape {array.shape} and type {array.dtype}, "

@@ -48,6 +48,7 @@ def simulate(
     seed: Annotated[int, typer.Option(min=0, max=_MAX_SEED, help="Seed of the episode")] = 0,
     conflicts: Annotated[int, typer.Option(min=0, help="Conflicts to show")] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON")] = False,
+    kernel: Annotated[str | None, typer.Option(help="Version of KVM: host.kernel")] = None,
     set_: Overrides = None,
     costs: CostsFile = None,
 ) -> None:
@@ -57,7 +58,8 @@ def simulate(
     from tdx_env.simulate import account_text, load_policy
     from tdx_env.simulate import simulate as run_episode
 
-    scenario = load(name, overrides_from(set_ or [], costs))
+    given = {} if kernel is None else {"host.kernel": kernel}
+    scenario = load(name, overrides_from(set_ or [], costs) | given)
     player = load_policy(policy)
     warm_up()
     account = run_episode(scenario, player, seed, conflicts)

@@ -14,6 +14,7 @@ from rich.table import Table
 from tdx_env.errors import escaped
 from tdx_env.scenarios.keys import NAMED, TABLES
 from tdx_env.scenarios.loader import Layers, layers_of, load, names
+from tdx_env.scenarios.machine import machine_of
 from tdx_env.scenarios.schema import CORE, Scenario, digest
 from tdx_env.scenarios.tables import CostRange
 from tdx_env.scenarios.values import Range
@@ -163,6 +164,7 @@ def show_command(name: str | Path, overrides: Mapping[str, object] | None = None
     lines = scenario.description.strip().splitlines()
     console.print("\n".join(escaped(line.expandtabs()) for line in lines) + "\n")
     console.print(_parameters(scenario, layers_of(name), changed))
+    console.print(f"\nThe machine: {machine_of(scenario)}.")
     console.print(
         f"\nDrawn once an episode, from these tenths of each range: {scenario.cost_bands}"
     )

@@ -22,6 +22,15 @@ def printable(text: str) -> str:
     return escaped(text if len(text) <= _LONGEST else f"{text[:half]}...{text[-half:]}")
 
 
+def shown(value: object) -> str:
+    """Return any value as a message may repeat it: one line, its middle left out if long."""
+    try:
+        text = repr(value)
+    except Exception:  # a user's own class, or an integer of thousands of digits
+        return f"a {type(value).__name__}"
+    return printable(" ".join(text.split()))
+
+
 class TdxEnvError(Exception):
     """Base of every error that is the user's to mend."""
 

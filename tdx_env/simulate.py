@@ -13,7 +13,7 @@ from tdx_env.engine.metrics import busy_cells, episode_metrics
 from tdx_env.engine.render import holder_text, microseconds
 from tdx_env.engine.waiting import together
 from tdx_env.errors import BrokenError, PolicyError, TdxEnvError
-from tdx_env.scenarios import Scenario, setup_of
+from tdx_env.scenarios import Machine, Scenario, machine_of, setup_of
 from tdx_env.spaces import observation_size, observe
 from tdx_env.state.actors import CallPath
 from tdx_env.state.calls import Leaf, Outcome
@@ -45,12 +45,13 @@ class Conflict:
 
 @dataclass(frozen=True)
 class Account:
-    """What an episode came to, its first conflicts, and who found what busy."""
+    """What an episode came to, its first conflicts, who found what busy, and on which machine."""
 
     metrics: dict[str, Any]
     conflicts: list[Conflict]
     cells: list[dict[str, Any]]
     clock_khz: int
+    machine: Machine
 
 
 def load_policy(spec: str) -> Any:
@@ -145,8 +146,13 @@ def simulate(scenario: Scenario, policy: Any, seed: int, n_conflicts: int) -> Ac
         if len(conflicts) < n_conflicts:
             conflicts.append(_conflict(batch, action))
         batch.advance(actions=[action])
-    clock_khz = scenario.clock_khz
-    return Account(episode_metrics(batch, 0), conflicts, busy_cells(batch, 0), clock_khz)
+    return Account(
+        episode_metrics(batch, 0),
+        conflicts,
+        busy_cells(batch, 0),
+        scenario.clock_khz,
+        machine_of(scenario, policy.discipline.kernel),
+    )
 
 
 def _share_lines(account: Account) -> list[str]:
@@ -180,6 +186,7 @@ def account_text(account: Account) -> str:
         return f"{microseconds(cycles, khz):.1f} us"
 
     lines = [
+        f"{str(account.machine)[:1].upper()}{str(account.machine)[1:]}.",
         _end_line(m),
         f"{us(m['elapsed_cycles'])} on {m['n_cpus']} CPUs, {m['n_events']} events, "
         f"{m['n_seamcalls']} SEAMCALLs, {m['n_busy']} busy, {m['n_decisions']} decisions, "

@@ -64,6 +64,10 @@ REAL_COSTS = {
     Cost.IPI_DELIVERY: (1250, 3250),
     Cost.KICK_HANDLER: (375, 1250),
     Cost.KICK_ACK: (100, 375),
+    Cost.PAMT_PAGES: (100, 7000),
+    Cost.PAMT_COUNT: (50, 500),
+    Cost.PAMT_ADD: (5000, 15000),
+    Cost.PAMT_REMOVE: (2500, 8000),
 }
 # Tiny worlds: nearly everything in one range, what holds a lock long.
 TINY = (50, 500)
@@ -101,4 +105,8 @@ TINY_COSTS = {
     Cost.KICK_SCAN: (0, 100),
     Cost.KICK_ICR: (0, 500),
     Cost.KICK_ACK: (0, 200),
+    Cost.PAMT_PAGES: (0, 1000),
+    Cost.PAMT_COUNT: (1, 1000),
+    Cost.PAMT_ADD: (100, 5000),
+    Cost.PAMT_REMOVE: (100, 3000),
 }

@@ -16,6 +16,7 @@ from tdx_env.state.discipline import (
     SplitCheck,
     TrackKick,
 )
+from tdx_env.state.kernels import KERNELS, OF_SCENARIO
 from tests.random_ranges import WILD_SHARE, Record, Rng, pick
 
 FAULT_LEAVES = (Leaf.MEM_SEPT_ADD, Leaf.MEM_PAGE_AUG, Leaf.EXPORT_UNBLOCKW)
@@ -61,8 +62,7 @@ def _structure(rng: Rng, d: Record) -> None:
     d["track_kick"] = TrackKick.BEFORE if rng.random() < 0.3 else TrackKick.AFTER
     d["track_batch"] = pick(rng, (1, 1, 2, 3, 8))
     d["prepopulate"] = rng.random() < 0.1
-    d["leaves_dying_slot"] = rng.random() < 0.5
-    d["build_guard"] = rng.random() < 0.5
+    d["kernel"] = pick(rng, (OF_SCENARIO, OF_SCENARIO, *range(len(KERNELS))))
     d["split_check"] = pick(rng, list(SplitCheck))
     d["split_read"] = rng.random() < 0.4
     d["irqs_off"] = rng.random() < 0.2

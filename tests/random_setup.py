@@ -8,7 +8,8 @@ from tdx_env.module.seamcalls import MODULE_VERSIONS
 from tdx_env.state.actors import Program, Task
 from tdx_env.state.calls import NONE, Leaf
 from tdx_env.state.costs import Cost
-from tdx_env.state.setup import N_BANDS, REST, SETUP, Initial
+from tdx_env.state.kernels import KERNELS
+from tdx_env.state.setup import N_BANDS, REST, SETUP, Initial, Pamt
 from tests.random_costs import REAL_COSTS, TINY, TINY_COSTS
 from tests.random_ranges import WILD_SHARE, Record, Rng, pick, random_range, set_range
 
@@ -112,6 +113,8 @@ class _Builder:
         if self.theme == Theme.BUILD and rng.random() < 0.5:
             version = "hypothetical-vp-init-v1"
         s["module_version"] = list(MODULE_VERSIONS).index(self._newer_than(version))
+        s["kernel"] = pick(rng, range(len(KERNELS)))
+        s["dynamic_pamt"] = pick(rng, (Pamt.STATIC, Pamt.STATIC, Pamt.LOCKED, Pamt.FAST))
         s["stall_cycles"] = pick(rng, (50_000, 200_000)) * self.scale
         s["time_cap"] = pick(rng, (200_000, 500_000, 1_000_000)) * self.scale
         s["preempt_limit"] = pick(rng, (0, 3000, 50_000))
@@ -251,6 +254,7 @@ class _Builder:
         row["same_rip"] = rng.random() < 0.4
         row["leaf"] = pick(rng, GUEST_LEAVES)
         row["is_shared_after"] = rng.random() < 0.15
+        row["in_place"] = row["program"] == Program.CONVERT and rng.random() < 0.4
         self._interrupts(row)
 
     def _program(self) -> int:
@@ -295,6 +299,10 @@ class _Builder:
             most = 1 if row["kind"] == Task.EXPORT else 2
             set_range(rng, row, "count", 1 if t == 0 else 0, most)
             self._task(row)
+            if row["kind"] == Task.OTHER_TDS:
+                row["chunk"] = pick(rng, (1, 2, 8))
+                row["trigger_group"] = NONE
+                row["think_low"] = row["think_high"] = rng.integers(300, 5000) * self.scale
 
     def _kind(self, is_first: bool) -> int:
         if is_first and self.theme in FIRST_KIND and self.rng.random() < 0.7:
@@ -304,6 +312,8 @@ class _Builder:
         if all(self.is_restored) and not self.is_wild:
             kinds = [kind for kind in kinds if kind not in takes_away]
         kinds += [Task.BLOCK_RESTORE] * 3 * any(self.is_restored)
+        if self.setup["dynamic_pamt"] != Pamt.STATIC and not is_first:
+            kinds += [Task.OTHER_TDS] * 2
         return pick(self.rng, kinds)
 
     def _task(self, row: Record) -> None:
@@ -324,6 +334,7 @@ class _Builder:
         set_range(rng, row, "think", 0, 5000 * self.scale)
         set_range(rng, row, "hold", 0, 20_000 * self.scale)
         row["is_shared_after"] = rng.random() < 0.15
+        row["in_place"] = row["kind"] == Task.ZAP and rng.random() < 0.4
         if rng.random() < 0.5:
             self._device(row)
 

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+from collections.abc import Callable
 
 import pytest
 
@@ -32,6 +33,24 @@ def test_decode_lists_every_lock_that_rcx_may_mean(capsys: Capture) -> None:
     text = capsys.readouterr().out
     for part in ["TDVPR", "TRACK", "the S-EPT entry in SEPT.ADD"]:
         assert part in text
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        decode_command,
+        lambda text: decode_command("9" * len(text)),
+        lambda text: conflicts_command(text, None, as_json=False),
+        lambda text: conflicts_command("PAGE.AUG", text, as_json=False),
+        lambda text: conflicts_command(None, None, as_json=False, version=text),
+    ],
+)
+def test_long_argument_is_not_repeated_whole(command: Callable[[str], None]) -> None:
+    text = "x\n" * 2_500
+    with pytest.raises((StatusError, ScenarioError)) as caught:
+        command(text)
+    assert len(str(caught.value).splitlines()) == 1
+    assert len(str(caught.value)) < len(text)
 
 
 def test_decode_refuses_nonsense() -> None:

@@ -33,15 +33,35 @@ def test_interrupt_is_nobodys_mistake():
         raise KeyboardInterrupt
 
 
+LEAVES = """
+import sys
+
+def decide(features, mask):
+    sys.exit()
+"""
+DIVIDES = """
+from tdx_env.jit import decision
+from tdx_env.state.features import Feature
+
+@decision
+def decide(features):
+    return 1 // features[Feature.KICKS] * 0
+"""
+
+
 @pytest.mark.slow
-def test_user_who_leaves_gets_no_exit_code_0(tmp_path: Path):
+@pytest.mark.parametrize(
+    ("text", "raised"), [(LEAVES, "SystemExit"), (DIVIDES, "ZeroDivisionError")]
+)
+def test_policy_file_that_raises_gets_no_exit_code_0(tmp_path: Path, text: str, raised: str):
     file = tmp_path / "mine.py"
-    file.write_text("import sys\n\ndef decide(features, mask):\n    sys.exit()\n")
+    file.write_text(text)
     command = [sys.executable, "-m", "tdx_env.cli", "simulate", "s08-accept-2m/train"]
     command += ["--policy", f"{file}:decide"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     (told,) = done.stderr.splitlines()
-    assert "mine.py:decide: raised SystemExit" in told
+    assert "mine:decide raised" in told or "mine.py:decide: raised" in told
+    assert raised in told
     assert (done.returncode, done.stdout) == (2, "")
 
 

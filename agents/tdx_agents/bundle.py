@@ -19,8 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tdx_agents.network import Network, network_cycles, weight_shapes
 from tdx_agents.place import is_file
-from tdx_agents.protocol import Kind, Policy, shown
-from tdx_env.errors import BundleError, MissingExtraError, OutputError
+from tdx_agents.protocol import Kind, Policy
+from tdx_env.errors import BundleError, MissingExtraError, OutputError, shown
 from tdx_env.host.discipline import DEFAULT, Discipline
 from tdx_env.spaces import observation_names
 from tdx_env.state.discipline import N_ACTIONS

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from tdx_agents.constant import constant
 from tdx_agents.handwritten import find, names
-from tdx_agents.protocol import Policy, shown
-from tdx_env.errors import PolicyError
+from tdx_agents.protocol import Policy
+from tdx_env.errors import PolicyError, shown
 from tdx_env.state.discipline import Action
 
 

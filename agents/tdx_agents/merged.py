@@ -68,9 +68,9 @@ def merged_6_16() -> Row:
 
     Fault: unwind, retry inside KVM until done or an event is pending, in a dying memslot too. Zap:
     one more try of each call behind a kick and a gate, then KVM_BUG_ON. VP.ENTER: leave the fast
-    path. PAGE.ADD: -EBUSY to user space. WBINVD, MR.EXTEND and the calls that create a vCPU are not
-    repeated: their failure ends the TD. UNBLOCK and DEMOTE, which 6.16 doesn't issue, are treated
-    as the zap's calls.
+    path. PAGE.ADD: -EBUSY to user space (until 6.18). WBINVD, MR.EXTEND and the calls that create a
+    vCPU are not repeated: their failure ends the TD. UNBLOCK and DEMOTE, which 6.16 doesn't issue,
+    are treated as the zap's calls.
 
     Source:
         Yan Zhao, "Retry locally in TDX EPT violation handler on RET_PF_RETRY" and "Kick off vCPUs
@@ -80,8 +80,7 @@ def merged_6_16() -> Row:
     discipline = DEFAULT.with_(
         max_issues={"default": "unlimited"} | limits,
         on_exhaustion={"default": "kill"} | each(EXPORT, "user_error"),
-        leaves_dying_slot=False,
-        build_guard=False,
+        kernel="6.16",
     )
     title = "fault: retry locally; zap: kick and gate, one more try, then KVM_BUG_ON"
     source = "Linux 6.16; Yan Zhao, Sean Christopherson, Feb 2025"
@@ -105,26 +104,28 @@ def merged_6_18() -> Row:
         number="P19",
         title="as P18, but a fault in a dying memslot leaves KVM",
         source="Linux 6.18; Sean Christopherson, Yan Zhao, Aug 2025",
-        discipline=earlier.discipline.with_(leaves_dying_slot=True),
+        discipline=earlier.discipline.with_(kernel="6.18"),
     )
 
 
 def merged_6_19() -> Row:
-    """P20: what Linux 6.19 does: as 6.18, but the ioctls that build a TD exclude each other.
+    """P20: what Linux 6.19 to 7.3 do: as 6.18, but a TD is built under locks.
 
-    `tdh_do_no_vcpus` is P18's sequence as one macro. That PAGE.ADD moved under mmu_lock changes
-    nothing that is simulated.
+    The ioctls that build a TD exclude each other. VP.INIT is issued under mmu_lock held for write,
+    so that it can't meet a zap (bug B6). A busy PAGE.ADD is retried in the kernel, without limit:
+    it returns to user space for a signal alone. `tdh_do_no_vcpus` is P18's sequence as one macro.
 
     Source:
         Sean Christopherson, "TDX post-populate cleanups", v1 27 Aug 2025 to v4 30 Oct 2025, with
-        tdx_vm_state_guard; merged in Linux 6.19.
+        tdx_vm_state_guard; Rick Edgecombe, 28 Oct 2025 (20251028002824.1470939-1, applied as
+        9a89894f30d5); merged in Linux 6.19.
     """
     earlier = merged_6_18()
     return replace(
         earlier,
         name="p20-merged-6.19",
         number="P20",
-        title="as P19, but ioctls that build the TD exclude each other",
-        source="Linux 6.19; Sean Christopherson, Aug to Oct 2025",
-        discipline=earlier.discipline.with_(build_guard=True),
+        title="as P19, but a TD is built under locks, and PAGE.ADD retried in the kernel",
+        source="Linux 6.19; Sean Christopherson, Rick Edgecombe, Aug to Oct 2025",
+        discipline=earlier.discipline.with_(kernel="6.19"),
     )

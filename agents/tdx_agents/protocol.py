@@ -8,7 +8,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from tdx_env.errors import PolicyError, TdxEnvError
+from tdx_env.errors import PolicyError, TdxEnvError, shown
 from tdx_env.host.discipline import Discipline
 from tdx_env.jit import kernel
 from tdx_env.state.actors import CallPath
@@ -16,7 +16,6 @@ from tdx_env.state.calls import Leaf
 from tdx_env.state.discipline import N_ACTIONS, Action
 from tdx_env.state.features import Feature
 
-_MAX_SHOWN = 80  # characters of a value in a message
 Features = NDArray[np.int64]
 Decide = Callable[[Features], int]
 Act = Callable[[NDArray[np.float32], Features, NDArray[np.int8]], NDArray[np.int64]]
@@ -145,15 +144,6 @@ def blamed_on(place: str) -> Iterator[None]:
         raise
     except BaseException as error:  # SystemExit too: else a command ends well without results
         raise PolicyError(f"{place}: raised {told(error)}") from error
-
-
-def shown(value: object) -> str:
-    """Return any value as a message can show it: in one line, and not too long."""
-    try:
-        text = " ".join(repr(value).split())
-    except Exception:  # a user's own class, or an integer of thousands of digits
-        text = f"a {type(value).__name__}"
-    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
 
 
 def refusal(answer: object, mask: NDArray[np.integer]) -> str:

@@ -36,8 +36,7 @@ SERIES_OF_2024 = DEFAULT.with_(
     gate_scope="nothing",
     on_frozen="reenter",
     fault_yield="reenter",
-    leaves_dying_slot=False,
-    build_guard=False,
+    kernel="series-2024",
 )
 """What the series under review in September 2024 did where a proposal says nothing.
 

@@ -6,9 +6,9 @@ from tdx_agents.bundle import is_bundle, load_bundle
 from tdx_agents.crossed import decider, under
 from tdx_agents.handwritten import find, names
 from tdx_agents.place import is_file, is_folder
-from tdx_agents.protocol import Policy, shown
+from tdx_agents.protocol import Policy
 from tdx_agents.user_file import load_user_file
-from tdx_env.errors import PolicyError
+from tdx_env.errors import PolicyError, shown
 
 _FILE_SUFFIX = ".py"
 _UNDER = "@"

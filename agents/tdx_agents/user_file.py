@@ -36,10 +36,9 @@ from tdx_agents.protocol import (
     is_allowed,
     mask_of,
     refusal,
-    shown,
     told,
 )
-from tdx_env.errors import PolicyError
+from tdx_env.errors import PolicyError, shown
 from tdx_env.host.discipline import DEFAULT, Discipline
 from tdx_env.jit import DECISION_SIGNATURE
 from tdx_env.state.actors import CallPath

@@ -2,25 +2,18 @@
 
 import json
 import time
-from typing import Any
 
-import gymnasium
 from ray.rllib.algorithms.ppo import PPOConfig
-from ray.tune.registry import register_env
 
 SECONDS = 60
-NAME = "seamcall_retry"
 
-
-def make(arguments: dict[str, Any]) -> gymnasium.Env[Any, Any]:
-    """Return the environment; workers are processes of their own, so it is imported here."""
-    import tdx_env  # noqa: F401
-
-    return gymnasium.make("tdx_env/SeamcallRetry-v0", **arguments)
-
-
-register_env(NAME, make)
-config = PPOConfig().environment(NAME).env_runners(num_env_runners=1).debugging(seed=1)
+config = (
+    PPOConfig()
+    .environment("tdx_env:tdx_env/SeamcallRetry-v0")
+    .env_runners(num_env_runners=1)
+    .training(gamma=1.0, train_batch_size_per_learner=1000)
+    .debugging(seed=1)
+)
 algorithm = config.build_algo()
 began, returns, steps = time.monotonic(), [], 0
 while time.monotonic() - began < SECONDS:

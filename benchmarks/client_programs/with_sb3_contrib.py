@@ -1,20 +1,10 @@
 """A minute of sb3-contrib's masked PPO on the environment, which offers its masks."""
 
-import json
-import time
-
-import gymnasium
-import numpy as np
+from clock import Minute  # type: ignore[import-not-found]
 from sb3_contrib import MaskablePPO
 
-import tdx_env  # noqa: F401, registers the environment
-
-SECONDS = 60
-
-env = gymnasium.make("tdx_env/SeamcallRetry-v0")
-model = MaskablePPO("MlpPolicy", env, seed=1, device="cpu")
-began, returns = time.monotonic(), []
-while time.monotonic() - began < SECONDS:
-    model.learn(model.n_steps, reset_num_timesteps=False)
-    returns.append(np.mean([episode["r"] for episode in model.ep_info_buffer or ()]))
-print(json.dumps({"steps": model.num_timesteps, "first": returns[0], "last": returns[-1]}))
+minute = Minute()
+name = "tdx_env:tdx_env/SeamcallRetry-v0"
+model = MaskablePPO("MlpPolicy", name, gamma=1.0, seed=1, device="cpu")
+model.learn(10_000_000, callback=minute)
+print(minute.outcome())

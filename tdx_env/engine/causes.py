@@ -20,6 +20,8 @@ class Cause(StrEnum):
 
     MMU_LOCK = "mmu_lock"
     HOST_LOCK = "a lock round SEAMCALLs"
+    PAMT_LOCK = "Dynamic PAMT's lock"
+    FILE = "the guest_memfd file's lock"
     GUARD = "slots_lock or the build guard"
     SRCU = "SRCU's readers"
     GATE = "the gate"
@@ -41,6 +43,14 @@ Found = tuple[Cause, Iterable[int], str]
 _IN_FAULT = IN_SEAMCALL | {State.FAULT_SOFTWARE, State.FAULT_LOCKED, State.UNWIND, State.USER_EXIT}
 _BEFORE_REISSUE = frozenset({State.KICK_SEND, State.RESCHED, State.MMU_GRANTED})
 _REFUSED = (Outcome.OPERAND_BUSY, Outcome.OPERAND_BUSY_HOST_PRIORITY)
+
+
+_HOST_LOCKS = {
+    HostLock.SEAMCALL: (Cause.HOST_LOCK, "the SEAMCALL lock"),
+    HostLock.TRACK: (Cause.HOST_LOCK, "the lock round TRACK"),
+    HostLock.PAMT: (Cause.PAMT_LOCK, "Dynamic PAMT's lock"),
+    HostLock.FILE: (Cause.FILE, "the lock of the guest_memfd file"),
+}
 
 
 def _holding(scene: Scene, actors: list[int], mode: str = "held") -> str:
@@ -67,15 +77,15 @@ def _for_mmu_lock(scene: Scene, actor: int) -> Found:
 
 
 def _for_host_lock(scene: Scene, actor: int) -> Found:
-    """Explain SEAMCALL_LOCK_WAIT."""
+    """Explain SEAMCALL_LOCK_WAIT, PAMT_WAIT and FILE_WAIT."""
     queues = scene.run["lock_first"]
     lock = next((lock for lock in HostLock if actor in scene.queue(queues[lock])), None)
     if lock is None:
-        return Cause.NOTHING, (), "was just handed the lock round its SEAMCALL"
+        return Cause.NOTHING, (), "was just handed the lock that it waited for"
     holders = [a for a in range(scene.n_actors) if scene.rows[a]["has_lock"][lock]]
-    name = "the SEAMCALL lock" if lock == HostLock.SEAMCALL else "the lock round TRACK"
+    cause, name = _HOST_LOCKS[lock]
     ahead = _before(scene, actor, queues[lock])
-    return Cause.HOST_LOCK, holders, f"waits for {name}, {_holding(scene, holders)}{ahead}"
+    return cause, holders, f"waits for {name}, {_holding(scene, holders)}{ahead}"
 
 
 def _for_guard(scene: Scene, actor: int) -> Found:
@@ -144,6 +154,8 @@ def _for_trigger(scene: Scene, actor: int) -> Found:
 _BY_STATE = {
     State.MMU_WAIT: _for_mmu_lock,
     State.SEAMCALL_LOCK_WAIT: _for_host_lock,
+    State.PAMT_WAIT: _for_host_lock,
+    State.FILE_WAIT: _for_host_lock,
     State.GUARD_WAIT: _for_guard,
     State.SRCU_WAIT: _for_srcu,
     State.GATED: _at_gate,

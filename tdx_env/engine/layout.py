@@ -22,6 +22,7 @@ def _set_entry(world: World, entry: int, state: int, spte: int) -> None:
     row["counter"] = 0
     row["spte"] = spte
     row["purge"] = 0
+    row["pamt"] = 0
 
 
 @inner
@@ -47,6 +48,8 @@ def _set_region(world: World, region: int, initial: int) -> None:
     first = region << run["page_shift"]
     for entry in range(first, first + (1 << run["page_shift"])):
         _set_entry(world, entry, page_state, page_spte)
+    if page_spte == Spte.PRESENT:
+        world.entries["row"][run["first_pd"] + region]["pamt"] = 1 << run["page_shift"]
 
 
 @inner
@@ -116,3 +119,4 @@ def lay_out_memory(world: World) -> None:
         state, spte = EntryState.NL_MAPPED, Spte.PRESENT
     for entry in range(run["first_l2"], run["first_l3"] + 1):
         _set_entry(world, entry, state, spte)
+    world.entries["row"][run["first_l3"]]["pamt"] = int(has_tables)

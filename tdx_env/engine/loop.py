@@ -15,16 +15,19 @@ from tdx_env.guest.run import (
 from tdx_env.guest.tdcalls import let_entry_go, try_entry
 from tdx_env.host.busy import act, decide, interrupts_served, seamcall_returned
 from tdx_env.host.chains import (
+    after_count,
     after_kick,
     back_from_user,
     begin_task_item,
     kick_sent,
     rescheduled,
     succeed,
+    with_file,
     with_guard,
     with_mmu_lock,
 )
-from tdx_env.host.fault import end_pass, look_up_page, walk
+from tdx_env.host.fault import look_up_page, unwound, walk
+from tdx_env.host.pamt import count_page, pages_taken
 from tdx_env.host.restore import end_hold
 from tdx_env.host.run_loop import flush_on_old_cpu
 from tdx_env.host.seamcalls import go_through_steps, issue
@@ -91,7 +94,7 @@ def _handle_vcpu(world: World, actor: int, state: int) -> None:
         _booked(world, actor)
         walk(world, actor)
     elif state == State.UNWIND:
-        end_pass(world, actor)
+        unwound(world, actor)
     else:
         break_off(world, actor, Place.EVENT, state)
 
@@ -140,6 +143,22 @@ def _handle_host(world: World, actor: int, state: int) -> None:
         break_off(world, actor, Place.EVENT, state)
 
 
+@inner
+def _handle_counting(world: World, actor: int, state: int) -> None:
+    """Handle the end of a step of Dynamic PAMT, or of a wait for the file's lock."""
+    if state == State.PAMT_PAGES:
+        pages_taken(world, actor)
+    elif state == State.PAMT_WAIT:
+        _booked(world, actor)
+        count_page(world, actor)
+    elif state == State.PAMT_HELD:
+        after_count(world, actor)
+    elif state == State.FILE_WAIT:
+        with_file(world, actor)
+    else:
+        break_off(world, actor, Place.EVENT, state)
+
+
 @pasted
 def handle(world: World, actor: int) -> None:
     """Move the actor that is due one state on."""
@@ -151,8 +170,10 @@ def handle(world: World, actor: int) -> None:
         _handle_guest(world, actor, state)
     elif state <= State.UNWIND:
         _handle_vcpu(world, actor, state)
-    else:
+    elif state <= State.FLUSH_TLB:
         _handle_host(world, actor, state)
+    else:
+        _handle_counting(world, actor, state)
 
 
 @inner

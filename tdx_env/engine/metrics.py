@@ -63,6 +63,7 @@ METRIC_NAMES = (
 """Places of `metric_values`. The last three are NONE unless the TD was killed: who did it, a `Leaf`
 (NONE: the guest itself) and its `Outcome`."""
 
+_PAMT = ("n_pamt_gets", "n_pamt_adds", "pamt_get_cycles", "pamt_get_max")
 _SCALARS = [str(name) for name, kind, *shape in RUN_FIELDS if kind is np.int64 and not shape]
 # All of them are read at once: from a record each takes as long as ten of them do so.
 _SCALARS_OF_RUN = RUN[_SCALARS]
@@ -128,7 +129,8 @@ def episode_numbers(batch: Batch, index: int) -> dict[str, Any]:
     `cycles_by_category` sums to `elapsed_cycles * n_threads`: a thread without a CPU is RUNNABLE.
     `total_cost` is waste plus penalties: a
     cycle for each cycle of a non-preemptible stretch beyond the limit, and, if the episode was
-    killed, hung or capped, every cycle of every CPU from then to the cap.
+    killed, hung or capped, every cycle of every CPU from then to the cap. ``dynamic_pamt`` is there
+    if the host keeps PAMT so: how often tdx_pamt_get was called and what it has taken in all.
     """
     run = scalars(batch, index)
     record = batch.run[index]
@@ -156,6 +158,8 @@ def episode_numbers(batch: Batch, index: int) -> dict[str, Any]:
         "n_masked_actions": run["n_masked"],
     }
     metrics.update({name: run[name] for name in COUNTERS})
+    if run["n_pamt_gets"] > 0:
+        metrics["dynamic_pamt"] = {name: run[name] for name in _PAMT}
     for kind in Operation:
         name = kind.name.lower()
         counts = record["histogram"][kind]

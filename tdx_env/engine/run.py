@@ -74,9 +74,8 @@ def _show_no_decision(world: World, features: NDArray[np.int64]) -> None:
     features[:] = 0
     features[Feature.PATH] = NONE
     features[Feature.N_VCPUS] = world.run["n_vcpus"]
-    world.run["mask"][Action.RETRY] = 1
-    world.run["mask"][Action.KICK] = 0
-    world.run["mask"][Action.YIELD] = 0
+    for action in range(N_ACTIONS):
+        world.run["mask"][action] = action == Action.RETRY
 
 
 @inner

@@ -17,6 +17,7 @@ from tdx_env.state.calls import NONE
 from tdx_env.state.costs import N_COSTS
 from tdx_env.state.draws import draw, uniform
 from tdx_env.state.features import N_AVERAGES, TRIES_UNIT
+from tdx_env.state.kernels import OF_SCENARIO
 from tdx_env.state.setup import MAX_PCPUS, REST
 from tdx_env.state.streams import Draw
 from tdx_env.state.world import MAX_ACTORS, World
@@ -83,6 +84,16 @@ def _draw_tasks(world: World) -> None:
         if is_build and drawn["count"] > 0:
             run["is_building"] = 1
     run["n_actors"] = actor
+
+
+@inner
+def _n_others(world: World) -> int:
+    """Return how many vCPUs of other TDs there are, whose CPUs are not ours."""
+    n_others = 0
+    for task in range(world.setup["n_tasks"]):
+        if world.setup["tasks"][task]["kind"] == Task.OTHER_TDS:
+            n_others += world.run["task_drawn"][task]["count"]
+    return n_others
 
 
 @inner
@@ -228,7 +239,8 @@ def _start_tasks(world: World) -> None:
             me["device_gap"] = drawn["device_gap"]
             if drawn["device_gap"] > 0:
                 me["device_at"] = device_gap(world, task_actor, 0)
-            run["work_total"] += drawn["items"]
+            if me["kind"] != Task.OTHER_TDS:
+                run["work_total"] += drawn["items"]
             start_task_item(world, task_actor)
 
 
@@ -258,6 +270,9 @@ def _set_scalars(world: World) -> None:
     run["run_last"] = NONE
     for cpu in range(MAX_PCPUS):
         run["cpu_thread"][cpu] = NONE
+    run["kernel"] = world.discipline["kernel"]
+    if run["kernel"] == OF_SCENARIO:
+        run["kernel"] = setup["kernel"]
     run["stall_cycles"] = setup["stall_cycles"]
     run["time_cap"] = setup["time_cap"]
     run["kick_send_target"] = _FIRST_KICK_SEND
@@ -292,7 +307,7 @@ def start(world: World, seed: np.uint64) -> None:
     _draw_groups(world)
     _draw_tasks(world)
     n_pcpus = run["n_pcpus"] if run["n_pcpus"] > 0 else run["n_vcpus"]
-    run["n_cpus"] = n_pcpus + run["n_actors"] - run["n_vcpus"]
+    run["n_cpus"] = n_pcpus + run["n_actors"] - run["n_vcpus"] - _n_others(world)
     lay_out_memory(world)
     for actor in range(run["capacity"]):
         _clear_actor(world, actor)

@@ -5,6 +5,8 @@ the ioctls is tdx_vm_state_guard of 6.19.
 """
 
 from tdx_env.host.guard import release_guard, request_guard
+from tdx_env.host.mmu_lock import release_mmu, request_mmu
+from tdx_env.host.pamt import add_page, is_counted, put_page
 from tdx_env.host.seamcalls import new_call
 from tdx_env.host.tasks import entry_at, finish_task_item, set_cursor
 from tdx_env.jit import inner
@@ -13,6 +15,7 @@ from tdx_env.state.actors import CallPath, Purpose, State, Task
 from tdx_env.state.broken import Place, break_off
 from tdx_env.state.calls import NONE, Leaf
 from tdx_env.state.costs import Cost
+from tdx_env.state.kernels import ADD_RETRIED, BUILD_GUARD, VP_INIT_LOCKED
 from tdx_env.state.world import World
 
 EXTENDS_PER_PAGE = 16  # MR.EXTEND measures 256 bytes
@@ -22,7 +25,7 @@ ADDCX_PER_VCPU = 5  # TDVPS of module 1.5 has six pages, the root page among the
 @inner
 def begin_ioctl(world: World, task: int) -> None:
     """Start a build ioctl, under the guard if there is one."""
-    if world.discipline["build_guard"] == 0 or request_guard(world, task, Purpose.BEGIN):
+    if not BUILD_GUARD[world.run["kernel"]] or request_guard(world, task, Purpose.BEGIN):
         build_with_guard(world, task)
 
 
@@ -37,16 +40,56 @@ def build_with_guard(world: World, task: int) -> None:
         new_call(world, task, Leaf.VP_CREATE, NONE)
     elif kind == Task.BUILD:
         set_cursor(world, task)
-        new_call(world, task, Leaf.MEM_PAGE_ADD, entry_at(world, task, me["cursor"]))
+        add_page(world, task, Leaf.MEM_PAGE_ADD, entry_at(world, task, me["cursor"]))
     else:
         break_off(world, task, Place.TASK, kind)
 
 
 @inner
-def return_to_user(world: World, task: int) -> None:
+def give_way(world: World, task: int) -> None:
+    """Give a busy call up for now; a page's PAMT goes back first."""
+    me = world.actors["row"][task]
+    leaf, entry = me["leaf"], me["entry"]
+    if leaf == Leaf.MEM_PAGE_ADD and is_counted(world, task, leaf, entry):
+        put_page(world, task, Purpose.RETURNED)
+    else:
+        give_call_up(world, task)
+
+
+@inner
+def give_call_up(world: World, task: int) -> None:
+    """Let user space try again or, a page's addition, the ioctl itself.
+
+    Source: Linux 6.19, arch/x86/kvm/mmu/tdp_mmu.c, kvm_tdp_mmu_map_private_pfn.
+    """
+    is_add = world.actors["row"][task]["leaf"] == Leaf.MEM_PAGE_ADD
+    if is_add and ADD_RETRIED[world.run["kernel"]]:
+        _unwind_addition(world, task)
+    else:
+        _return_to_user(world, task)
+
+
+@inner
+def _unwind_addition(world: World, task: int) -> None:
+    """Give up a pass over a page that is added: cond_resched, then another one.
+
+    # MODEL: without mmu_lock, which 6.19 holds for read round PAGE.ADD: nobody else takes it while
+    # a TD is populated.
+    """
+    run = world.run
+    me = world.actors["row"][task]
+    me["state"] = State.RESCHED
+    me["purpose"] = Purpose.CALL_AGAIN
+    me["category"] = Category.UNWIND
+    world.actors["due"][task] = run["now"] + run["costs"][Cost.UNWIND]
+
+
+@inner
+def _return_to_user(world: World, task: int) -> None:
     """Return -EAGAIN to user space, which calls again."""
     run = world.run
     me = world.actors["row"][task]
+    release_mmu(world, task)
     release_guard(world, task)
     me["state"] = State.USER_EXIT
     me["category"] = Category.YIELD
@@ -56,7 +99,7 @@ def return_to_user(world: World, task: int) -> None:
 @inner
 def call_again(world: World, task: int) -> None:
     """User space calls again, under the guard if there is one."""
-    if world.discipline["build_guard"] == 0 or request_guard(world, task, Purpose.CALL_AGAIN):
+    if not BUILD_GUARD[world.run["kernel"]] or request_guard(world, task, Purpose.CALL_AGAIN):
         call_with_guard(world, task)
 
 
@@ -64,12 +107,30 @@ def call_again(world: World, task: int) -> None:
 def call_with_guard(world: World, task: int) -> None:
     """Issue the SEAMCALL that was busy as a new one."""
     me = world.actors["row"][task]
-    new_call(world, task, me["leaf"], me["entry"])
+    if me["leaf"] == Leaf.VP_INIT:
+        _initialise(world, task)
+    elif me["leaf"] == Leaf.MEM_PAGE_ADD:
+        add_page(world, task, me["leaf"], me["entry"])
+    else:
+        new_call(world, task, me["leaf"], me["entry"])
+
+
+@inner
+def _initialise(world: World, task: int) -> None:
+    """Issue VP.INIT, under mmu_lock held for write if the kernel wants that.
+
+    Source: Rick Edgecombe, 28 Oct 2025 (20251028002824.1470939-1), Linux 6.19: version 1 of the
+    call takes the TDR exclusively, and must not meet the zap path.
+    """
+    is_locked = VP_INIT_LOCKED[world.run["kernel"]]
+    if not is_locked or request_mmu(world, task, 1, Purpose.VP_INIT):
+        new_call(world, task, Leaf.VP_INIT, NONE)
 
 
 @inner
 def _end_ioctl(world: World, task: int) -> None:
     """The ioctl is done."""
+    release_mmu(world, task)
     release_guard(world, task)
     finish_task_item(world, task)
 
@@ -92,7 +153,7 @@ def page_measured(world: World, task: int) -> None:
         return
     me["cursor"] += 1
     if me["cursor"] < me["cursor_end"]:
-        new_call(world, task, Leaf.MEM_PAGE_ADD, entry_at(world, task, me["cursor"]))
+        add_page(world, task, Leaf.MEM_PAGE_ADD, entry_at(world, task, me["cursor"]))
     else:
         _end_ioctl(world, task)
 
@@ -107,4 +168,4 @@ def vcpu_built_on(world: World, task: int) -> None:
         me["extends"] -= 1
         new_call(world, task, Leaf.VP_ADDCX, NONE)
     else:
-        new_call(world, task, Leaf.VP_INIT, NONE)
+        _initialise(world, task)

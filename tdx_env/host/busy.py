@@ -4,7 +4,7 @@ import numpy as np
 
 from tdx_env.guest.interrupts import next_guest_interrupt, pass_interrupts
 from tdx_env.guest.walk import level_of
-from tdx_env.host.build import return_to_user
+from tdx_env.host.build import give_way
 from tdx_env.host.chains import reissue, succeed
 from tdx_env.host.fault import give_up, yields_to_guest
 from tdx_env.host.kick import begin_kick, leave_guest_mode, release_gate
@@ -24,7 +24,7 @@ from tdx_env.state.booking import book
 from tdx_env.state.broken import Place, break_off
 from tdx_env.state.calls import NONE, Leaf, Outcome
 from tdx_env.state.costs import Cost
-from tdx_env.state.discipline import N_ACTIONS, N_HOST_LOCKS, Action, EnterYield, Exhaustion
+from tdx_env.state.discipline import N_ACTIONS, Action, EnterYield, Exhaustion, HostLock
 from tdx_env.state.draws import own
 from tdx_env.state.features import EWMA_SHIFT, N_AVERAGES, Feature
 from tdx_env.state.streams import Draw
@@ -290,7 +290,7 @@ def _yield(world: World, actor: int) -> None:
     elif path == CallPath.ZAP or path == CallPath.EXPORT:
         _yield_locks(world, actor)
     elif path == CallPath.BUILD:
-        return_to_user(world, actor)
+        give_way(world, actor)
     elif path == CallPath.ENTER:
         _yield_enter(world, actor)
     else:
@@ -314,13 +314,13 @@ def _yield_enter(world: World, vcpu: int) -> None:
 
 @inner
 def _yield_locks(world: World, actor: int) -> None:
-    """Drop every lock in the middle of a zap or an export and reschedule.
+    """Drop the spinning locks in the middle of a zap or an export and reschedule.
 
     # MODEL: a zap's SPTE stays FROZEN meanwhile; KVM as it is can't give up here.
     """
     release_gate(world, actor)
-    for lock in range(N_HOST_LOCKS):
-        release_lock(world, actor, lock)
+    release_lock(world, actor, HostLock.SEAMCALL)
+    release_lock(world, actor, HostLock.TRACK)
     if not flushes_remote_tlbs(world, actor, Purpose.YIELD):
         yield_lock(world, actor)
 

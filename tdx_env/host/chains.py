@@ -5,6 +5,7 @@ from tdx_env.host.build import (
     build_with_guard,
     call_again,
     call_with_guard,
+    give_call_up,
     page_added,
     page_measured,
     vcpu_built_on,
@@ -13,15 +14,19 @@ from tdx_env.host.enter import enter_run_loop, waits_at_gate
 from tdx_env.host.export import begin_export, list_exported, track_list, writes_blocked
 from tdx_env.host.fault import (
     begin_fault_pass,
+    end_pass,
     prefault_next,
     resolve,
     split_with_lock,
     start_walk,
+    try_again,
     walk,
 )
+from tdx_env.host.file_lock import unlock_file
 from tdx_env.host.guard import request_guard
 from tdx_env.host.kick import answers_read, note_kick_over, note_kick_sent, release_gate
 from tdx_env.host.mmu_lock import release_mmu, request_mmu
+from tdx_env.host.pamt import add_page, get_for_others, others_on, page_counted
 from tdx_env.host.restore import begin_restore, block_for_a_while, restored
 from tdx_env.host.seamcall_lock import release_lock
 from tdx_env.host.seamcalls import issue, lock_and_issue, new_call
@@ -33,6 +38,7 @@ from tdx_env.host.zap import (
     begin_chunk,
     clear_page,
     next_page,
+    page_gone,
     request_for_zap,
     yield_lock,
     zap_with_lock,
@@ -43,7 +49,7 @@ from tdx_env.state.accounting import Category
 from tdx_env.state.actors import NEVER, CallPath, Exit, Kick, Purpose, Spte, State, Task
 from tdx_env.state.booking import book, charge_cell
 from tdx_env.state.broken import Place, break_off
-from tdx_env.state.calls import Leaf
+from tdx_env.state.calls import NONE, Leaf
 from tdx_env.state.costs import Cost
 from tdx_env.state.discipline import GateScope, HostLock, SeamcallLock
 from tdx_env.state.features import EWMA_SHIFT, N_AVERAGES, TRIES_UNIT
@@ -93,6 +99,8 @@ def with_mmu_lock(world: World, actor: int) -> None:
         split_with_lock(world, actor)
     elif purpose == Purpose.EXPORT:
         track_list(world, actor)
+    elif purpose == Purpose.VP_INIT:
+        new_call(world, actor, Leaf.VP_INIT, NONE)
     else:
         break_off(world, actor, Place.MMU_LOCK_HAD, purpose)
 
@@ -111,6 +119,45 @@ def with_guard(world: World, task: int) -> None:
         build_with_guard(world, task)
     else:
         break_off(world, task, Place.GUARD_HAD, purpose)
+
+
+@inner
+def with_file(world: World, actor: int) -> None:
+    """Handle FILE_WAIT: the file's lock is had; a conversion begins, a fault is stale.
+
+    Source: Linux include/linux/kvm_host.h, mmu_invalidate_retry_gfn: a fault that slept finds that
+    the invalidation's number has changed.
+    """
+    me = world.actors["row"][actor]
+    book(world, actor, me["category"])
+    purpose = me["purpose"]
+    if purpose == Purpose.ZAP:
+        request_for_zap(world, actor)
+    elif purpose == Purpose.FAULT:
+        unlock_file(world, actor)
+        try_again(world, actor, 0)
+    else:
+        break_off(world, actor, Place.FILE_HAD, purpose)
+
+
+@inner
+def after_count(world: World, actor: int) -> None:
+    """Handle PAMT_HELD: the page is counted; what it was counted for."""
+    me = world.actors["row"][actor]
+    page_counted(world, actor)
+    purpose = me["purpose"]
+    if purpose == Purpose.ADD:
+        new_call(world, actor, me["leaf"], me["entry"])
+    elif purpose == Purpose.GIVEN_UP:
+        end_pass(world, actor)
+    elif purpose == Purpose.CLEARED:
+        page_gone(world, actor)
+    elif purpose == Purpose.RETURNED:
+        give_call_up(world, actor)
+    elif purpose == Purpose.OTHER:
+        others_on(world, actor)
+    else:
+        break_off(world, actor, Place.PAMT_COUNTED, purpose)
 
 
 @inner
@@ -133,6 +180,8 @@ def begin_task_item(world: World, task: int) -> None:
             delete_with_lock(world, task)
     elif kind == Task.BUILD or kind == Task.INIT_VCPU:
         begin_ioctl(world, task)
+    elif kind == Task.OTHER_TDS:
+        get_for_others(world, task)
     else:
         break_off(world, task, Place.TASK, kind)
 
@@ -148,7 +197,7 @@ def after_kick(world: World, actor: int) -> None:
     elif purpose == Purpose.BLOCK:
         new_call(world, actor, Leaf.MEM_RANGE_BLOCK, me["entry"])
     elif purpose == Purpose.AUG:
-        new_call(world, actor, Leaf.MEM_PAGE_AUG, me["entry"])
+        add_page(world, actor, Leaf.MEM_PAGE_AUG, me["entry"])
     elif purpose == Purpose.TRACK:
         new_call(world, actor, Leaf.MEM_TRACK, me["entry"])
     elif purpose == Purpose.NEXT_PAGE:
@@ -176,12 +225,14 @@ def kick_sent(world: World, actor: int) -> None:
 
 @inner
 def rescheduled(world: World, actor: int) -> None:
-    """Handle RESCHED: take mmu_lock again, behind those who wait; list calls had none."""
+    """Handle RESCHED: take mmu_lock again, behind those who wait; lists and builds had none."""
     me = world.actors["row"][actor]
     book(world, actor, me["category"])
     purpose = me["purpose"]
     if purpose == Purpose.ZAP:
         request_for_zap(world, actor)
+    elif purpose == Purpose.CALL_AGAIN:
+        call_with_guard(world, actor)
     elif purpose != Purpose.REISSUE:
         break_off(world, actor, Place.RESCHEDULED, purpose)
     elif me["path"] == CallPath.EXPORT and me["leaf"] != Leaf.MEM_TRACK:

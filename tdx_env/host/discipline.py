@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from tdx_env.state.calls import LAST_SEAMCALL, Leaf
 from tdx_env.state.discipline import (
@@ -22,6 +22,7 @@ from tdx_env.state.discipline import (
     SplitCheck,
     TrackKick,
 )
+from tdx_env.state.kernels import KERNELS, OF_SCENARIO, kernel_number, nearest_kernels
 from tdx_env.state.setup import PAGES_PER_2M
 
 DEFAULT_KEY = "default"
@@ -53,6 +54,13 @@ def _per_leaf(default: object) -> BeforeValidator:
     return BeforeValidator(complete)
 
 
+def _known_kernel(name: str | None) -> str | None:
+    """Return a kernel's name if the table has it."""
+    if name is None or name in KERNELS:
+        return name
+    raise ValueError(f"must be one of: {', '.join(nearest_kernels(name))}")
+
+
 class Discipline(BaseModel):
     """What a policy brings along beside its decision function: how the host issues SEAMCALLs.
 
@@ -60,9 +68,9 @@ class Discipline(BaseModel):
     ``tree_only`` and ``on_foreign`` are tables: a mapping from the name of a leaf to its value,
     where ``default`` stands for all that are not named; a lone value stands for all leaves. The
     defaults of the fields are the discipline that agents get unless they name one: everything in it
-    is possible in KVM as it is, Linux 6.19. So a fault in a dying memslot leaves KVM (since 6.18),
-    ioctls that build the TD exclude each other (since 6.19), and a fault looks for a mapping to
-    split before it takes mmu_lock for write.
+    is possible in KVM as it is, in each version that scenarios name: the rules that came with a
+    version are the scenario's (`tdx_env.state.kernels`), and a fault looks for a mapping to split
+    before it takes mmu_lock for write.
 
     Source:
         docs/model.md, sections 4 to 6, 8 and 10; the rows that differ: `tdx_agents.catalogue`.
@@ -144,15 +152,10 @@ class Discipline(BaseModel):
         description="all private memory is there before the TD runs, which needs a KVM change. "
         "Source: David Matlack, Jan 2023; rejected on the call that was reported on 17 Dec 2024",
     )
-    leaves_dying_slot: bool = Field(
-        default=True,
-        description="a fault in a memslot that is being deleted isn't retried in KVM. Source: "
-        "Linux 6.18, commits 2bc2694fe20b and 3ccbf6f47098",
-    )
-    build_guard: bool = Field(
-        default=True,
-        description="ioctls that build the TD exclude each other. Source: Linux 6.19, "
-        "tdx_vm_state_guard",
+    kernel: Annotated[str | None, AfterValidator(_known_kernel)] = Field(
+        default=None,
+        description="the version of KVM whose rules hold: that of the row's time for rows that are "
+        "kernels; none: the scenario's",
     )
     split_check: Literal["flag", "locked"] = Field(
         default="flag",
@@ -225,6 +228,7 @@ class Discipline(BaseModel):
         for name in _NUMBERS:
             row[name] = getattr(self, name)
         row["max_interrupted"] = _count(self.max_interrupted)
+        row["kernel"] = OF_SCENARIO if self.kernel is None else kernel_number(self.kernel)
         return record
 
 
@@ -244,8 +248,6 @@ _NUMBERS = (
     "zap_yield",
     "track_batch",
     "prepopulate",
-    "leaves_dying_slot",
-    "build_guard",
     "split_read",
     "irqs_off",
     "enter_irqs_off",

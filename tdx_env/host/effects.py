@@ -73,6 +73,7 @@ def _demote_children(world: World, pd: int, state: int) -> None:
     was_mapped = state == EntryState.BLOCKED or state == EntryState.MAPPED
     first = (pd - run["first_pd"]) << run["page_shift"]
     run["n_splits"] += 1
+    world.entries["row"][pd]["pamt"] = 1 << run["page_shift"]  # DEMOTE brings their PAMT
     for number in range(first, first + (1 << run["page_shift"])):
         child = world.entries["row"][number]
         child["word"] = 0

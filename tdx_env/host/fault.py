@@ -6,18 +6,18 @@ Source: Linux arch/x86/kvm/vmx/tdx.c, tdx_handle_ept_violation; arch/x86/kvm/mmu
 kvm_tdp_mmu_map (6.16).
 """
 
-import numpy as np
-
 from tdx_env.guest.interrupts import next_guest_interrupt
 from tdx_env.guest.walk import ancestor, is_leaf_state, level_of
 from tdx_env.host.enter import enter_run_loop
+from tdx_env.host.file_lock import is_file_free, lock_file
 from tdx_env.host.kick import begin_kick, release_gate
 from tdx_env.host.mmu_lock import release_mmu, request_mmu
+from tdx_env.host.pamt import add_page, is_counted, put_page
 from tdx_env.host.seamcall_lock import release_lock
 from tdx_env.host.seamcalls import new_call
 from tdx_env.host.split import begin_split, is_frozen, is_split_needed
 from tdx_env.host.srcu import srcu_quiescent
-from tdx_env.host.tasks import entry_at, finish_task_item, is_vcpu
+from tdx_env.host.tasks import entry_at, fault_category, finish_task_item, is_vcpu
 from tdx_env.jit import inner
 from tdx_env.module.sept import is_write_blocked
 from tdx_env.state.accounting import Category
@@ -27,15 +27,8 @@ from tdx_env.state.broken import Place, break_off
 from tdx_env.state.calls import NONE, Leaf
 from tdx_env.state.costs import Cost
 from tdx_env.state.discipline import FaultYield, HostLock, KickFlagged, OnFrozen, SplitCheck
+from tdx_env.state.kernels import LEAVES_DYING_SLOT
 from tdx_env.state.world import Operation, World
-
-
-@inner
-def _fault_category(me: np.void) -> int:
-    """Return what a pass over the actor's fault is booked to."""
-    if me["synthetic"]:
-        return Category.SYNTHETIC_EXIT
-    return Category.REFAULT if me["refault"] else Category.HOST_WORK
 
 
 @inner
@@ -46,7 +39,7 @@ def begin_fault_pass(world: World, vcpu: int) -> None:
     me["path"] = CallPath.FAULT
     me["walks"] = 0
     me["state"] = State.FAULT_SOFTWARE
-    me["category"] = _fault_category(me)
+    me["category"] = fault_category(me)
     world.actors["due"][vcpu] = run["now"] + run["costs"][Cost.FAULT_SOFTWARE]
 
 
@@ -77,7 +70,7 @@ def _ask_user_to_call_again(world: World, task: int) -> None:
 
 
 @inner
-def _try_again(world: World, actor: int, reenters: int) -> None:
+def try_again(world: World, actor: int, reenters: int) -> None:
     """After RET_PF_RETRY: another pass inside KVM, or back to whoever asked for the page.
 
     Source: Linux 6.16, tdx_handle_ept_violation: kvm_vcpu_has_events() ends the local retry.
@@ -158,10 +151,13 @@ def look_up_page(world: World, actor: int) -> None:
     if purge == Purge.USER:
         _meet_foreign_page(world, actor)
     elif purge == Purge.DYING:
-        leaves = rules["leaves_dying_slot"] != 0 or yields_to_guest(world, actor)
-        _try_again(world, actor, leaves)
+        leaves = LEAVES_DYING_SLOT[world.run["kernel"]] or yields_to_guest(world, actor)
+        try_again(world, actor, leaves)
     elif purge != Purge.PRIVATE:
         break_off(world, actor, Place.PAGE_ATTRIBUTE, purge)
+    elif not is_file_free(world):
+        # A conversion in place: the pass is stale when the lock is had.
+        lock_file(world, actor, 0, Purpose.FAULT)
     elif _may_split(world, actor):
         if request_mmu(world, actor, rules["split_read"] == 0, Purpose.SPLIT):
             split_with_lock(world, actor)
@@ -195,7 +191,7 @@ def start_walk(world: World, vcpu: int) -> None:
     run = world.run
     me = world.actors["row"][vcpu]
     me["state"] = State.FAULT_LOCKED
-    me["category"] = _fault_category(me)
+    me["category"] = fault_category(me)
     world.actors["due"][vcpu] = run["now"] + run["costs"][Cost.FAULT_LOCKED]
 
 
@@ -223,7 +219,7 @@ def _install_leaf(world: World, vcpu: int) -> None:
         me["entry"] = entry
         begin_kick(world, vcpu, Purpose.AUG, Kick.DECISION, 0)
     else:
-        new_call(world, vcpu, Leaf.MEM_PAGE_AUG, entry)
+        add_page(world, vcpu, Leaf.MEM_PAGE_AUG, entry)
 
 
 @inner
@@ -250,7 +246,7 @@ def walk(world: World, vcpu: int) -> None:
                 _install_leaf(world, vcpu)
             else:
                 world.entries["row"][entry]["spte"] = Spte.FROZEN
-                new_call(world, vcpu, Leaf.MEM_SEPT_ADD, entry)
+                add_page(world, vcpu, Leaf.MEM_SEPT_ADD, entry)
             return
         if spte != Spte.PRESENT:
             break_off(world, vcpu, Place.MIRROR, spte)
@@ -319,11 +315,23 @@ def give_up(world: World, vcpu: int, reenters: int) -> None:
 
 
 @inner
-def end_pass(world: World, actor: int) -> None:
-    """Handle UNWIND: unfreeze, drop the locks, start the next pass or leave."""
-    run = world.run
+def unwound(world: World, actor: int) -> None:
+    """Handle UNWIND: give the PAMT back of a page that didn't come, then end the pass."""
     me = world.actors["row"][actor]
     book(world, actor, me["category"])
+    leaf, entry = me["leaf"], me["entry"]
+    is_add = leaf == Leaf.MEM_PAGE_AUG or leaf == Leaf.MEM_SEPT_ADD
+    if entry != NONE and is_add and is_counted(world, actor, leaf, entry):
+        put_page(world, actor, Purpose.GIVEN_UP)
+    else:
+        end_pass(world, actor)
+
+
+@inner
+def end_pass(world: World, actor: int) -> None:
+    """Unfreeze, drop the locks, start the next pass or leave."""
+    run = world.run
+    me = world.actors["row"][actor]
     entry = me["entry"]
     if entry != NONE:
         is_there = me["leaf"] == Leaf.EXPORT_UNBLOCKW
@@ -333,4 +341,4 @@ def end_pass(world: World, actor: int) -> None:
     release_lock(world, actor, HostLock.SEAMCALL)
     release_gate(world, actor)
     release_mmu(world, actor)
-    _try_again(world, actor, me["reenters"])
+    try_again(world, actor, me["reenters"])

@@ -20,6 +20,14 @@ def is_vcpu(me: np.void) -> bool:
 
 
 @inner
+def fault_category(me: np.void) -> int:
+    """Return what a pass over the actor's fault is booked to."""
+    if me["synthetic"]:
+        return Category.SYNTHETIC_EXIT
+    return Category.REFAULT if me["refault"] else Category.HOST_WORK
+
+
+@inner
 def entry_at(world: World, actor: int, unit: int) -> int:
     """Return the S-EPT entry of a page or region of the area that the actor works in."""
     me = world.actors["row"][actor]

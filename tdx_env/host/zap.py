@@ -10,9 +10,11 @@ arch/x86/kvm/vmx/tdx.c, tdx_sept_remove_private_spte (6.16). Batches are in no k
 from tdx_env.guest.items import finish_item, unit_of_item
 from tdx_env.guest.walk import level_of
 from tdx_env.host.enter import enter_run_loop
+from tdx_env.host.file_lock import is_in_place, lock_file, unlock_file
 from tdx_env.host.guard import release_guard
 from tdx_env.host.kick import begin_kick, flush_remote_tlbs, release_gate
 from tdx_env.host.mmu_lock import release_mmu, request_mmu
+from tdx_env.host.pamt import is_counted, put_page
 from tdx_env.host.seamcalls import new_call
 from tdx_env.host.split import begin_split, is_frozen, is_split_needed
 from tdx_env.host.tasks import entry_at, finish_task_item, is_vcpu, set_cursor, set_purge
@@ -34,14 +36,25 @@ def begin_chunk(world: World, actor: int) -> None:
         group = world.setup["groups"][me["group"]]
         me["cursor"] = unit_of_item(world, actor)
         me["cursor_end"] = me["cursor"] + group["chunk"]
-        is_shared_after = group["is_shared_after"]
     else:
         set_cursor(world, actor)
-        is_shared_after = world.setup["tasks"][me["group"]]["is_shared_after"]
+    me["path"] = CallPath.ZAP
+    if not is_in_place(world, actor):
+        _share(world, actor)
+        request_for_zap(world, actor)
+    elif lock_file(world, actor, 1, Purpose.ZAP):
+        request_for_zap(world, actor)
+
+
+@inner
+def _share(world: World, actor: int) -> None:
+    """Make the chunk's pages shared, if that is what it is about."""
+    me = world.actors["row"][actor]
+    is_shared_after = world.setup["tasks"][me["group"]]["is_shared_after"]
+    if is_vcpu(me):
+        is_shared_after = world.setup["groups"][me["group"]]["is_shared_after"]
     if is_shared_after:
         set_purge(world, actor, Purge.USER)
-    me["path"] = CallPath.ZAP
-    request_for_zap(world, actor)
 
 
 @inner
@@ -114,28 +127,28 @@ def flushes_remote_tlbs(world: World, actor: int, purpose: int) -> bool:
 
 
 @inner
-def yield_lock(world: World, actor: int) -> None:
-    """Drop mmu_lock in the middle of a page and reschedule; then the call is issued again."""
+def _reschedule(world: World, actor: int, purpose: int, category: int) -> None:
+    """Drop mmu_lock and let others run; what comes after that is the purpose."""
     run = world.run
     me = world.actors["row"][actor]
     release_mmu(world, actor)
     me["state"] = State.RESCHED
-    me["purpose"] = Purpose.REISSUE
-    me["category"] = Category.YIELD
+    me["purpose"] = purpose
+    me["category"] = category
     world.actors["due"][actor] = run["now"] + run["costs"][Cost.RESCHED]
+
+
+@inner
+def yield_lock(world: World, actor: int) -> None:
+    """Drop mmu_lock in the middle of a page and reschedule; then the call is issued again."""
+    _reschedule(world, actor, Purpose.REISSUE, Category.YIELD)
 
 
 @inner
 def _make_way(world: World, actor: int) -> None:
     """Drop mmu_lock between two pages and come back for it."""
-    run = world.run
-    me = world.actors["row"][actor]
-    release_mmu(world, actor)
     # MODEL: in KVM for waiters only if the kernel is preemptible, and for need_resched too.
-    me["state"] = State.RESCHED
-    me["purpose"] = Purpose.ZAP
-    me["category"] = Category.MMU_LOCK_WAIT
-    world.actors["due"][actor] = run["now"] + run["costs"][Cost.RESCHED]
+    _reschedule(world, actor, Purpose.ZAP, Category.MMU_LOCK_WAIT)
 
 
 @inner
@@ -157,6 +170,8 @@ def _begin_page(world: World, actor: int, entry: int) -> None:
 def _end_chunk(world: World, actor: int) -> None:
     """All pages of the item are gone."""
     me = world.actors["row"][actor]
+    if is_in_place(world, actor):
+        _end_in_place(world, actor)
     if is_vcpu(me):
         finish_item(world, actor)
         me["trip"] = Category.EXIT_ENTRY
@@ -167,6 +182,18 @@ def _end_chunk(world: World, actor: int) -> None:
         set_purge(world, actor, Purge.PRIVATE)
         release_guard(world, actor)
     finish_task_item(world, actor)
+
+
+@inner
+def _end_in_place(world: World, actor: int) -> None:
+    """A conversion in place is over: the pages are shared from now on, faults go on."""
+    me = world.actors["row"][actor]
+    chunk = world.setup["tasks"][me["group"]]["chunk"]
+    if is_vcpu(me):
+        chunk = world.setup["groups"][me["group"]]["chunk"]
+    me["cursor"] = me["cursor_end"] - chunk
+    _share(world, actor)
+    unlock_file(world, actor)
 
 
 @inner
@@ -258,10 +285,20 @@ def _remove_next(world: World, actor: int, cursor: int) -> None:
 
 @inner
 def end_page(world: World, actor: int) -> None:
-    """Handle ZAP_CLEAR: the page is done, on to the next."""
-    run = world.run
+    """Handle ZAP_CLEAR: the page is cleared; its PAMT goes back."""
     me = world.actors["row"][actor]
     book(world, actor, me["category"])
+    if is_counted(world, actor, me["leaf"], me["entry"]):
+        put_page(world, actor, Purpose.CLEARED)
+    else:
+        page_gone(world, actor)
+
+
+@inner
+def page_gone(world: World, actor: int) -> None:
+    """The page is done, on to the next."""
+    run = world.run
+    me = world.actors["row"][actor]
     following = _next_of_batch(world, actor)
     if following == NONE:
         release_gate(world, actor)

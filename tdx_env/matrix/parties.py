@@ -2,7 +2,7 @@
 
 from enum import IntEnum
 
-from tdx_env.errors import ScenarioError
+from tdx_env.errors import ScenarioError, shown
 from tdx_env.module.names import find_leaf, normal_form, short_name
 from tdx_env.module.seamcalls import DEFAULT_VERSION, MODULE_VERSIONS, calls, module_version
 from tdx_env.state.calls import Leaf
@@ -53,7 +53,7 @@ def require_party(party: Party, version: str) -> None:
         return
     having = ", ".join(name for name in MODULE_VERSIONS if party in parties(name))
     raise ScenarioError(
-        f"{party_name(party)} is not in module version {version!r}, must be one of: {having}"
+        f"{party_name(party)} is not in module version {shown(version)}, must be one of: {having}"
     )
 
 

@@ -3,7 +3,7 @@
 import functools
 import re
 
-from tdx_env.errors import ScenarioError
+from tdx_env.errors import ScenarioError, shown
 from tdx_env.module.seamcalls import row_of
 from tdx_env.state.calls import Leaf
 
@@ -68,6 +68,6 @@ def find_leaf(text: str) -> Leaf:
         return found.pop()
     if found:
         several = ", ".join(sorted(row_of(leaf).name for leaf in found))
-        raise ScenarioError(f"call {text!r} is ambiguous: {several}")
+        raise ScenarioError(f"call {shown(text)} is ambiguous: {several}")
     all_names = ", ".join(row_of(leaf).name for leaf in Leaf)
-    raise ScenarioError(f"call {text!r} is unknown, must be one of: {all_names}")
+    raise ScenarioError(f"call {shown(text)} is unknown, must be one of: {all_names}")

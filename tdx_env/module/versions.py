@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tdx_env.errors import ScenarioError
+from tdx_env.errors import ScenarioError, shown
 from tdx_env.module.rules import RULES, Evidence, Rule
 
 
@@ -113,14 +113,14 @@ def version_name(name: str) -> str:
     """
     if name in ALIASES:
         warnings.warn(
-            f"module version {name!r} is an old name, now {ALIASES[name]!r}",
+            f"module version {shown(name)} is an old name, now {shown(ALIASES[name])}",
             FutureWarning,
             stacklevel=2,
         )
         return ALIASES[name]
     if name not in MODULE_VERSIONS:
         known = ", ".join(nearest_first(name, MODULE_VERSIONS))
-        raise ScenarioError(f"module version {name!r} is unknown, must be one of: {known}")
+        raise ScenarioError(f"module version {shown(name)} is unknown, must be one of: {known}")
     return name
 
 

@@ -4,7 +4,7 @@ from tdx_env.scenarios.groups import Parked, Touch
 from tdx_env.scenarios.schema import Scenario
 from tdx_env.scenarios.sizes import area_regions, area_users, needed_regions, page_shift
 from tdx_env.scenarios.tables import MAPPED_2M
-from tdx_env.scenarios.tasks import Build, Export, Zap
+from tdx_env.scenarios.tasks import Build, Export, OtherTds, Zap
 from tdx_env.scenarios.wording import mistake
 
 _MAX_4K_ENTRIES = 1 << 20  # a world of some 40 MB
@@ -46,6 +46,20 @@ def check_splits(scenario: Scenario) -> None:
             raise mistake(f"{key}.level", level, must)
 
 
+def check_dynamic_pamt(scenario: Scenario) -> None:
+    """Check that all pages are of 4K where PAMT comes and goes: 7.4's queue maps no others."""
+    if scenario.host.dynamic_pamt == "static":
+        return
+    for name, area in scenario.areas.items():
+        if area.initial in MAPPED_2M:
+            must = f'must be of 4K pages: host.dynamic_pamt is "{scenario.host.dynamic_pamt}"'
+            raise mistake(f"areas.{name}.initial", area.initial, must)
+    for key, _, level, _ in area_users(scenario):
+        if level == 1:
+            must = f'must be 0: host.dynamic_pamt is "{scenario.host.dynamic_pamt}"'
+            raise mistake(f"{key}.level", level, must)
+
+
 def check_exports(scenario: Scenario) -> None:
     """Check that pages that are exported stay where they are."""
     users = list(area_users(scenario))
@@ -68,8 +82,8 @@ def check_building(scenario: Scenario) -> None:
             raise mistake(f"groups.{name}.program", group.program, must)
     populating = [name for name in builders if isinstance(scenario.tasks[name], Build)]
     for name, task in scenario.tasks.items():
-        if not task.builds and not isinstance(task, Zap):
-            must = f"must be one of build, init_vcpu, zap: {why}"
+        if not task.builds and not isinstance(task, Zap | OtherTds):
+            must = f"must be one of build, init_vcpu, other_tds, zap: {why}"
             raise mistake(f"tasks.{name}.kind", task.kind, must)
         if isinstance(task, Zap) and populating:
             # Source: Linux 6.16, virt/kvm/guest_memfd.c, kvm_gmem_populate, kvm_gmem_punch_hole.

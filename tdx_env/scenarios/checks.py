@@ -7,21 +7,24 @@ import re
 from collections.abc import Callable
 
 from tdx_env.errors import ScenarioError, printable
+from tdx_env.module.seamcalls import module_version
 from tdx_env.scenarios.area_checks import (
     check_areas,
     check_building,
+    check_dynamic_pamt,
     check_exports,
     check_layouts,
     check_memory,
     check_splits,
 )
-from tdx_env.scenarios.groups import Running, Working
+from tdx_env.scenarios.groups import Convert, Running, Working
 from tdx_env.scenarios.lengths import longest_item_cycles, uncontended_cycles
 from tdx_env.scenarios.schema import Scenario
 from tdx_env.scenarios.sizes import area_users, group_followed, vcpu_count
 from tdx_env.scenarios.tables import COST_NAMES
-from tdx_env.scenarios.tasks import Following, InitVcpu
+from tdx_env.scenarios.tasks import Finite, Following, InitVcpu, OtherTds, Zap
 from tdx_env.scenarios.wording import known, missing, mistake
+from tdx_env.state.kernels import KERNELS
 from tdx_env.state.setup import MAX_AREAS, MAX_GROUPS, MAX_TASKS
 
 _NOT_CORE = ("history", "what_if", "control")
@@ -127,6 +130,41 @@ def _check_irq_off(scenario: Scenario) -> None:
         raise mistake("host.irq_off_window_us", host.irq_off_window_us, must)
 
 
+def _check_other_tds(scenario: Scenario) -> None:
+    """Check that other TDs have a lock to be load on."""
+    for name, task in scenario.tasks.items():
+        if isinstance(task, OtherTds) and scenario.host.dynamic_pamt == "static":
+            must = 'must be "locked" or "fast": with static PAMT no TD meets another'
+            raise mistake("host.dynamic_pamt", "static", f"{must} (tasks.{name})")
+
+
+def _check_kernel(scenario: Scenario) -> None:
+    """Check that kernel and module can do what is asked of them."""
+    host, version = scenario.host, scenario.module.version
+    if host.dynamic_pamt != "static":
+        if not KERNELS[host.kernel].can_dynamic_pamt:
+            able = _able("dynamic_pamt")
+            must = f'must be "static": KVM {host.kernel} has no Dynamic PAMT, {able}'
+            raise mistake("host.dynamic_pamt", host.dynamic_pamt, must)
+        if not module_version(version).has_dynamic_pamt:
+            must = f'must be "static": module {version} has no Dynamic PAMT'
+            raise mistake("host.dynamic_pamt", host.dynamic_pamt, must)
+    if KERNELS[host.kernel].can_convert_in_place:
+        return
+    for table, rows in (("groups", scenario.groups), ("tasks", scenario.tasks)):
+        for name, row in rows.items():
+            if isinstance(row, Convert | Zap) and row.in_place:
+                can = _able("convert_in_place")
+                must = f"must be false: KVM {host.kernel} can't convert in place, {can}"
+                raise mistake(f"{table}.{name}.in_place", True, must)
+
+
+def _able(what: str) -> str:
+    """Return which kernels can do something."""
+    able = [name for name, kernel in KERNELS.items() if getattr(kernel, f"can_{what}")]
+    return f"host.kernel must be one of: {', '.join(able)}"
+
+
 def _check_references(scenario: Scenario) -> None:
     """Check that the areas and groups that are named exist and can be used so."""
     for user in area_users(scenario):
@@ -162,7 +200,8 @@ def _check_trigger(scenario: Scenario, key: str, task: Following, trigger_group:
 def _check_work(scenario: Scenario) -> None:
     """Check that there is something to finish."""
     has_work = any(isinstance(group, Working) for group in scenario.groups.values())
-    if not scenario.tasks and not has_work:
+    has_task = any(isinstance(task, Finite) for task in scenario.tasks.values())
+    if not has_task and not has_work:
         raise missing(
             "groups", "must hold a group that touches, accepts or converts, or there must be a task"
         )
@@ -196,11 +235,14 @@ _CHECKS: tuple[Callable[[Scenario], None], ...] = (
     _check_initialised,
     _check_pcpus,
     _check_irq_off,
+    _check_kernel,
+    _check_other_tds,
     _check_references,
     check_layouts,
     check_areas,
     check_splits,
     check_exports,
+    check_dynamic_pamt,
     check_memory,
     _check_limits,
 )

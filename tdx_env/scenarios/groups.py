@@ -9,20 +9,19 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, StrictBool, StrictStr
 
 from tdx_env.scenarios.tables import (
+    IN_PLACE,
     LAYOUT,
-    MAPPED_2M,
     MAX_ITEMS,
     MAX_US,
     MAX_VCPUS,
     NONE_DRAWN,
-    WITH_2M,
-    WITH_4K,
     AreaName,
     Chunk,
     FileTable,
     Items,
     Level,
     Think,
+    initials_of,
     models_of,
 )
 from tdx_env.scenarios.values import REST, Range, Span, Whole
@@ -126,9 +125,7 @@ class Working(Thinking):
     @property
     def initials(self) -> tuple[str, ...]:
         """What its area may begin as."""
-        if self.level == 1:
-            return WITH_2M
-        return (*WITH_4K, *MAPPED_2M) if self.splits else WITH_4K
+        return initials_of(self.level, self.splits)
 
 
 class Touch(Working):
@@ -143,7 +140,7 @@ class Touch(Working):
     @property
     def initials(self) -> tuple[str, ...]:
         """What its area may begin as: a page of any size can be touched."""
-        return (*WITH_4K, *MAPPED_2M)
+        return initials_of(0, splits=True)
 
 
 class Accept(Working):
@@ -166,6 +163,7 @@ class Convert(Working):
         default=True,
         description="converted pages stay shared: a fault on them only exits to user space",
     )
+    in_place: StrictBool = IN_PLACE
 
     @property
     def item_pages(self) -> int:

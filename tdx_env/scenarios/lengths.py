@@ -4,10 +4,10 @@ from tdx_env.scenarios.groups import AnyGroup, Convert, Touch, Working
 from tdx_env.scenarios.schema import Scenario
 from tdx_env.scenarios.tables import MAPPED_2M
 from tdx_env.scenarios.tasks import (
-    AnyTask,
     BlockRestore,
     Build,
     Export,
+    Finite,
     InitVcpu,
     Placed,
     Prefault,
@@ -61,14 +61,29 @@ def _zap_cycles(scenario: Scenario, level: int) -> int:
     """Return what one page's removal takes at most, TRACK's kick included [cycles]."""
     pages = PAGES_PER_2M if level == 1 else 1
     work = _unmap_cycles(scenario) + _cost(scenario, "page_remove")
-    return work + pages * _cost(scenario, "wbinvd", "clear")
+    return work + pages * _cost(scenario, "wbinvd", "clear") + _put_cycles(scenario)
+
+
+def _get_cycles(scenario: Scenario) -> int:
+    """Return what tdx_pamt_get takes at most, waiting for its lock left out [cycles]."""
+    if scenario.host.dynamic_pamt == "static":
+        return 0
+    return _cost(scenario, "pamt_pages", "pamt_count", "pamt_add")
+
+
+def _put_cycles(scenario: Scenario) -> int:
+    """Return what tdx_pamt_put takes at most, waiting for its lock left out [cycles]."""
+    if scenario.host.dynamic_pamt == "static":
+        return 0
+    return _cost(scenario, "pamt_count", "pamt_remove")
 
 
 def _add_cycles(scenario: Scenario) -> int:
     """Return what KVM takes at most to add a missing page [cycles]."""
     tables = _TABLE_LEVELS * _cost(scenario, "sept_add")
     software = _cost(scenario, "fault_software", "fault_locked")
-    return software + tables + _cost(scenario, "page_aug", "page_aug_2m")
+    calls = tables + _cost(scenario, "page_aug", "page_aug_2m")
+    return software + calls + (_TABLE_LEVELS + 1) * _get_cycles(scenario)
 
 
 def _export_cycles(scenario: Scenario, n_pages: int) -> int:
@@ -109,16 +124,18 @@ def _removal_cycles(scenario: Scenario, task: Placed) -> int:
     return work
 
 
-def task_item_cycles(scenario: Scenario, task: AnyTask) -> int:
+def task_item_cycles(scenario: Scenario, task: Finite) -> int:
     """Return what one item of a host task takes at most, think time left out [cycles]."""
     if isinstance(task, Build):
-        return task.chunk * (_cost(scenario, "page_add") + _EXTENDS * _cost(scenario, "mr_extend"))
+        calls = _cost(scenario, "page_add") + _EXTENDS * _cost(scenario, "mr_extend")
+        return task.chunk * (calls + _get_cycles(scenario))
     if isinstance(task, InitVcpu):
         return _init_cycles(scenario)
     if isinstance(task, Export):
         return _export_cycles(scenario, task.chunk)
     if isinstance(task, Prefault):
         return task.chunk * _add_cycles(scenario)
+    assert isinstance(task, Placed)
     return _removal_cycles(scenario, task)
 
 
@@ -149,6 +166,8 @@ def longest_item_cycles(scenario: Scenario) -> int:
             own = group_item_cycles(scenario, group)
             longest = max(longest, group.think_cycles.high + own + wait)
     for task in scenario.tasks.values():
+        if not isinstance(task, Finite):
+            continue
         own = task_item_cycles(scenario, task)
         longest = max(longest, task.think_cycles.high + own)
     return longest
@@ -163,5 +182,6 @@ def uncontended_cycles(scenario: Scenario) -> int:
     hosts = [
         task.items.high * (task.think_cycles.high + task_item_cycles(scenario, task))
         for task in scenario.tasks.values()
+        if isinstance(task, Finite)
     ]
     return max(guests, default=0) + max(hosts, default=0)

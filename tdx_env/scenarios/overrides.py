@@ -12,6 +12,8 @@ from tdx_env.toml_file import parse_toml, read_toml
 
 _RANGE = re.compile(r"(-?[0-9_]+)\.\.(-?[0-9_]+)")
 _WORD = re.compile(r"[a-z][a-z0-9_]*")
+_VALUES = {"true", "false", "inf", "nan"}  # words that TOML has for values
+_VERSION = re.compile(r"[0-9]+(\.[0-9]+)+(-[a-z0-9-]+)?")  # no key takes a number with a point
 
 
 def _parse(option: str, text: str) -> object:
@@ -19,7 +21,7 @@ def _parse(option: str, text: str) -> object:
     span = _RANGE.fullmatch(text)
     if span:
         text = f"{{low = {span[1]}, high = {span[2]}}}"
-    elif _WORD.fullmatch(text) and text not in {"true", "false", "inf", "nan"}:
+    elif _VERSION.fullmatch(text) or (_WORD.fullmatch(text) and text not in _VALUES):
         return text
     try:
         table = parse_toml(f"value = {text}")

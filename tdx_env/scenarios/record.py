@@ -19,8 +19,10 @@ from tdx_env.scenarios.tables import NONE_DRAWN
 from tdx_env.scenarios.tasks import (
     BlockRestore,
     Export,
+    Finite,
     Following,
     HostTask,
+    OtherTds,
     Placed,
     SlotDelete,
     Zap,
@@ -29,7 +31,8 @@ from tdx_env.scenarios.values import Range
 from tdx_env.state.actors import Program, Task
 from tdx_env.state.calls import NONE, Leaf
 from tdx_env.state.costs import Cost
-from tdx_env.state.setup import REST, SETUP, Initial
+from tdx_env.state.kernels import kernel_number
+from tdx_env.state.setup import REST, SETUP, Initial, Pamt
 
 
 def _put_range(row: np.void, field: str, value: Range) -> None:
@@ -66,6 +69,7 @@ def _fill_group(row: np.void, scenario: Scenario, name: str, group: Group) -> No
         row["same_rip"] = group.same_rip
     if isinstance(group, Convert):
         row["is_shared_after"] = group.is_shared_after
+        row["in_place"] = group.in_place
     if isinstance(group, Hammer):
         row["leaf"] = Leaf[group.leaf.upper()]
 
@@ -86,10 +90,13 @@ def _fill_task(row: np.void, scenario: Scenario, name: str, task: HostTask) -> N
     """Write a host task; what its kind doesn't have is left at none."""
     row["kind"] = Task[task.kind.upper()]
     _put_range(row, "count", task.count)
-    _put_range(row, "items", task.items)
+    if isinstance(task, Finite):
+        _put_range(row, "items", task.items)
     _put_range(row, "think", task.think_cycles)
     row["area"] = row["trigger_group"] = NONE
     row["chunk"] = row["trigger_period"] = 1
+    if isinstance(task, OtherTds):
+        row["chunk"] = task.block_pages
     if isinstance(task, Placed):
         _fill_pages(row, scenario, task, task_placement(scenario, name))
     if isinstance(task, Following):
@@ -99,6 +106,7 @@ def _fill_task(row: np.void, scenario: Scenario, name: str, task: HostTask) -> N
             row["trigger_group"] = list(scenario.groups).index(task.trigger_group)
     if isinstance(task, Zap):
         row["is_shared_after"] = task.is_shared_after
+        row["in_place"] = task.in_place
     if isinstance(task, Zap | Export | SlotDelete):
         _put_range(row, "device", _in_cycles(scenario, task.device_us))
     if isinstance(task, BlockRestore):
@@ -129,6 +137,8 @@ def _fill_module(row: np.void, scenario: Scenario) -> None:
 def _fill_host(row: np.void, scenario: Scenario) -> None:
     """Write KVM's machine: CPUs, sockets, irq-off sections."""
     host = scenario.host
+    row["kernel"] = kernel_number(host.kernel)
+    row["dynamic_pamt"] = Pamt[host.dynamic_pamt.upper()]
     row["break_on_contention"] = host.break_on_contention
     _put_range(row, "n_pcpus", NONE_DRAWN if isinstance(host.n_pcpus, str) else host.n_pcpus)
     row["n_sockets"] = host.n_sockets

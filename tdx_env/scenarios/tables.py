@@ -11,20 +11,21 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, Strict
 
 from tdx_env.module.versions import DEFAULT_VERSION
 from tdx_env.module.zero_step import EPF_THRESHOLD, GPA_LIST_SIZE
-from tdx_env.scenarios.values import AUTO, EACH, ModuleName, Range, Span, Whole, refuse
+from tdx_env.scenarios.values import AUTO, EACH, KernelName, ModuleName, Range, Span, Whole, refuse
 from tdx_env.state.costs import Cost
+from tdx_env.state.kernels import DEFAULT_KERNEL
 from tdx_env.state.setup import MAX_IPI_CLUSTER, MAX_PCPUS, MAX_SOCKETS, PAGES_PER_2M
 
 MAX_VCPUS = 248  # the largest TD anybody has reported numbers of (dstack, 2026)
 MAX_ITEMS = 10**6
 MAX_US = 10**7
 _MAX_CYCLES = 10**9
-_MAX_THINK_CYCLES = 10**10
+MAX_THINK_CYCLES = 10**10
 _MAX_EPISODE_US = 10**9
 
 COST_NAMES = tuple(cost.name.lower() for cost in Cost)
-WITH_4K = ("empty", "free", "pending_4k", "mapped_4k")  # an area's beginnings, by page size
-WITH_2M = ("empty", "pending_2m", "mapped_2m")
+_WITH_4K = ("empty", "free", "pending_4k", "mapped_4k")  # an area's beginnings, by page size
+_WITH_2M = ("empty", "pending_2m", "mapped_2m")
 MAPPED_2M = ("pending_2m", "mapped_2m")
 NONE_DRAWN = Range(low=0, high=0)
 LAYOUT = (
@@ -35,7 +36,7 @@ LAYOUT = (
 Items = Annotated[Range, Span(1, MAX_ITEMS)]
 Think = Annotated[
     Range,
-    Span(0, _MAX_THINK_CYCLES),
+    Span(0, MAX_THINK_CYCLES),
     Field(description="time before each item [cycles]"),
 ]
 AreaName = Annotated[StrictStr, Field(description="area that its pages are in")]
@@ -47,10 +48,29 @@ Chunk = Annotated[
 ]
 
 
+IN_PLACE: Any = Field(
+    default=False,
+    description="the conversion is one in place: it holds the lock of the guest_memfd file, for "
+    "which faults sleep",
+)
+
+
 class FileTable(BaseModel):
     """A table of a scenario file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def initials_of(level: int, splits: bool) -> tuple[str, ...]:
+    """Return what the area of a group or task may begin as.
+
+    Args:
+        level: The size of its pages: 0 for 4K, 1 for 2M.
+        splits: Whether 2M pages come apart under it.
+    """
+    if level == 1:
+        return _WITH_2M
+    return (*_WITH_4K, *MAPPED_2M) if splits else _WITH_4K
 
 
 def models_of(union: Any, key: str) -> dict[str, Any]:
@@ -88,6 +108,15 @@ class CostRange(FileTable):
 class Host(FileTable):
     """KVM and its machine."""
 
+    kernel: Annotated[str, KernelName()] = Field(
+        default=DEFAULT_KERNEL, description="version of KVM whose rules hold"
+    )
+    dynamic_pamt: Literal["static", "locked", "fast"] = Field(
+        default="static",
+        description="PAMT: all of it from the start (static), or by need, with pages counted under "
+        "a lock of the whole host (locked, as queued for 7.4), or without it but for a block's "
+        "first and last page (fast, posted and not merged)",
+    )
     n_vcpus: Annotated[Range, Span(1, MAX_VCPUS)] = Field(description="vCPUs of the TD")
     n_pcpus: Annotated[Range | Literal["each"], Span(1, MAX_PCPUS, (EACH,))] = Field(
         default=EACH,

@@ -9,23 +9,25 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, StrictBool, StrictStr
 
 from tdx_env.scenarios.tables import (
+    IN_PLACE,
     LAYOUT,
-    MAPPED_2M,
     MAX_ITEMS,
+    MAX_THINK_CYCLES,
     MAX_US,
     NONE_DRAWN,
-    WITH_2M,
-    WITH_4K,
     AreaName,
     Chunk,
     FileTable,
     Items,
     Level,
     Think,
+    initials_of,
     models_of,
 )
 from tdx_env.scenarios.values import Range, Span, Whole
+from tdx_env.state.setup import PAGES_PER_2M
 
+_MIN_GET_CYCLES = 1_000  # a fault takes longer
 _MIN_INTERRUPT_US = 1  # a mean gap below that is less than one handler takes
 _Interrupts = Annotated[
     Range,
@@ -48,11 +50,31 @@ class HostTask(FileTable):
     count: Annotated[Range, Span(1, 64)] = Field(
         default=Range(low=1, high=1), description="threads at it"
     )
-    items: Items = Field(description="work items of each thread")
     think_cycles: Think = NONE_DRAWN
 
 
-class InitVcpu(HostTask):
+class OtherTds(HostTask):
+    """vCPUs of other TDs that get pages, for ever: load on Dynamic PAMT's lock."""
+
+    kind: Annotated[Literal["other_tds"], _KIND]
+    think_cycles: Annotated[
+        Range,
+        Span(_MIN_GET_CYCLES, MAX_THINK_CYCLES),
+        Field(description="between two pages of one vCPU [cycles]"),
+    ]
+    block_pages: Annotated[int, Whole(1, PAGES_PER_2M)] = Field(
+        default=PAGES_PER_2M,
+        description="every so many pages of a vCPU one is the first of its 2M block [pages]",
+    )
+
+
+class Finite(HostTask):
+    """A task with work items, which end."""
+
+    items: Items = Field(description="work items of each thread")
+
+
+class InitVcpu(Finite):
     """Creates and initialises vCPUs, one an item."""
 
     builds: ClassVar[bool] = True
@@ -60,7 +82,7 @@ class InitVcpu(HostTask):
     kind: Annotated[Literal["init_vcpu"], _KIND]
 
 
-class Placed(HostTask):
+class Placed(Finite):
     """A task on pages of an area."""
 
     unmaps: ClassVar[bool] = False  # takes pages away, for good or for a while
@@ -82,9 +104,7 @@ class Placed(HostTask):
     @property
     def initials(self) -> tuple[str, ...]:
         """What its area may begin as."""
-        if self.page_level == 1:
-            return WITH_2M
-        return (*WITH_4K, *MAPPED_2M) if self.splits else WITH_4K
+        return initials_of(self.page_level, self.splits)
 
 
 class Build(Placed):
@@ -188,6 +208,7 @@ class Zap(Ranged):
     is_shared_after: StrictBool = Field(
         default=False, description="a fault on its pages only exits to user space from then on"
     )
+    in_place: StrictBool = IN_PLACE
     device_us: _Interrupts = NONE_DRAWN
 
 
@@ -202,7 +223,7 @@ class SlotDelete(Ranged):
 
 
 AnyTask = Annotated[
-    Zap | BlockRestore | Build | Export | SlotDelete | Prefault | InitVcpu,
+    Zap | BlockRestore | Build | Export | SlotDelete | Prefault | InitVcpu | OtherTds,
     Field(discriminator="kind"),
 ]
 KINDS: dict[str, type[HostTask]] = models_of(AnyTask, "kind")

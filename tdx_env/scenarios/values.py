@@ -10,6 +10,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from tdx_env.errors import ScenarioError
 from tdx_env.module.versions import MODULE_VERSIONS, nearest_first, version_name
+from tdx_env.state.kernels import KERNELS, nearest_kernels
 from tdx_env.state.setup import N_BANDS
 
 REST: Final = "rest"  # a group's count: the vCPUs that no other group has
@@ -50,8 +51,26 @@ def is_range_table(value: object) -> bool:
     return isinstance(value, Mapping) and bool(value.keys() & set(_ENDS))
 
 
+class _Checked:
+    """What a field is annotated with, and checked by."""
+
+    def check(self, value: Any) -> Any:
+        """Return the value as the field holds it.
+
+        Raises:
+            PydanticCustomError: It isn't allowed.
+        """
+        raise NotImplementedError
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Return pydantic's schema: our own check and nothing else."""
+        return core_schema.no_info_plain_validator_function(self.check)
+
+
 @dataclass(frozen=True)
-class Whole:
+class Whole(_Checked):
     """Bounds of a whole number; a few words may stand for one."""
 
     low: int
@@ -77,15 +96,9 @@ class Whole:
             return int(value)
         raise refuse(self.allowed)
 
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        """Return pydantic's schema: our own check and nothing else."""
-        return core_schema.no_info_plain_validator_function(self.check)
-
 
 @dataclass(frozen=True)
-class Span:
+class Span(_Checked):
     """Bounds of a range, given as a number or as low and high; a few words may stand for one.
 
     Attributes:
@@ -134,15 +147,9 @@ class Span:
             raise refuse(self.allowed)
         return ends
 
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        """Return pydantic's schema: our own check and nothing else."""
-        return core_schema.no_info_plain_validator_function(self.check)
-
 
 @dataclass(frozen=True)
-class Word:
+class Word(_Checked):
     """A text of one form."""
 
     pattern: str
@@ -158,15 +165,9 @@ class Word:
             return value
         raise refuse(self.allowed)
 
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        """Return pydantic's schema: our own check and nothing else."""
-        return core_schema.no_info_plain_validator_function(self.check)
-
 
 @dataclass(frozen=True)
-class ModuleName:
+class ModuleName(_Checked):
     """A version of the TDX module; an older name of one warns and is replaced."""
 
     def check(self, value: Any) -> str:
@@ -182,15 +183,24 @@ class ModuleName:
             pass  # the message for a scenario names key and value by itself
         raise refuse(f"one of {', '.join(nearest_first(str(value), MODULE_VERSIONS))}")
 
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        """Return pydantic's schema: our own check and nothing else."""
-        return core_schema.no_info_plain_validator_function(self.check)
+
+@dataclass(frozen=True)
+class KernelName(_Checked):
+    """A version of KVM."""
+
+    def check(self, value: Any) -> str:
+        """Return the version's name.
+
+        Raises:
+            PydanticCustomError: There is no such version.
+        """
+        if isinstance(value, str) and value in KERNELS:
+            return value
+        raise refuse(f"one of {', '.join(nearest_kernels(str(value)))}")
 
 
 @dataclass(frozen=True)
-class Words:
+class Words(_Checked):
     """Some of a few words: different ones, kept in the order of the table."""
 
     words: tuple[str, ...]
@@ -213,15 +223,9 @@ class Words:
             raise refuse(self.allowed)
         return tuple(word for word in self.words if word in value)
 
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        """Return pydantic's schema: our own check and nothing else."""
-        return core_schema.no_info_plain_validator_function(self.check)
-
 
 @dataclass(frozen=True)
-class Bands:
+class Bands(_Checked):
     """Bands of the cost ranges: distinct numbers, at least one, kept in order."""
 
     allowed = f"a list of different band numbers from 0 to {N_BANDS - 1}, at least one"
@@ -238,9 +242,3 @@ class Bands:
         if len(set(value)) < len(value):
             raise refuse(self.allowed)
         return tuple(sorted(value))
-
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        """Return pydantic's schema: our own check and nothing else."""
-        return core_schema.no_info_plain_validator_function(self.check)

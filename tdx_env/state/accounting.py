@@ -31,6 +31,7 @@ class Category(IntEnum):
     HOST_IRQ = 20
     IDLE = 21
     RUNNABLE = 22
+    PAMT_LOCK_WAIT = 23
 
 
 N_CATEGORIES = len(Category)
@@ -61,6 +62,7 @@ CATEGORY_TABLE: list[tuple[Category, bool, bool, str]] = [
     (Category.HOST_IRQ, False, False, "timer and device interrupts"),
     (Category.IDLE, False, False, "halted, parked or between work items"),
     (Category.RUNNABLE, False, False, "vCPU threads without a CPU, which another thread has"),
+    (Category.PAMT_LOCK_WAIT, True, True, "waiting for Dynamic PAMT's lock, which is host-wide"),
 ]
 IS_WASTE = np.array([row[1] for row in CATEGORY_TABLE], dtype=np.int64)
 IS_OVERHEAD = np.array([row[2] for row in CATEGORY_TABLE], dtype=np.int64)

@@ -52,6 +52,10 @@ class State(IntEnum):
     RUNNABLE = 35  # vCPU thread: waits for a CPU
     VCPU_LOAD = 36  # vCPU thread: its old CPU is asked for VP.FLUSH
     FLUSH_TLB = 37  # host: INVEPT for the shared EPT, between run loop and VP.ENTER
+    PAMT_PAGES = 38  # host: takes two pages that a PAMT may need
+    PAMT_WAIT = 39  # host: spins for Dynamic PAMT's lock
+    PAMT_HELD = 40  # host: counts a page, adds or removes its block's PAMT
+    FILE_WAIT = 41  # host: sleeps until the guest_memfd file's lock is free
 
 
 class Program(IntEnum):
@@ -76,6 +80,7 @@ class Task(IntEnum):
     SLOT_DELETE = 4  # deletes a memslot and creates it anew
     PREFAULT = 5  # KVM_PRE_FAULT_MEMORY: adds pages before the guest asks for them
     INIT_VCPU = 6  # creates and initialises vCPUs before the TD runs
+    OTHER_TDS = 7  # vCPUs of other TDs get pages, for ever (background)
 
 
 class Phase(IntEnum):
@@ -110,7 +115,7 @@ class CallPath(IntEnum):
 
 
 class Purpose(IntEnum):
-    """What follows when mmu_lock was taken or a kick has ended."""
+    """What follows when a lock was taken, a kick has ended or a page's PAMT was counted."""
 
     NONE = 0
     FAULT = 1  # walk the mirror
@@ -129,6 +134,12 @@ class Purpose(IntEnum):
     BEGIN = 14  # the task's item begins
     NEXT_PAGE = 15  # the shared EPT is flushed: make way, or end the chunk
     YIELD = 16  # the shared EPT is flushed: drop mmu_lock in the middle of a page
+    VP_INIT = 17  # issue VP.INIT
+    ADD = 18  # the page's PAMT is there: the call that needs it
+    GIVEN_UP = 19  # its PAMT is given back: the pass over the fault ends
+    CLEARED = 20  # its PAMT is given back: the removed page is done
+    RETURNED = 21  # its PAMT is given back: PAGE.ADD is given up
+    OTHER = 22  # a page of another TD is counted
 
 
 class Kick(IntEnum):
@@ -226,6 +237,7 @@ ACTOR_FIELDS = [
     ("unflushed", np.int32),  # 1: a page was removed since the last kvm_flush_remote_tlbs
     ("has_mmu_lock", np.int32),  # 0 no, 1 read, 2 write
     ("has_lock", np.int32, (N_HOST_LOCKS,)),  # HostLocks: 0 no, 1 read, 2 write
+    ("pamt_call", np.int32),  # 1: under Dynamic PAMT's lock PAMT.ADD is made
     ("has_gate", np.int32),
     ("kick_kind", np.int32),  # a Kick: what the own kick is booked to
     ("ipi_kind", np.int32),  # a Kick: what the pending IPI is booked to
@@ -262,6 +274,7 @@ ACTOR_FIELDS = [
     ("moved", np.int32),  # 1: on another pCPU than before; VP.FLUSH comes first
     ("slice_end", np.int64),  # [cycles]
     ("must_arm", np.int32),  # 1: the guest serves a tick and arms the next
+    ("pamt_since", np.int64),  # start of the last tdx_pamt_get [cycles]
     ("tick_period", np.int64),  # [cycles], 0: none
     ("host_tick_period", np.int64),  # [cycles], 0: none
     ("arm_cycles", np.int64),  # from entry to the arming of the timer, 0: no exit for it
@@ -280,5 +293,6 @@ ENTRY_FIELDS = [
     ("spte", np.int8),  # mirror SPTE, a Spte
     ("purge", np.int8),  # a Purge
     ("holder_leaf", np.int16),  # Leaf of the holder's call
+    ("pamt", np.int32),  # PD entry: 4K pages that Dynamic PAMT counts in the region's block
 ]
 ENTRY = np.dtype(ENTRY_FIELDS, align=True)

@@ -33,7 +33,7 @@ from tdx_env.state.discipline import (
     SplitCheck,
     TrackKick,
 )
-from tdx_env.state.setup import Initial
+from tdx_env.state.setup import Initial, Pamt
 from tdx_env.state.world import End, Operation, World
 
 
@@ -84,6 +84,9 @@ class Place(IntEnum):
     VCPU_START = 41
     AREA = 42
     RESCHEDULED = 43
+    PAMT = 44
+    PAMT_COUNTED = 45
+    FILE_HAD = 46
 
 
 class Dispatcher(NamedTuple):
@@ -137,6 +140,9 @@ DISPATCHERS: dict[Place, Dispatcher] = {
     Place.VCPU_START: Dispatcher(Program, "engine.start, _start_vcpu"),
     Place.AREA: Dispatcher(Initial, "engine.layout, _set_region"),
     Place.RESCHEDULED: Dispatcher(Purpose, "host.chains, rescheduled"),
+    Place.PAMT: Dispatcher(Pamt, "host.pamt, is_counted"),
+    Place.PAMT_COUNTED: Dispatcher(Purpose, "host.chains, after_count"),
+    Place.FILE_HAD: Dispatcher(Purpose, "host.chains, with_file"),
 }
 
 

@@ -66,6 +66,10 @@ class Cost(IntEnum):
     IPI_DELIVERY = 57
     KICK_HANDLER = 58
     KICK_ACK = 59
+    PAMT_PAGES = 60
+    PAMT_COUNT = 61
+    PAMT_ADD = 62
+    PAMT_REMOVE = 63
 
 
 N_COSTS = len(Cost)
@@ -132,4 +136,8 @@ COST_USES: dict[Cost, str] = {
     Cost.IPI_DELIVERY: "an IPI, from the write of the ICR to its arrival",
     Cost.KICK_HANDLER: "target of a kick: handler and answer, after its TD exit",
     Cost.KICK_ACK: "sender of a kick: reading each target's answer, after the last one",
+    Cost.PAMT_PAGES: "tdx_pamt_get: taking two pages and giving them back, before its lock",
+    Cost.PAMT_COUNT: "tdx_pamt_get and put: counting a page, under the lock or by an atomic",
+    Cost.PAMT_ADD: "PHYMEM.PAMT.ADD, a successful call, under Dynamic PAMT's lock",
+    Cost.PAMT_REMOVE: "PHYMEM.PAMT.REMOVE, a successful call, under Dynamic PAMT's lock",
 }

@@ -31,10 +31,12 @@ class SeamcallLock(IntEnum):
 
 
 class HostLock(IntEnum):
-    """A spinlock or rwlock that a discipline puts round SEAMCALLs."""
+    """A lock of the host beside mmu_lock, with a fair queue of readers and writers."""
 
-    SEAMCALL = 0
+    SEAMCALL = 0  # a discipline puts it round SEAMCALLs
     TRACK = 1  # beside MIRROR: TRACK and its kick, one at a time
+    PAMT = 2  # Dynamic PAMT's, of the whole host
+    FILE = 3  # of the guest_memfd file, for which its waiters sleep
 
 
 N_HOST_LOCKS = len(HostLock)
@@ -120,8 +122,7 @@ DISCIPLINE_FIELDS = [
     ("track_kick", np.int32),  # a TrackKick
     ("track_batch", np.int32),  # pages that are blocked before one TRACK (needs a KVM change)
     ("prepopulate", np.int32),  # 1: all private memory is there before the TD runs
-    ("leaves_dying_slot", np.int32),  # 1: a fault in a dying memslot isn't retried in KVM
-    ("build_guard", np.int32),  # 1: ioctls that build the TD exclude each other
+    ("kernel", np.int32),  # place in `state.kernels.KERNELS`, or OF_SCENARIO
     ("split_check", np.int32),  # a SplitCheck
     ("split_read", np.int32),  # 1: a fault splits under mmu_lock for read
     ("irqs_off", np.int32),  # 1: interruptible SEAMCALLs are issued with interrupts off

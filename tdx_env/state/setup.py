@@ -29,6 +29,14 @@ class Initial(IntEnum):
     MAPPED_2M = 5
 
 
+class Pamt(IntEnum):
+    """How the host keeps PAMT."""
+
+    STATIC = 0  # all of it from the start
+    LOCKED = 1  # Dynamic PAMT, counters under one lock of the host
+    FAST = 2  # Dynamic PAMT, the lock for a block's first and last page alone
+
+
 GROUP_FIELDS = [
     ("program", np.int64),  # a Program
     ("count_low", np.int64),  # vCPUs, or REST
@@ -52,6 +60,7 @@ GROUP_FIELDS = [
     ("arm_cycles", np.int64),  # from entry to the TD exit that arms the timer, 0: none
     ("leaf", np.int64),  # HAMMER: the TDCALL
     ("is_shared_after", np.int64),  # CONVERT: pages are gone for good
+    ("in_place", np.int64),  # CONVERT: 1: under the lock of the guest_memfd file
     ("signal_every", np.int64),  # every n-th device interrupt brings a signal, 0: none does
 ]
 GROUP = np.dtype(GROUP_FIELDS, align=True)
@@ -68,13 +77,14 @@ TASK_FIELDS = [
     ("stride", np.int64),
     ("step", np.int64),
     ("level", np.int64),
-    ("chunk", np.int64),  # pages (2M: regions) in one item
+    ("chunk", np.int64),  # pages (2M: regions) in one item; OTHER_TDS: pages of a 2M block
     ("hold_low", np.int64),  # BLOCK_RESTORE: how long a page stays blocked [cycles]
     ("hold_high", np.int64),
     ("trigger_group", np.int64),  # wait for a vCPU of this group, or NONE
     ("trigger_period", np.int64),  # item i waits until the vCPU has begun item i * period
     ("trigger_lead", np.int64),  # and works on the page of that vCPU item plus lead
     ("is_shared_after", np.int64),  # ZAP: faults on the pages exit to user space from now on
+    ("in_place", np.int64),  # ZAP: 1: under the lock of the guest_memfd file
     ("device_low", np.int64),  # mean gap of interrupts of its CPU [cycles], 0: none
     ("device_high", np.int64),
 ]
@@ -101,7 +111,9 @@ SETUP_FIELDS = [
     ("hp_timeout", np.int64),  # [cycles]
     ("break_on_contention", np.int64),  # zap drops mmu_lock between pages if contended
     ("module_version", np.int64),  # place in `module.seamcalls.MODULE_VERSIONS`
+    ("kernel", np.int64),  # place in `state.kernels.KERNELS`
     ("guests_lock_free", np.int64),  # module: guests lock FREE entries
+    ("dynamic_pamt", np.int64),  # a Pamt
     ("n_pcpus_low", np.int64),  # CPUs that the vCPU threads share, 0: one for each
     ("n_pcpus_high", np.int64),
     ("n_sockets", np.int64),

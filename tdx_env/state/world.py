@@ -105,6 +105,10 @@ RUN_FIELDS = [
     ("n_write_locks", np.int64),  # mmu_lock taken for write
     ("n_switches", np.int64),  # vCPU threads given a CPU that another one had
     ("n_moves", np.int64),  # of them those whose last CPU was another (VP.FLUSH)
+    ("n_pamt_gets", np.int64),  # pages for which tdx_pamt_get was called
+    ("n_pamt_adds", np.int64),  # of them those that needed PAMT.ADD
+    ("pamt_get_cycles", np.int64),  # spent in tdx_pamt_get, waiting for its lock included [cycles]
+    ("pamt_get_max", np.int64),  # the longest one [cycles]
     ("waste", np.int64),  # [cycles]
     ("overhead", np.int64),  # [cycles]
     ("preempt_penalty", np.int64),  # [cycles]
@@ -164,6 +168,7 @@ RUN_FIELDS = [
     ("stall_cycles", np.int64),
     ("time_cap", np.int64),  # [cycles]
     ("scenario", np.int64),  # row of the setups
+    ("kernel", np.int64),  # whose rules hold: place in `state.kernels.KERNELS`
     ("was_masked", np.int64),  # 1: the last action given was masked
     ("n_masked", np.int64),  # masked actions given in this episode
     ("fault_max", np.int64),  # [cycles]

@@ -4,7 +4,7 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass
 
-from tdx_env.errors import ScenarioError, StatusError
+from tdx_env.errors import ScenarioError, StatusError, shown
 from tdx_env.module.names import find_leaf, short_name
 from tdx_env.module.operands import Operand
 from tdx_env.module.seamcalls import MODULE_VERSIONS, calls
@@ -164,8 +164,9 @@ def _to_value(text: str) -> int:
         return int(digits, 0)
     except ValueError:
         raise StatusError(
-            f"status {text!r} is not understood, must be a 64-bit number as 0x8000020000000092, "
-            "a name as TDX_OPERAND_BUSY|SEPT_TREE, or a kernel log line with one"
+            f"status {shown(text)} is not understood, must be a 64-bit number as "
+            "0x8000020000000092, a name as TDX_OPERAND_BUSY|SEPT_TREE, or a kernel log line with "
+            "one"
         ) from None
 
 
@@ -268,7 +269,9 @@ def decode(status: str | int) -> Decoded:
     """
     value, leaf = _read(status) if isinstance(status, str) else (int(status), None)
     if not 0 <= value <= _MAX_STATUS:
-        raise StatusError(f"status {status!r} is out of range, must be from 0 to 0x{_MAX_STATUS:X}")
+        raise StatusError(
+            f"status {shown(status)} is out of range, must be from 0 to 0x{_MAX_STATUS:X}"
+        )
     details = value & DETAILS_MASK
     base = value - details
     if base not in _STATUSES:

@@ -13,7 +13,16 @@ from tdx_env.state.world import End
 
 N_WORLDS = 3
 USER_FILE = """
+import numba
+
 from tdx_env.jit import decision
+from tdx_env.state.features import Feature
+
+@numba.njit
+def at_second(issues):
+    if issues == 2:
+        raise ValueError("second")
+    return 0
 
 @decision
 def decide(features):
@@ -54,18 +63,21 @@ def test_batched_decisions_are_those_made_inside_the_simulator():
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
-        ("1 // (features[5] - 2) * 0", "Division|Warning"),
+        ("1 // features[Feature.KICKS] * 0", "Division|Warning"),
+        ("1 % (2 - features[Feature.ISSUES]) * 0", "Division|Warning"),
+        ("at_second(features[Feature.ISSUES])", "Value"),
         ("features[features[5] // 2 % 50 * 500] * 0", "Index"),
     ],
 )
-def test_compiled_function_that_raises_in_the_simulator_is_named(tmp_path, answer, told):
-    """At loading it is asked about the first and the hundredth issue only."""
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_compiled_function_that_raises_in_the_simulator_is_named(tmp_path, answer, told, n_threads):
+    """At loading it is asked about a kick before, and the first and the hundredth issue only."""
     path = tmp_path / "mine.py"
     path.write_text(USER_FILE.format(answer=answer))
     policy = load_policy(f"{path}:decide")
-    batch = Batch(setup_of(load("s08-accept-2m/train")), policy.discipline.record())
-    batch.reset([1])
+    setup = setup_of(load("s08-accept-2m/train"))
+    batch = Batch(setup, policy.discipline.record(), N_WORLDS, n_threads=n_threads)
+    batch.reset(range(N_WORLDS))
     message = rf"mine\.py:decide\): raised \w*({told})"
     with pytest.raises(PolicyError, match=message), policy.blamed():
-        batch.advance(policy.decide, [0])
         batch.advance(policy.decide)

@@ -121,7 +121,7 @@ def test_zap_yield_makes_a_policy_need_a_kvm_change(tmp_path):
         ("raises(type('Odd', (BaseException,), {{}}))", "raised Odd$"),
         ("decide(features, mask)", "raised RecursionError: maximum recursion depth exceeded"),
         ("__import__('numpy').ones((3, 3))", r"returned array\(\[\[1\., .*\), allowed here"),
-        ("[5] * 1000", r"returned \[5, 5[5, ]*\.\.\., allowed here"),
+        ("[5] * 1000", r"returned \[5, 5[5, ]*\.\.\.[5, ]*\], allowed here"),
         ("10 ** 5000", "returned a int, allowed here"),
     ],
 )
@@ -234,9 +234,9 @@ def test_missing_file_and_missing_function_name_are_told(tmp_path):
         load(f"{tmp_path}/none.py")
 
 
-@pytest.mark.parametrize("spec", ["x" * 300, "x" * 300 + "/agent", "retry@" + "x" * 300])
+@pytest.mark.parametrize("spec", ["x" * 500, "x" * 500 + "/agent", "retry@" + "x" * 500])
 def test_name_that_is_too_long_for_a_file_is_unknown(spec):
-    with pytest.raises(PolicyError, match=r"policy 'xxx.*\.\.\. is unknown, must be one of"):
+    with pytest.raises(PolicyError, match=r"policy 'xxx.*\.\.\.xx.*' is unknown, must be one of"):
         load(spec)
 
 

@@ -22,8 +22,11 @@ def test_last_line_of_our_programs_is_the_outcome():
 
 def test_outcome_of_cleanrl_is_counted_in_updates():
     assert of_cleanrl("SPS: 300\nSPS: 310\n") == Outcome(1024, None, None)
-    told_returns = "global_step=4, episodic_return=[-3.5]\nglobal_step=9, episodic_return=[-1.0]\n"
-    assert of_cleanrl(f"{told_returns}SPS: 300\n") == Outcome(512, -3.5, -1.0)
+
+
+def test_returns_beside_cleanrl_are_means_of_the_first_and_last_ten():
+    said = "".join(f"episodic_return=-{value}.000000\n" for value in range(1, 21))
+    assert of_cleanrl(f"{said}SPS: 300\n") == Outcome(512, -5.5, -15.5)
 
 
 def test_outcome_of_the_zoo_is_in_its_tables():

@@ -291,6 +291,13 @@ def test_exhaustion_that_nobody_carries_out_is_broken():
     assert first_broken(change).run["broken_place"][0] == Place.EXHAUSTION
 
 
+def test_way_to_keep_pamt_that_nobody_knows_is_broken():
+    def change(setup: Any, discipline: Any) -> None:
+        setup["dynamic_pamt"] = NEW
+
+    assert first_broken(change).run["broken_place"][0] == Place.PAMT
+
+
 @pytest.mark.parametrize(
     ("table", "count", "field", "place"),
     [

@@ -175,6 +175,49 @@ def test_zap_waits_for_the_readers_of_mmu_lock(stop):
     assert "mmu_lock for write, held for read by vCPU" in wait.text
 
 
+CROWD = """
+module.version = "1.5.34"
+areas.fresh = { initial = "free" }
+[groups.accepters]
+program = "accept"
+area = "fresh"
+items = 40
+count = "rest"
+[tasks.others]
+kind = "other_tds"
+count = 16
+think_cycles = 1_000
+"""
+IN_PLACE = """
+areas.ram = { initial = "mapped_4k" }
+areas.fresh = { initial = "free" }
+[groups.converter]
+program = "convert"
+area = "ram"
+items = 2
+chunk = 32
+count = 1
+in_place = true
+[groups.accepters]
+program = "accept"
+area = "fresh"
+items = 200
+count = "rest"
+"""
+
+
+def test_page_waits_for_the_lock_of_dynamic_pamt(stop):
+    more = ', kernel = "7.4-queue", dynamic_pamt = "locked"'
+    wait = stop(host(4, more) + CROWD, "P18", Cause.PAMT_LOCK, 100)
+    assert "waits for Dynamic PAMT's lock, held by" in wait.text
+
+
+def test_fault_sleeps_for_the_lock_of_the_file(stop):
+    wait = stop(host(3, ', kernel = "7.4-queue"') + IN_PLACE, "P18", Cause.FILE)
+    assert wait.on == (0,)
+    assert "waits for the lock of the guest_memfd file, held by vCPU 0" in wait.text
+
+
 def test_call_waits_for_the_seamcall_lock(stop):
     wait = stop(host(3) + ACCEPTERS, "P4", Cause.HOST_LOCK)
     assert "waits for the SEAMCALL lock, held by vCPU" in wait.text

@@ -20,6 +20,7 @@ from tdx_env.state.discipline import (
     SplitCheck,
     TrackKick,
 )
+from tdx_env.state.kernels import KERNELS, OF_SCENARIO
 
 
 def test_default_is_the_one_that_agents_get():
@@ -42,10 +43,9 @@ def test_default_is_the_one_that_agents_get():
 
 
 def test_default_is_possible_in_kvm_as_it_is():
-    """Linux 6.19 leaves a dying memslot and has tdx_vm_state_guard; splits as posted in 2026."""
+    """The kernel is the scenario's; splits as posted in 2026."""
     record = DEFAULT.record()[0]
-    assert record["leaves_dying_slot"]
-    assert record["build_guard"]
+    assert record["kernel"] == OF_SCENARIO
     assert (record["split_check"], record["split_read"]) == (SplitCheck.FLAG, 0)
     assert not DEFAULT.needs_kvm_change
 
@@ -99,8 +99,6 @@ FLAGS = (
     "gate_first",
     "zap_yield",
     "prepopulate",
-    "leaves_dying_slot",
-    "build_guard",
     "split_read",
     "irqs_off",
     "enter_irqs_off",
@@ -119,6 +117,18 @@ def test_every_flag_is_recorded(flag, value):
 )
 def test_every_number_is_recorded(field, value):
     assert DEFAULT.with_(**{field: value}).record()[0][field] == value
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_every_kernel_can_be_brought(kernel):
+    record = DEFAULT.with_(kernel=kernel).record()[0]
+    assert list(KERNELS)[record["kernel"]] == kernel
+
+
+@pytest.mark.parametrize(("given", "nearest"), [("6.17", "6.16"), ("7.2", "6.19"), ("7.4", "7.4")])
+def test_unknown_kernel_is_answered_with_the_known_ones_nearest_first(given, nearest):
+    with pytest.raises(ValidationError, match=f"must be one of: {nearest}"):
+        DEFAULT.with_(kernel=given)
 
 
 @pytest.mark.parametrize("member", Exhaustion)

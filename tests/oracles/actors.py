@@ -141,6 +141,8 @@ class Actor:
     batch_first: int | None = None  # first page of the open batch
     batch_size: int = 0
     batch_end: int | None = None  # one past its last page, once all are blocked
+    is_first: bool = False  # PAMT.ADD is made for the page's block
+    pamt_since: int = 0  # start of tdx_pamt_get
     failed: int = 0  # busy entries of the list
     is_waited_for: bool = False  # a reader of SRCU for which a memslot's deletion waits
     # the machine

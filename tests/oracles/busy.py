@@ -177,7 +177,7 @@ def yield_now(w: OracleWorld, a: Actor) -> None:
             else:
                 back_to_run_loop(w, a)
         case CallPath.BUILD:
-            guard.to_user_space(w, a)
+            guard.give_way(w, a)
 
 
 def yield_mmu(w: OracleWorld, a: Actor) -> None:

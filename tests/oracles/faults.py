@@ -10,7 +10,19 @@ from tdx_env.state.calls import Leaf
 from tdx_env.state.costs import Cost
 from tdx_env.state.discipline import FaultYield, OnFrozen
 
-from . import exits, guard, interrupts, kick, mmu, prefault, seamcalls, split, tasks
+from . import (
+    exits,
+    file_lock,
+    guard,
+    interrupts,
+    kick,
+    mmu,
+    pamt,
+    prefault,
+    seamcalls,
+    split,
+    tasks,
+)
 from .actors import Actor, book, drop_target, end_operation, go
 from .sept import NEXT, Entry, is_leaf
 
@@ -45,6 +57,8 @@ def on_fault_software(w: OracleWorld, v: Actor) -> None:
         v.repeats += 1
         v.trip = Category.REFAULT
         exits.to_user_space(w, v, Category.REFAULT)
+    elif not file_lock.is_free(w):
+        file_lock.take(w, v, False, Purpose.FAULT)
     elif split.is_looked_for(w, v):
         mmu.request(w, v, not w.discipline.split_read, Purpose.SPLIT)
     else:
@@ -56,7 +70,7 @@ def met_dying_slot(w: OracleWorld, v: Actor) -> None:
     v.refault = 1
     v.repeats += 1
     d = w.discipline
-    leaves = bool(d.leaves_dying_slot) or d.fault_yield == FaultYield.REENTER
+    leaves = w.kernel.leaves_dying_slot or d.fault_yield == FaultYield.REENTER
     if leaves or (v.is_vcpu and interrupts.has_event(w, v)):
         fault_again(w, v)
     else:
@@ -107,7 +121,7 @@ def walk(w: OracleWorld, v: Actor) -> None:
             return
         if entry.spte == Spte.ABSENT:
             entry.spte = Spte.FROZEN
-            seamcalls.new_call(w, v, Leaf.MEM_SEPT_ADD, entry)
+            pamt.add(w, v, Leaf.MEM_SEPT_ADD, entry)
             return
         if entry.level == 1 and is_leaf(entry.state):
             met_present(w, v, entry)
@@ -124,7 +138,7 @@ def walk(w: OracleWorld, v: Actor) -> None:
             v.call.entry = leaf
             kick.begin_kick(w, v, Purpose.AUG, Kick.DECISION)
         else:
-            seamcalls.new_call(w, v, Leaf.MEM_PAGE_AUG, leaf)
+            pamt.add(w, v, Leaf.MEM_PAGE_AUG, leaf)
 
 
 def met_present(w: OracleWorld, v: Actor, entry: Entry) -> None:
@@ -170,8 +184,17 @@ def give_up(w: OracleWorld, v: Actor, is_local: bool) -> None:
 
 
 def on_unwind(w: OracleWorld, v: Actor) -> None:
-    """Everything is undone: try again here, or let the guest fault again."""
+    """The pass is undone but for the PAMT of a page that was to come."""
     book(w, v)
+    is_add = v.call.leaf in (Leaf.MEM_PAGE_AUG, Leaf.MEM_SEPT_ADD)
+    if v.call.entry is not None and is_add and pamt.is_counted(w, v.call.leaf, v.call.entry):
+        pamt.put(w, v, Purpose.GIVEN_UP)
+    else:
+        end_pass(w, v)
+
+
+def end_pass(w: OracleWorld, v: Actor) -> None:
+    """Everything is undone: try again here, or let the guest fault again."""
     if v.call.entry is not None:
         is_unblock = v.call.leaf == Leaf.EXPORT_UNBLOCKW
         v.call.entry.spte = Spte.PRESENT if is_unblock else Spte.ABSENT
@@ -179,9 +202,14 @@ def on_unwind(w: OracleWorld, v: Actor) -> None:
     seamcalls.release_lock(w, v, w.seamcall_lock)
     kick.release_gate(w, v)
     mmu.release(w, v)
+    another_pass(w, v, v.is_local)
+
+
+def another_pass(w: OracleWorld, v: Actor, is_local: bool) -> None:
+    """Try again inside KVM, unless an interrupt or the rules want otherwise."""
     v.refault = 1
     v.repeats += 1
-    if v.is_local and not (v.is_vcpu and interrupts.has_event(w, v)):
+    if is_local and not (v.is_vcpu and interrupts.has_event(w, v)):
         begin_fault_pass(w, v)
     else:
         fault_again(w, v)

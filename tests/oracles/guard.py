@@ -9,7 +9,7 @@ from tdx_env.state.actors import CallPath, Purpose, State, Task
 from tdx_env.state.calls import NONE, Leaf
 from tdx_env.state.costs import Cost
 
-from . import exits, seamcalls, slots, tasks
+from . import exits, mmu, pamt, seamcalls, slots, tasks
 from .actors import Actor, book, go
 
 if TYPE_CHECKING:
@@ -45,14 +45,19 @@ def on_guard_wait(w: OracleWorld, a: Actor) -> None:
 
 def go_on(w: OracleWorld, a: Actor) -> None:
     """Go on with the guard held, or without if none is asked for."""
-    if a.purpose == Purpose.CALL_AGAIN:
+    if a.purpose == Purpose.CALL_AGAIN and a.call.leaf == Leaf.VP_INIT:
+        initialise(w, a)
+    elif a.purpose == Purpose.CALL_AGAIN and a.call.leaf == Leaf.MEM_PAGE_ADD:
+        assert a.call.entry is not None
+        pamt.add(w, a, Leaf.MEM_PAGE_ADD, a.call.entry)
+    elif a.purpose == Purpose.CALL_AGAIN:
         seamcalls.new_call(w, a, Leaf(a.call.leaf), a.call.entry)
     elif a.kind == Task.SLOT_DELETE:
         slots.delete(w, a)
     elif a.kind == Task.BUILD:
         a.path = CallPath.BUILD
         tasks.set_cursor(w, a)
-        seamcalls.new_call(w, a, Leaf.MEM_PAGE_ADD, w.table.entries[a.cursor])
+        pamt.add(w, a, Leaf.MEM_PAGE_ADD, w.table.entries[a.cursor])
     else:
         assert a.kind == Task.INIT_VCPU
         a.path = CallPath.BUILD
@@ -61,15 +66,42 @@ def go_on(w: OracleWorld, a: Actor) -> None:
 
 def begin_build(w: OracleWorld, a: Actor, purpose: Purpose) -> None:
     """Begin an ioctl that builds the TD, or call it again; under the guard if there is one."""
-    if w.discipline.build_guard:
+    if w.kernel.build_guard:
         request(w, a, purpose)
     else:
         a.purpose = purpose
         go_on(w, a)
 
 
+def initialise(w: OracleWorld, a: Actor) -> None:
+    """VP.INIT; from 6.19 on under mmu_lock held for write."""
+    if w.kernel.vp_init_locked:
+        mmu.request(w, a, True, Purpose.VP_INIT)
+    else:
+        seamcalls.new_call(w, a, Leaf.VP_INIT, None)
+
+
+def give_way(w: OracleWorld, a: Actor) -> None:
+    """A call is busy: a page's PAMT goes back, then somebody tries again."""
+    leaf, entry = a.call.leaf, a.call.entry
+    if leaf == Leaf.MEM_PAGE_ADD and entry is not None and pamt.is_counted(w, leaf, entry):
+        pamt.put(w, a, Purpose.RETURNED)
+    else:
+        given_up(w, a)
+
+
+def given_up(w: OracleWorld, a: Actor) -> None:
+    """The kernel (PAGE.ADD, from 6.19 on) or user space tries again."""
+    if a.call.leaf == Leaf.MEM_PAGE_ADD and w.kernel.add_retried:
+        a.purpose = Purpose.CALL_AGAIN
+        go(w, a, State.RESCHED, Category.UNWIND, w.costs[Cost.UNWIND])
+    else:
+        to_user_space(w, a)
+
+
 def to_user_space(w: OracleWorld, a: Actor) -> None:
     """Return -EAGAIN to user space, which calls again."""
+    mmu.release(w, a)
     release(w, a)
     exits.to_user_space(w, a, Category.YIELD)
 
@@ -95,7 +127,7 @@ def part_done(w: OracleWorld, a: Actor) -> None:
     if a.extends > 0:
         seamcalls.new_call(w, a, Leaf(a.call.leaf), a.call.entry)
     elif a.call.leaf == Leaf.VP_ADDCX:
-        seamcalls.new_call(w, a, Leaf.VP_INIT, None)
+        initialise(w, a)
     else:
         page_built(w, a)
 
@@ -104,13 +136,14 @@ def page_built(w: OracleWorld, a: Actor) -> None:
     """A page was added and measured."""
     a.cursor += 1
     if a.cursor < a.cursor_end:
-        seamcalls.new_call(w, a, Leaf.MEM_PAGE_ADD, w.table.entries[a.cursor])
+        pamt.add(w, a, Leaf.MEM_PAGE_ADD, w.table.entries[a.cursor])
     else:
         item_built(w, a)
 
 
 def item_built(w: OracleWorld, a: Actor) -> None:
     """All pages, or the vCPU, are there."""
+    mmu.release(w, a)
     release(w, a)
     tasks.finish_task_item(w, a)
 

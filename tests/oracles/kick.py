@@ -11,7 +11,7 @@ from tdx_env.state.costs import Cost
 from tdx_env.state.discipline import GateScope, TrackKick
 from tdx_env.state.streams import Draw
 
-from . import busy, export, guest, interrupts, seamcalls, tasks, zap
+from . import busy, export, guest, interrupts, pamt, seamcalls, tasks, zap
 from .actors import Actor, KickUnderWay, begin_stretch, book, end_stretch, go, own
 from .draws import moved, uniform
 
@@ -22,7 +22,6 @@ CALL_AFTER = {
     Purpose.TRACK: Leaf.MEM_TRACK,
     Purpose.DEMOTE: Leaf.MEM_PAGE_DEMOTE,
     Purpose.BLOCK: Leaf.MEM_RANGE_BLOCK,
-    Purpose.AUG: Leaf.MEM_PAGE_AUG,
 }
 
 
@@ -163,6 +162,9 @@ def go_on(w: OracleWorld, a: Actor, purpose: Purpose) -> None:
             zap.next_page(w, a)
         case Purpose.YIELD:
             busy.yield_mmu(w, a)
+        case Purpose.AUG:
+            assert a.call.entry is not None
+            pamt.add(w, a, Leaf.MEM_PAGE_AUG, a.call.entry)
         case _:
             seamcalls.new_call(w, a, CALL_AFTER[purpose], a.call.entry)
 

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import Purpose, State
+from tdx_env.state.calls import Leaf
 from tdx_env.state.costs import Cost
 
-from . import busy, export, faults, split, tasks, zap
+from . import busy, export, faults, guard, seamcalls, split, tasks, zap
 from .actors import Actor, begin_stretch, book, end_stretch, go
 from .programs import LISTS
 
@@ -71,6 +72,8 @@ def go_on(w: OracleWorld, a: Actor) -> None:
             split.look(w, a)
         case Purpose.EXPORT:
             export.locked(w, a)
+        case Purpose.VP_INIT:
+            seamcalls.new_call(w, a, Leaf.VP_INIT, None)
 
 
 def on_resched(w: OracleWorld, a: Actor) -> None:
@@ -78,6 +81,8 @@ def on_resched(w: OracleWorld, a: Actor) -> None:
     book(w, a)
     if a.call.leaf in LISTS:
         busy.reissue(w, a)
+    elif a.purpose == Purpose.CALL_AGAIN:
+        guard.go_on(w, a)
     else:
         request(w, a, True, a.purpose)
 

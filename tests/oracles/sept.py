@@ -104,6 +104,7 @@ class Entry:
     purge: Purge = Purge.PRIVATE
     counter: int = 0
     bepoch: int = 0
+    pamt: int = 0  # pages that Dynamic PAMT counts in the 2M block (of a PD entry, or the root's)
     lock: EntryLock = field(default_factory=EntryLock)
 
     def put(self, state: EntryState) -> None:
@@ -148,6 +149,7 @@ class Table:
         if any(area.initial != Initial.EMPTY for area in areas):
             for entry in self.entries[self.first_l2 :]:
                 entry.put(E.NL_MAPPED)
+            self.root.pamt = 1
 
     def _fill(self, area: SimpleNamespace) -> None:
         pd_state, page_state = {
@@ -162,6 +164,13 @@ class Table:
             self.entries[self.first_pd + region].put(pd_state)
             for page in range(region << self.shift, (region + 1) << self.shift):
                 self.entries[page].put(page_state)
+            if page_state != E.FREE:
+                self.entries[self.first_pd + region].pamt = 1 << self.shift
+
+    @property
+    def root(self) -> Entry:
+        """The one entry of level 3."""
+        return self.entries[-1]
 
     def unit(self, area: SimpleNamespace, level: int, unit: int) -> Entry:
         """Return the entry of a page (level 0) or region (level 1) of an area."""

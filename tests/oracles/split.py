@@ -72,6 +72,7 @@ def demote(w: OracleWorld, pd: Entry) -> None:
     pd.counter = 0
     pd.lock.store(True, w.rules.keeps_mark)
     w.n_splits += 1
+    pd.pamt = len(w.table.pages_of(pd))
 
 
 def demoted(w: OracleWorld, a: Actor, pd: Entry) -> None:

@@ -168,6 +168,7 @@ def start_actors(w: OracleWorld) -> None:
         interrupts.first_device(w, a)
         tasks.start_task_item(w, a)
         w.work_total += a.group.items
+    w.work_total -= sum(a.group.items for a in host_tasks if a.kind == Task.OTHER_TDS)
     w.work_total += sum(v.group.items for v in w.vcpus if v.program in WORKING)
 
 

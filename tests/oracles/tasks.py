@@ -9,7 +9,7 @@ from tdx_env.state.actors import CallPath, Purge, Purpose, Spte, State, Task
 from tdx_env.state.calls import NONE, Leaf
 from tdx_env.state.streams import Draw
 
-from . import export, guard, guest, kick, mmu, prefault, seamcalls, zap
+from . import export, file_lock, guard, guest, kick, mmu, pamt, prefault, seamcalls, zap
 from .actors import Actor, book, go, own, think
 from .draws import uniform
 from .sept import ACCESSIBLE, Entry
@@ -82,6 +82,8 @@ def on_think(w: OracleWorld, a: Actor) -> None:
             prefault.begin(w, a)
         case Task.EXPORT:
             export.begin(w, a)
+        case Task.OTHER_TDS:
+            pamt.other(w, a)
 
 
 def set_cursor(w: OracleWorld, a: Actor) -> None:
@@ -98,10 +100,20 @@ def units(w: OracleWorld, a: Actor) -> list[Entry]:
 
 def begin_chunk(w: OracleWorld, a: Actor) -> None:
     """Begin to zap the item's units, for good or not."""
+    if a.group.spec.in_place:
+        a.path = CallPath.ZAP
+        set_cursor(w, a)
+        file_lock.take(w, a, True, Purpose.ZAP)
+    else:
+        share(w, a)
+        zap.begin(w, a)
+
+
+def share(w: OracleWorld, a: Actor) -> None:
+    """The item's pages are shared from now on, if that is what it is about."""
     if a.group.spec.is_shared_after:
         for entry in units(w, a):
             entry.purge = Purge.USER
-    zap.begin(w, a)
 
 
 def finish_task_item(w: OracleWorld, a: Actor) -> None:

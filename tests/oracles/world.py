@@ -8,6 +8,7 @@ from enum import IntEnum
 from typing import Any
 
 from tdx_env.state.accounting import IS_OVERHEAD, IS_WASTE, N_CATEGORIES, Category
+from tdx_env.state.actors import Task
 from tdx_env.state.calls import NONE, Outcome
 from tdx_env.state.world import End
 
@@ -16,11 +17,13 @@ from . import (
     cpus,
     exits,
     faults,
+    file_lock,
     guard,
     guest,
     interrupts,
     kick,
     mmu,
+    pamt,
     seamcalls,
     slots,
     start,
@@ -28,6 +31,7 @@ from . import (
     zap,
 )
 from .actors import Actor, Group, book, charge_cell, end_stretch
+from .kernels import rules_of
 from .locks import Mutex, QueuedLock, SharedLock
 from .programs import MODULE_RULES, PROGRAMS
 from .sept import Entry, Epochs, Table
@@ -41,6 +45,8 @@ MODULES = (
     kick,
     mmu,
     faults,
+    pamt,
+    file_lock,
     tasks,
     zap,
     slots,
@@ -66,6 +72,7 @@ class OracleWorld:
         self.discipline = start.plain(discipline.reshape(-1)[0])
         self.seed = int(seed)
         self._clear_counters()
+        self.kernel = rules_of(self.setup.kernel, self.discipline.kernel)
         self.programs = PROGRAMS[self.setup.module_version]
         self.rules = MODULE_RULES[self.setup.module_version]
         self.costs = start.draw_costs(self)
@@ -94,6 +101,7 @@ class OracleWorld:
         self.seamcall_lock = QueuedLock()
         self.guard = Mutex()
         self.track_lock = QueuedLock()
+        self.pamt_lock, self.file_lock = QueuedLock(), QueuedLock()
         self.srcu_actor: Actor | None = None
         self.srcu_readers = 0
         self.n_pcpus = 0
@@ -108,6 +116,7 @@ class OracleWorld:
         self.n_events = self.n_decisions = self.n_seamcalls = self.n_busy = 0
         self.n_ipis = self.n_kicks = self.n_guest_busy = self.n_synthetic = self.n_armed = 0
         self.n_interrupted = self.n_list_busy = self.n_splits = 0
+        self.n_pamt_gets = self.n_pamt_adds = self.pamt_get_cycles = self.pamt_get_max = 0
         self.n_write_locks = self.n_switches = self.n_moves = 0
         self.guest_items = self.task_items = self.work_done = self.work_total = 0
         self.last_progress = 0
@@ -172,5 +181,6 @@ class OracleWorld:
             self.waste += cycles * int(IS_WASTE[category])
             self.overhead += cycles * int(IS_OVERHEAD[category])
         if self.end != End.FINISHED:
-            n_cpus = (self.n_pcpus or len(self.vcpus)) + len(self.actors) - len(self.vcpus)
+            own = [a for a in self.actors if not a.is_vcpu and a.kind != Task.OTHER_TDS]
+            n_cpus = (self.n_pcpus or len(self.vcpus)) + len(own)
             self.tail_cost = n_cpus * (self.setup.time_cap - self.now)

@@ -9,7 +9,7 @@ from tdx_env.state.actors import CallPath, Kick, Purpose, Spte, State, Task
 from tdx_env.state.calls import Leaf
 from tdx_env.state.costs import Cost
 
-from . import exits, guest, kick, mmu, seamcalls, slots, split, tasks
+from . import exits, file_lock, guest, kick, mmu, pamt, seamcalls, slots, split, tasks
 from .actors import Actor, begin_operation, book, drop_target, end_operation, go
 from .sept import Entry
 
@@ -80,6 +80,9 @@ def freeze(w: OracleWorld, a: Actor, entry: Entry) -> None:
 def chunk_done(w: OracleWorld, a: Actor) -> None:
     """All units of the item are gone."""
     mmu.release(w, a)
+    if a.group.spec.in_place:
+        tasks.share(w, a)
+        file_lock.drop(w, a)
     if a.kind == Task.SLOT_DELETE:
         slots.deleted(w, a)
     elif not a.is_vcpu:
@@ -128,8 +131,17 @@ def tracked(w: OracleWorld, a: Actor) -> None:
 
 
 def on_zap_clear(w: OracleWorld, a: Actor) -> None:
-    """The page is removed and cleared."""
+    """The page is removed and cleared: its PAMT goes back."""
     book(w, a)
+    assert a.call.entry is not None
+    if pamt.is_counted(w, a.call.leaf, a.call.entry):
+        pamt.put(w, a, Purpose.CLEARED)
+    else:
+        page_gone(w, a)
+
+
+def page_gone(w: OracleWorld, a: Actor) -> None:
+    """The page is done: the batch's next one, or the chunk's."""
     following = next_of_batch(w, a)
     if following is None:
         kick.release_gate(w, a)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tdx_env.errors import ScenarioError
+from tdx_env.module.seamcalls import DEFAULT_VERSION
 from tdx_env.scenarios import load
 from tdx_env.scenarios.values import Range
 from tests.scenarios.conftest import TINY
@@ -31,7 +32,7 @@ BAD = {
     ),
     "future schema": ("schema_version = 1", "schema_version = 2", "", "schema_version = 2", "1"),
     "unknown program": ('"compute"', '"sleep"', "", 'spinners.program = "sleep"', "parked"),
-    "family": ('family = "own"', 'family = "S23"', "", 'family = "S23"', "S1 to S22"),
+    "family": ('family = "own"', 'family = "S27"', "", 'family = "S27"', "S1 to S25"),
     "version": (
         "[host]", '[module]\nversion = "2"\n[host]', "", 'module.version = "2"', "of 1.5.28, 2.0.18"
     ),
@@ -170,6 +171,31 @@ BUILD = '[tasks.builder]\nkind = "build"\narea = "fresh"\nitems = 1\n'
 CREATE = '[tasks.creator]\nkind = "init_vcpu"\ncount = 2\nitems = 3\n'
 # What is added to the tiny scenario, overrides, and the whole message behind the file's name.
 REFUSED = {
+    "Dynamic PAMT on a kernel without": (
+        "", {"host.dynamic_pamt": "locked"},
+        'host.dynamic_pamt = "locked", must be "static": KVM 6.19 has no Dynamic PAMT, host.kernel '
+        "must be one of: 7.4-queue",
+    ),
+    "Dynamic PAMT on a module without": (
+        "", {"host.dynamic_pamt": "fast", "host.kernel": "7.4-queue"},
+        f'host.dynamic_pamt = "fast", must be "static": module {DEFAULT_VERSION} has no Dynamic '
+        "PAMT",
+    ),
+    "other TDs with static PAMT": (
+        '[tasks.others]\nkind = "other_tds"\nthink_cycles = 10_000\n', {},
+        'host.dynamic_pamt = "static", must be "locked" or "fast": with static PAMT no TD meets '
+        "another (tasks.others)",
+    ),
+    "items of other TDs": (
+        '[tasks.others]\nkind = "other_tds"\nthink_cycles = 10_000\nitems = 1\n', {},
+        "tasks.others.items = 1, other_tds has no such key, must be one of: block_pages, count, "
+        "kind, think_cycles",
+    ),
+    "conversion in place on a kernel without": (
+        "", {"tasks.zapper.in_place": True},
+        "tasks.zapper.in_place = true, must be false: KVM 6.19 can't convert in place, host.kernel "
+        "must be one of: 7.4-queue",
+    ),
     "pages of a vCPU's creation": (
         CREATE + 'area = "ram"\n', {},
         'tasks.creator.area = "ram", init_vcpu has no such key, must be one of: count, items, '
@@ -199,7 +225,7 @@ REFUSED = {
     "kind of task": (
         "", {"tasks.zapper.kind": "import"},
         'tasks.zapper.kind = "import", must be one of: zap, block_restore, build, export, '
-        "slot_delete, prefault, init_vcpu",
+        "slot_delete, prefault, init_vcpu, other_tds",
     ),
     "unknown key of a program": (
         '[groups.more]\nprogram = "hammer"\ncount = 1\nleaf = "accept"\ntikc_us = 3\n', {},
@@ -322,13 +348,13 @@ items = 1
 REFUSED_WHILE_BUILT = {
     "export": (
         "export", BUILD,
-        'tasks.other.kind = "export", must be one of build, init_vcpu, zap: tasks.builder builds '
-        "the TD",
+        'tasks.other.kind = "export", must be one of build, init_vcpu, other_tds, zap: '
+        "tasks.builder builds the TD",
     ),
     "memslot deletion": (
         "slot_delete", CREATE,
-        'tasks.other.kind = "slot_delete", must be one of build, init_vcpu, zap: tasks.creator '
-        "builds the TD",
+        'tasks.other.kind = "slot_delete", must be one of build, init_vcpu, other_tds, zap: '
+        "tasks.creator builds the TD",
     ),
     "more vCPUs than the TD has": (
         "zap", CREATE, "host.n_vcpus = 5, must be at least 6: so many are created"

@@ -16,7 +16,8 @@ name = "kinds"
 family = "own"
 title = "a test"
 description = "Nothing in particular."
-host.n_vcpus = 4
+host = { n_vcpus = 4, kernel = "7.4-queue", dynamic_pamt = "{pamt}" }
+module.version = "1.5.34"
 limits = { stall_us = 500_000, time_cap_us = 50_000_000, reward_scale = 1_000 }
 """
 # What is beside the group or task in question: a TD that runs, or one that is being built.
@@ -32,9 +33,10 @@ tasks.other = { kind = "build", items = 1, area = "other" }
 tasks.more = { kind = "build", items = 1, area = "ram" }
 """
 NEEDED = {"area": '"ram"', "items": "2", "leaf": '"accept"', "hold_us": "1"}
+NEEDED_OF = {"other_tds": ["think_cycles = 4_000"]}
 # A value of each key that isn't its default, and what has to be given beside it.
 CHANGED: dict[str, tuple[object, dict[str, object]]] = {
-    "think_cycles": (5, {}),
+    "think_cycles": (5_000, {}),
     "items": (1, {}),
     "area": ("other", {}),
     "level": (1, {}),
@@ -51,6 +53,8 @@ CHANGED: dict[str, tuple[object, dict[str, object]]] = {
     "trigger_group": ("workers", {}),
     "trigger_period": (2, {"trigger_group": "workers"}),
     "trigger_lead": (1, {"trigger_group": "workers"}),
+    "in_place": (True, {}),
+    "block_pages": (7, {}),
 }
 NEVER = ("touch", "level")  # must be 0
 ROWS = [
@@ -73,6 +77,7 @@ def written(kind: str, folder: Path) -> Path:
     needed = [
         f"{key} = {value}" for key, value in NEEDED.items() if key in models[kind].model_fields
     ]
+    needed += NEEDED_OF.get(kind, [])
     beside = BUILT if kind in KINDS and KINDS[kind].builds else RUNNING
     rest = "" if kind in PROGRAMS else 'groups.rest = { program = "parked", count = "rest" }\n'
     if kind in PROGRAMS:
@@ -81,7 +86,8 @@ def written(kind: str, folder: Path) -> Path:
         needed += [f'kind = "{kind}"', "count = 2"]
     table = "groups" if kind in PROGRAMS else "tasks"
     path = folder / "kinds.toml"
-    path.write_text(f"{HEAD}{beside}{rest}{table}.one = {{ {', '.join(needed)} }}\n")
+    head = HEAD.replace("{pamt}", "locked" if kind == "other_tds" else "static")
+    path.write_text(f"{head}{beside}{rest}{table}.one = {{ {', '.join(needed)} }}\n")
     return path
 
 

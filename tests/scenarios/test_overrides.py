@@ -72,6 +72,8 @@ def test_a_bad_value_is_refused_as_in_a_file(write):
         ("a.b=2..5", {"low": 2, "high": 5}),
         ("a.b=true", True),
         ("a.b=rest", "rest"),
+        ("a.b=6.18", "6.18"),
+        ("a.b=7.4-queue", "7.4-queue"),
         ('a.b="hypothetical-no-free-lock"', "hypothetical-no-free-lock"),
         ("a.b=[1, 2]", [1, 2]),
     ],

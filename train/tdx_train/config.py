@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError, 
 from pydantic_core import ErrorDetails
 
 from tdx_agents.network import network_cycles
-from tdx_env.errors import ConfigError, printable
+from tdx_env.errors import ConfigError, printable, shown
 from tdx_env.host.discipline import Discipline
 from tdx_env.spaces import observation_size
 from tdx_env.toml_file import read_toml
@@ -113,7 +113,7 @@ def load_config(name: str) -> TrainConfig:
         ConfigError: There is no such configuration, or it has an unknown key or a wrong value.
     """
     if not name.isprintable():
-        raise ConfigError(f"configuration {name!r}: must be a name that can be printed")
+        raise ConfigError(f"configuration {shown(name)}: must be a name that can be printed")
     if name in config_names():
         path = _FOLDER / f"{name}{_SUFFIX}"
     elif name.endswith(_SUFFIX):
@@ -173,4 +173,4 @@ def _complaint(mistake: ErrorDetails, fields: list[str]) -> str:
         return f"{key}: unknown key, must be one of: {', '.join(fields)}"
     message = mistake["msg"].removeprefix("Value error, ")
     allowed = message.replace("Input should be", "must be")
-    return f"{key} = {mistake['input']!r}, {allowed[:1].lower()}{allowed[1:]}"
+    return f"{key} = {shown(mistake['input'])}, {allowed[:1].lower()}{allowed[1:]}"

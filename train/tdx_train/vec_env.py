@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tdx_env.engine.batch import Batch, Number
 from tdx_env.engine.metrics import episode_numbers
-from tdx_env.errors import ActionError
+from tdx_env.errors import ActionError, shown
 from tdx_env.host.discipline import Discipline
 from tdx_env.spaces import action_space, observation_size, observation_space, observe
 from tdx_env.state.discipline import N_ACTIONS
@@ -105,7 +105,8 @@ class SeamcallVecEnv(VecEnv):
         # Negative ones are large as these.
         if taken.shape != (self.num_envs,) or taken.view(np.uint64).max() >= N_ACTIONS:
             raise ActionError(
-                f"actions {actions!r}: must be {self.num_envs} integers from 0 to {N_ACTIONS - 1}"
+                f"actions {shown(actions)}: must be {self.num_envs} integers "
+                f"from 0 to {N_ACTIONS - 1}"
             )
         self._actions = taken
 

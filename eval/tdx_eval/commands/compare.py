@@ -190,6 +190,9 @@ def compare(
     chunk: Annotated[
         int, typer.Option(min=1, max=_MAX_CHUNK, help="Episodes of a job; no result depends on it")
     ] = CHUNK,
+    kernel: Annotated[
+        str | None, typer.Option(help="Version of KVM for all scenarios: host.kernel")
+    ] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="Override: costs.bare=2300; repeatable")
     ] = None,
@@ -218,6 +221,8 @@ def compare(
     backends.check_backend(backend)
     table = None if reality is None else read_table(reality)
     overrides = dict(overrides_from(set_ or [], costs))
+    if kernel is not None:
+        overrides["host.kernel"] = kernel
     for folder in agent or []:
         load_manifest(folder)
     contenders = [*map(str, agent or []), *(policy or [])]

@@ -7,20 +7,15 @@ they show what a decision alone can change.
 import functools
 
 import tdx_agents
+from tdx_agents.constant import always_kick
 from tdx_agents.merged import kick_zap_else_yield
-from tdx_agents.protocol import Features, Policy, if_allowed
+from tdx_agents.protocol import Policy
 from tdx_agents.retry import always_retry
 from tdx_agents.row import Row
 from tdx_env.host.discipline import DEFAULT
-from tdx_env.state.discipline import Action
 
 REFERENCE_RULE = "p18-rule"
 RANDOM = "random"  # the catalogue's yardstick: never the best policy of anybody
-
-
-def always_kick(features: Features) -> int:
-    """Kick wherever that is allowed. Source: none, a yardstick."""
-    return if_allowed(features, Action.KICK)
 
 
 _ROWS = (

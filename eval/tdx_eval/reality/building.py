@@ -68,16 +68,24 @@ def _build(n_draws: int) -> Sample:
 
 def _punch(n_draws: int) -> Sample:
     """Look for zaps that VP.INIT makes busy on the TDR, guard or not."""
-    batch = run_world(_PUNCHING_V1, _SINCE_6_19, n_draws)
+    batch = run_world(_PUNCHING_V1, _BEFORE_6_19, n_draws)
     met = cells(batch)[:, list(_ZAP_CALLS)][:, :, Leaf.VP_INIT, _TDR].sum(axis=1) > 0
     killed = _killed_by(batch, _ZAP_CALLS)
     ipis = int(batch.run["n_ipis"].sum())
     note = (
-        f"With 6.19's guard, which a punched hole doesn't take. The kick reaches nobody ({ipis} "
+        f"Until 6.18. The kick reaches nobody ({ipis} "
         f"IPIs), the holder is a host thread: in {np.mean(killed):.0%} of the draws the second try "
         "was busy too and KVM_BUG_ON killed the TD."
     )
     return Sample(met.astype(float), note)
+
+
+def _punch_fixed(n_draws: int) -> Sample:
+    """Look whether 6.19 keeps VP.INIT and a punched hole apart."""
+    batch = run_world(_PUNCHING_V1, _SINCE_6_19, n_draws)
+    n_met = cells(batch)[:, list(_ZAP_CALLS)][:, :, Leaf.VP_INIT].sum(axis=(1, 2))
+    note = "VP.INIT waits for mmu_lock, which the zap holds for write."
+    return Sample((n_met == 0).astype(float), note)
 
 
 def _slot(policy: str, hangs: bool, n_draws: int) -> Sample:
@@ -106,7 +114,14 @@ ROWS = (
         "B6", Kind.BUG,
         "VP.INIT makes BLOCK, TRACK or REMOVE of a punched hole busy on the TDR; a kick doesn't "
         "help.",
-        "Y. Zhao, S. Christopherson, October 2025; left open", "", Sometimes(), _punch,
+        "Y. Zhao, S. Christopherson, October 2025; fixed in Linux 6.19", "", Sometimes(), _punch,
+    ),
+    Row(
+        "B6-fixed", Kind.BUG,
+        "VP.INIT can't meet BLOCK, TRACK or REMOVE of a hole since 6.19: it holds mmu_lock for "
+        "write.",
+        "R. Edgecombe, 28 October 2025; Linux 6.19, commit 9a89894f30d5", "", Always(),
+        _punch_fixed,
     ),
     Row(
         "B7", Kind.BUG,

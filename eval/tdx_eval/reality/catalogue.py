@@ -11,6 +11,7 @@ from tdx_eval.reality import (
     disciplines,
     faults,
     kicks,
+    pamt,
     priority,
     rates,
     removal,
@@ -22,8 +23,8 @@ from tdx_eval.reality import (
 from tdx_eval.reality.row import HIGH, LOW, Kind, Row, RowResult, RowVerdict
 
 _MODULES = (
-    removal, conversion, kicks, faults, tries, rates, second_try, priority, zero_step, disciplines,
-    rules, bugs, building,
+    removal, conversion, kicks, pamt, faults, tries, rates, second_try, priority, zero_step,
+    disciplines, rules, bugs, building,
 )  # fmt: skip
 
 

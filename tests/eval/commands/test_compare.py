@@ -28,6 +28,7 @@ pytestmark = [
         (["--policy", "nowhere.py:decide"], "nowhere.py: there is no such file"),
         (["--set", "costs.nothing=1"], "costs.nothing"),
         (["--set", "costs.bare"], "costs.bare"),
+        (["--kernel", "6.17"], "must be one of 6.16"),
         (["--costs", "missing.toml"], "missing.toml: can't be read"),
         (["--seeds", "0"], "--seeds"),
         (["--seeds-large", "0"], "--seeds-large"),

@@ -20,6 +20,13 @@ pytestmark = [
 RAISING = """
 import os, sys
 
+from tdx_env.jit import decision
+from tdx_env.state.features import Feature
+
+@decision
+def divides(features):
+    return 1 // features[Feature.KICKS] * 0
+
 def leaves(features, mask):
     sys.exit()
 
@@ -57,7 +64,7 @@ def raising(tmp_path: Path) -> Path:
     return file
 
 
-@pytest.mark.parametrize("name", ["leaves", "leaves_well", "raises", "stops"])
+@pytest.mark.parametrize("name", ["divides", "leaves", "leaves_well", "raises", "stops"])
 @pytest.mark.parametrize("backend", ["sequential", "threading", "loky"])
 def test_policy_that_raises_is_named_and_there_are_no_results(
     tmp_path: Path, raising: Path, name: str, backend: str

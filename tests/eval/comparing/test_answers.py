@@ -2,7 +2,7 @@
 
 import pytest
 
-from tdx_eval.decisions import (
+from tdx_eval.comparing.answers import (
     DISCIPLINES,
     SPLITS,
     cheapest,
