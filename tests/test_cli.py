@@ -75,7 +75,7 @@ BAD = {
     "costs that are not there": (["simulate", CLEAN, "--costs", "{tmp}/no.toml"], "no.toml"),
     "unknown cost": (["simulate", CLEAN, "--costs", "{tmp}/wrong-costs.toml"], "bear"),
     "unknown policy": (["simulate", CLEAN, "--policy", "P99"], "P99"),
-    "policy with a very long name": (["simulate", CLEAN, "--policy", "p" * 300], "too long"),
+    "policy with a very long name": (["simulate", CLEAN, "--policy", "p" * 300], "ppp..."),
     "policy file that is not there": (["simulate", CLEAN, "--policy", "{tmp}/no.py:f"], "no.py"),
     "policy function that is not there": (["simulate", CLEAN, "--policy", "{tmp}/mine.py:f"], "f"),
     "policy that breaks": (["simulate", BUSY, "--policy", "{tmp}/mine.py:broken"], "broken"),
@@ -197,7 +197,7 @@ def test_simulate_tells_time_waste_and_conflicts(good):
 @pytest.mark.slow
 def test_simulate_prints_json_with_everything(good):
     account = json.loads(good("simulate json"))
-    assert set(account) == {"metrics", "conflicts", "cells", "clock_khz"}
+    assert set(account) == {"metrics", "conflicts", "cells", "clock_khz", "machine"}
     metrics = account["metrics"]
     assert len(account["conflicts"]) == min(20, metrics["n_decisions"]) > 0
     assert sum(cell["n_busy"] for cell in account["cells"]) == metrics["n_busy"]

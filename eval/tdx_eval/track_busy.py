@@ -37,7 +37,7 @@ _QUIET = World("s06-conversion-248-calm/train").with_(
 
 
 @dataclass(frozen=True)
-class Cell:
+class BusyShare:
     """What one size and one rate came to.
 
     Attributes:
@@ -68,7 +68,7 @@ def closed_form(n_vcpus: int, rate: int) -> float:
     return min(1.0, (n_vcpus - 1) * rate * seconds)
 
 
-def measured(n_vcpus: int, rate: int, n_draws: int) -> Cell:
+def measured(n_vcpus: int, rate: int, n_draws: int) -> BusyShare:
     """Play conversions on a TD of one size whose vCPUs leave the guest at one rate."""
     n_items = max(_FEWEST_ITEMS, min(_MOST_ITEMS, _FEWEST_ITEMS * SIZES[-1] // n_vcpus))
     world = _QUIET.with_(
@@ -79,15 +79,17 @@ def measured(n_vcpus: int, rate: int, n_draws: int) -> Cell:
     )
     batch = finished(run_world(world, MERGED, n_draws))
     n_busy = int(busy(batch, Leaf.MEM_TRACK).sum())
-    return Cell(n_vcpus, rate, int(n_zaps(batch).sum()), n_busy, closed_form(n_vcpus, rate))
+    return BusyShare(n_vcpus, rate, int(n_zaps(batch).sum()), n_busy, closed_form(n_vcpus, rate))
 
 
-def study(sizes: tuple[int, ...], rates: tuple[int, ...], n_draws: int) -> list[list[Cell]]:
+def busy_by_size_and_rate(
+    sizes: tuple[int, ...], rates: tuple[int, ...], n_draws: int
+) -> list[list[BusyShare]]:
     """Return a row of cells for each size."""
     return [[measured(size, rate, n_draws) for rate in rates] for size in sizes]
 
 
-def _written(cell: Cell) -> str:
+def _written(cell: BusyShare) -> str:
     """Return a cell as text: the share, or what it lies below if nothing was busy."""
     expected = f"{_PERCENT * cell.expected:.2g}"
     if cell.n_busy == 0:
@@ -95,7 +97,7 @@ def _written(cell: Cell) -> str:
     return f"{_PERCENT * cell.share:.2g} ({expected})"
 
 
-def _totals(rows: list[list[Cell]]) -> str:
+def _totals(rows: list[list[BusyShare]]) -> str:
     """Return how measured and expected compare, at real rates and beyond."""
     lines = []
     for title, is_real in (("At real rates", True), ("Beyond", False)):
@@ -106,7 +108,7 @@ def _totals(rows: list[list[Cell]]) -> str:
     return "\n".join(lines)
 
 
-def page(rows: list[list[Cell]], n_draws: int) -> str:
+def track_busy_page(rows: list[list[BusyShare]], n_draws: int) -> str:
     """Return the page."""
     heads = ["vCPUs", *(f"{cell.rate:,}/s" for cell in rows[0])]
     lines = [
@@ -135,7 +137,7 @@ A busy vCPU of a real host makes 500 to 2,300 exits a second; what is hotter is 
 """
 
 
-def draw(rows: list[list[Cell]], path: Path) -> None:
+def draw(rows: list[list[BusyShare]], path: Path) -> None:
     """Draw the figure: a line for each size, the closed form dotted."""
     import matplotlib.pyplot as plt
 
@@ -156,13 +158,13 @@ def draw(rows: list[list[Cell]], path: Path) -> None:
 
 
 @app.command()
-def main(
+def remake(
     draws: Annotated[int, typer.Option(min=1, help="Draws of all costs for each number")] = 24,
     docs: Annotated[Path, typer.Option(help="Folder of page and figure")] = Path("docs"),
 ) -> None:
     """Measure, and write page and figure."""
-    rows = study(SIZES, RATES, draws)
-    write_text(docs / PAGE, page(rows, draws))
+    rows = busy_by_size_and_rate(SIZES, RATES, draws)
+    write_text(docs / PAGE, track_busy_page(rows, draws))
     draw(rows, docs / FIGURE)
     print(f"page: {docs / PAGE}")
 

@@ -3,7 +3,7 @@
 import numba
 import pytest
 
-from tdx_eval.track_busy import Cell, closed_form, measured, page
+from tdx_eval.track_busy import BusyShare, closed_form, measured, track_busy_page
 
 
 def test_closed_form_grows_with_vcpus_and_rate_up_to_all():
@@ -14,8 +14,8 @@ def test_closed_form_grows_with_vcpus_and_rate_up_to_all():
 
 
 def test_page_gives_share_closed_form_and_an_upper_end_where_nothing_was_busy():
-    rows = [[Cell(2, 500, 1_000, 0, 0.000_02), Cell(2, 50_000, 1_000, 25, 0.01)]]
-    text = page(rows, 4)
+    rows = [[BusyShare(2, 500, 1_000, 0, 0.000_02), BusyShare(2, 50_000, 1_000, 25, 0.01)]]
+    text = track_busy_page(rows, 4)
     assert "| vCPUs | 500/s | 50,000/s |" in text
     assert "| 2 | < 0.3 (0.002) | 2.5 (1) |" in text
 

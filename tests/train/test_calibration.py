@@ -9,7 +9,7 @@ from tdx_train.calibration import calibrated
 from tdx_train.suite import Suite, load_all, suite_of
 
 HOPELESS = "s14-split-storm/train"
-SHORT = {"limits.time_cap_us": 1_200_000, "limits.stall_us": 30_000}
+SHORT = {"limits.time_cap_us": 1_500_000, "limits.stall_us": 30_000}
 
 
 def measured(*names: str) -> Suite:

@@ -135,7 +135,7 @@ def test_parts_sum_to_the_cost(compared):
 
 @needs_compiler
 def test_cost_without_yield_is_that_of_a_scenario_with_weight_0(user_file):
-    some = (f"{user_file}:slow", SCENARIO, seeds_of("test", 4))
+    some = (f"{user_file}:slow", "s07-conversion-idle-ticks/test", seeds_of("test", 4))
     with_yield, _ = played(job_of(*some))
     without, _ = played(job_of(*some, limits__yield_weight=0))
     free = with_yield["total_cost"] - with_yield["cycles_yield"]
