@@ -11,7 +11,7 @@ SEEDS_LARGE ?= 8
 # scenarios, the environment's inside; and random worlds in which the simulator is compared with its slow twin.
 REPEATED := tests/module tests/host tests/agents tests/scenarios tests/engine
 COMPARED := $(foreach chunk,0 1 2 3,'tests/engine/test_oracle.py::test_kernel_agrees_with_the_oracle[$(chunk)]')
-PYTEST := $(BIN)/python -m pytest -n 2
+PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 QUICK := $(PYTEST) -m "not slow" --hypothesis-profile=quick
 
 .PHONY: demo test quick lint types plain bounds check bench clean

@@ -553,12 +553,6 @@ MUTANTS = [
         "    elif outcome == Outcome.GPA_RANGE_NOT_BLOCKED:\n",
     ),
     Mutant(
-        "UNBLOCK keeps its entry locked",
-        "host/leaves.py",
-        "Cost.RANGE_UNBLOCK, _ENTRY, _STORE,",
-        "Cost.RANGE_UNBLOCK, _ENTRY, _LOCKED,",
-    ),
-    Mutant(
         "EXPORT.MEM asks for BLOCK's epoch",
         "host/leaves.py",
         "Cost.EXPORT_MEM, Check.WRITES,",
