@@ -66,12 +66,6 @@ MUTANTS = [
         "has_mark(world, Lock.TREE)",
     ),
     Mutant(
-        "PENDING page fine for zero-step though its touch is no #VE",
-        "host/effects.py",
-        ' and not world.setup["sept_ve_disable"]\n',
-        "\n",
-    ),
-    Mutant(
         "armed vCPU never shares the tree",
         "module/seamcalls.py",
         "Mode.SHARED if version.armed_enter_shares_tree else Mode.EXCLUSIVE",
