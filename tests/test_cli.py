@@ -75,7 +75,7 @@ BAD = {
     "costs that are not there": (["simulate", CLEAN, "--costs", "{tmp}/no.toml"], "no.toml"),
     "unknown cost": (["simulate", CLEAN, "--costs", "{tmp}/wrong-costs.toml"], "bear"),
     "unknown policy": (["simulate", CLEAN, "--policy", "P99"], "P99"),
-    "policy with a very long name": (["simulate", CLEAN, "--policy", "p" * 300], "ppp..."),
+    "policy with a very long name": (["simulate", CLEAN, "--policy", "p" * 500], "ppp..."),
     "policy file that is not there": (["simulate", CLEAN, "--policy", "{tmp}/no.py:f"], "no.py"),
     "policy function that is not there": (["simulate", CLEAN, "--policy", "{tmp}/mine.py:f"], "f"),
     "policy that breaks": (["simulate", BUSY, "--policy", "{tmp}/mine.py:broken"], "broken"),
