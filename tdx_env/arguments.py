@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from tdx_env.errors import ActionError, RenderModeError, ScenarioError, printable, shown
 from tdx_env.host.discipline import Discipline
-from tdx_env.scenarios import Scenario, expand, load, setup_of
+from tdx_env.scenarios import Scenario, expand, load
 from tdx_env.scenarios.checks import check
 from tdx_env.scenarios.complaints import scenario_error
 from tdx_env.state.discipline import N_ACTIONS, Action
@@ -57,11 +57,6 @@ def scenarios_of(spec: ScenarioSpec, overrides: Mapping[str, object]) -> list[Sc
     if not isinstance(spec, Sequence) or not spec:
         raise ScenarioError(f"scenario = {shown(spec)}, must be a name, a path or a list of them")
     return [scenario for one in spec for scenario in scenarios_of(one, overrides)]
-
-
-def setups_of(scenarios: Sequence[Scenario]) -> NDArray[np.void]:
-    """Return scenarios as the simulator reads them, dtype SETUP, shape (n,)."""
-    return np.concatenate([setup_of(one) for one in scenarios])
 
 
 def discipline_record(discipline: DisciplineSpec) -> NDArray[np.void]:

@@ -255,9 +255,15 @@ def observation_size() -> int:
     return _SIZE
 
 
-def observation_space() -> gymnasium.spaces.Box:
-    """Return the space of one observation: shape (observation_size(),), float32, 0 to 1."""
-    return gymnasium.spaces.Box(0.0, 1.0, (_SIZE,), np.float32)
+def observation_space(n_weights: int = 0) -> gymnasium.spaces.Box:
+    """Return the space of one observation: shape (observation_size(),), float32, 0 to 1.
+
+    Args:
+        n_weights: Weights of an objective behind the features: from 0 on.
+    """
+    high = np.ones(_SIZE + n_weights, np.float32)
+    high[_SIZE:] = np.inf
+    return gymnasium.spaces.Box(np.zeros_like(high), high, dtype=np.float32)
 
 
 def action_space() -> gymnasium.spaces.Discrete:
@@ -332,8 +338,8 @@ def _category(features: NDArray[np.int64], feature: int) -> int:
 
 @kernel
 def observe_one(features: NDArray[np.int64], out: NDArray[np.float32]) -> None:
-    """Write the observation of one vector of features; see `observe`."""
-    out[:] = 0
+    """Write the observation of one vector of features; see `observe`. What is behind it stays."""
+    out[:_SIZE] = 0
     is_start = features[Feature.PATH] < 0
     out[0] = is_start
     for feature in range(N_FEATURES):

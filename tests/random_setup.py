@@ -9,6 +9,7 @@ from tdx_env.state.actors import Program, Task
 from tdx_env.state.calls import NONE, Leaf
 from tdx_env.state.costs import Cost
 from tdx_env.state.kernels import KERNELS
+from tdx_env.state.objectives import weights_of
 from tdx_env.state.setup import N_BANDS, REST, SETUP, Initial, Pamt
 from tests.random_costs import REAL_COSTS, TINY, TINY_COSTS
 from tests.random_ranges import WILD_SHARE, Record, Rng, pick, random_range, set_range
@@ -76,6 +77,7 @@ class _Builder:
         self._groups()
         self._tasks()
         self._timers()
+        self._hostile()
         return self.setup[()]
 
     def _apart(self) -> np.random.Generator:
@@ -90,6 +92,12 @@ class _Builder:
                 row["arm_cycles"] = rng.integers(1, 300 * self.scale)
             if rng.random() < 0.35:
                 set_range(rng, row, "host_tick", 1000 * self.scale, 20_000 * self.scale)
+
+    def _hostile(self) -> None:
+        """Let a quarter of the groups be hostile."""
+        rng = self._apart()
+        for row in self.setup["groups"][: self.setup["n_groups"]]:
+            row["is_hostile"] = rng.random() < 0.25
 
     def _newer_than(self, version: str) -> str:
         """Return a newer release in half of the worlds, by draws that shift no others."""
@@ -119,7 +127,7 @@ class _Builder:
         s["time_cap"] = pick(rng, (200_000, 500_000, 1_000_000)) * self.scale
         s["preempt_limit"] = pick(rng, (0, 3000, 50_000))
         s["yield_weight"] = rng.integers(2)
-        s["reward_scale"] = 100_000
+        s["weights"] = weights_of("thread")
         bands = int(rng.integers(1, 1 << N_BANDS))
         s["cost_bands"] = (1 << N_BANDS) - 1 if rng.random() < 0.5 else bands
 

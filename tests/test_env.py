@@ -220,7 +220,7 @@ def test_rewards_sum_to_minus_the_total_cost(name, seed, action_seed):
     cycles = [step[1] * scale for step in steps]
     assert all(abs(one - round(one)) < 1e-3 for one in cycles)
     assert sum(round(one) for one in cycles) == -metrics["total_cost"]
-    assert steps[-1][-1]["cost"].sum() == metrics["total_cost"]
+    assert steps[-1][-1]["cost"][:3].sum() == metrics["total_cost"]
 
 
 def test_elapsed_cycles_sum_to_the_episodes_length(env):

@@ -21,6 +21,8 @@ def request(w: OracleWorld, a: Actor, is_write: bool, purpose: Purpose) -> None:
     """Take mmu_lock and go on, or queue for it."""
     a.purpose = purpose
     w.meet(purpose)
+    if purpose == Purpose.ZAP and a.chunk_since is None:
+        a.chunk_since = w.now
     if w.mmu.request(a.number, is_write):
         taken(w, a)
         go_on(w, a)
@@ -32,6 +34,7 @@ def taken(w: OracleWorld, a: Actor) -> None:
     """From now on the actor holds mmu_lock."""
     begin_stretch(w, a)
     w.n_write_locks += w.mmu.writer == a.number
+    a.hold_since = w.now
 
 
 def release(w: OracleWorld, a: Actor) -> None:
@@ -39,10 +42,17 @@ def release(w: OracleWorld, a: Actor) -> None:
     if not w.mmu.is_held_by(a.number):
         return
     end_stretch(w, a)
+    end_hold(w, a)
     for number in w.mmu.release(a.number):
         following = w.actors[number]
         taken(w, following)
         go(w, following, State.MMU_GRANTED, None, w.costs[Cost.MMU_HANDOFF])
+
+
+def end_hold(w: OracleWorld, a: Actor) -> None:
+    """Keep how long a writer had the lock."""
+    if w.mmu.writer == a.number:
+        w.holds.append(w.now - a.hold_since)
 
 
 def on_granted(w: OracleWorld, a: Actor) -> None:
