@@ -26,6 +26,7 @@ from tdx_env.state.calls import (
 )
 from tdx_env.state.discipline import N_ACTIONS, Action
 from tdx_env.state.features import N_FEATURES, TRIES_UNIT, Feature
+from tdx_env.state.objectives import LARGEST_WEIGHT
 
 START = -1  # PATH of the start observation, when nothing was busy yet
 
@@ -259,10 +260,10 @@ def observation_space(n_weights: int = 0) -> gymnasium.spaces.Box:
     """Return the space of one observation: shape (observation_size(),), float32, 0 to 1.
 
     Args:
-        n_weights: Weights of an objective behind the features: from 0 on.
+        n_weights: Weights of an objective behind the features: from 0 to LARGEST_WEIGHT.
     """
     high = np.ones(_SIZE + n_weights, np.float32)
-    high[_SIZE:] = np.inf
+    high[_SIZE:] = LARGEST_WEIGHT
     return gymnasium.spaces.Box(np.zeros_like(high), high, dtype=np.float32)
 
 

@@ -422,7 +422,7 @@ def test_whole_number_of_any_kind_is_an_action(action, started):
 
 
 @pytest.mark.parametrize(
-    "scenario", ["s99-nothing", "", "s10-hostile/nothing", [], 5, None, "x.toml"]
+    "scenario", ["s99-nothing", "", "s10-hostile/nothing", [], 5, [None], "x.toml"]
 )
 def test_unknown_scenario_is_refused(scenario):
     with pytest.raises(ScenarioError):

@@ -50,6 +50,7 @@ ALLOWED = {
     "tdx_env.arguments": ENV,
     "tdx_env.repertoire": ENV | {"tdx_env.arguments"},
     "tdx_env.episode": ENGINE,
+    "tdx_env.discounting": {"tdx_env.errors"},
     "tdx_env.series": ENV | {"tdx_env.arguments"},
     "tdx_env.env": ENV | CLIENT | {"tdx_env.episode"},
     "tdx_env.vector": ENV | CLIENT | {"tdx_env.series"},

@@ -51,9 +51,9 @@ PRESETS: dict[str, dict[str, float]] = {
 }
 """Objectives that have a name; what is not there weighs nothing."""
 
-_LARGEST = 100  # so that a cost fits into 64 bits
+LARGEST_WEIGHT = 100  # so that a cost fits into 64 bits
 ALLOWED_OBJECTIVES = (
-    f"{', '.join(PRESETS)}, or weights from 0 to {_LARGEST} of {', '.join(WEIGHED)}"
+    f"{', '.join(PRESETS)}, or weights from 0 to {LARGEST_WEIGHT} of {', '.join(WEIGHED)}"
 )
 _MUST_BE = f"must be {ALLOWED_OBJECTIVES}"
 THREAD = "thread"  # the cost that the first version of the environment counts
@@ -64,7 +64,7 @@ def _is_weight(value: object) -> bool:
     """Say whether a value can be a weight: a number within bounds, no boolean."""
     if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
         return False
-    return bool(0 <= value <= _LARGEST)
+    return bool(0 <= value <= LARGEST_WEIGHT)
 
 
 def _parsed(text: str) -> dict[str, float]:

@@ -230,7 +230,7 @@ REFUSED = {
     "unknown key of a program": (
         '[groups.more]\nprogram = "hammer"\ncount = 1\nleaf = "accept"\ntikc_us = 3\n', {},
         "groups.more.tikc_us = 3, unknown key, must be one of: arm_cycles, count, device_us, "
-        "host_tick_us, leaf, program, signal_every, think_cycles, tick_us",
+        "host_tick_us, hostile, leaf, program, signal_every, think_cycles, tick_us",
     ),
     "group without a program": (
         "[groups.more]\ncount = 1\n", {},
