@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from copy import deepcopy
-from typing import Any, Self, SupportsFloat
+from typing import Any, ClassVar, Self, SupportsFloat
 
 import gymnasium
 import numpy as np
@@ -44,22 +44,6 @@ _DRAWN_SEEDS = 1 << 31
 # Plain integers: reading them is quicker than a member of an enum.
 _RUNNING, _CAPPED = int(End.RUNNING), int(End.CAPPED)
 _NO_METRICS = no_metrics()
-
-
-# What a snapshot has of the environment itself.
-_KEPT = (
-    "_is_running",
-    "_has_begun",
-    "_first_seed",
-    "_n_episodes",
-    "_seed",
-    "_scenario",
-    "_reward_scale",
-    "_cost",
-    "_time",
-    "_np_random",
-    "_np_random_seed",
-)
 
 
 class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
@@ -133,6 +117,21 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
     metadata: dict[str, Any] = {"render_modes": list(RENDER_MODES), "render_fps": 1}
 
     spec: Any = PlainSpec()
+
+    # What a snapshot has of the environment itself.
+    _kept: ClassVar[tuple[str, ...]] = (
+        "_is_running",
+        "_has_begun",
+        "_first_seed",
+        "_n_episodes",
+        "_seed",
+        "_scenario",
+        "_reward_scale",
+        "_cost",
+        "_time",
+        "_np_random",
+        "_np_random_seed",
+    )
 
     def __init__(  # noqa: PLR0913, what Gymnasium and users give by name
         self,
@@ -286,7 +285,7 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
     def snapshot(self) -> EnvSnapshot:
         """Return the state, for `restore`; can be pickled."""
         setups = None if self._episode is self._usual else self._episode.batch.setups
-        state, own = self._episode.batch.snapshot(), remembered(self, _KEPT)
+        state, own = self._episode.batch.snapshot(), remembered(self, self._kept)
         return EnvSnapshot(type(self).__name__, self._usual.batch.origin(), setups, state, own)
 
     def restore(self, snapshot: EnvSnapshot) -> None:

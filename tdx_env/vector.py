@@ -1,8 +1,7 @@
 """The vector environment: many episodes in one call, without a Python object for each."""
 
-import os
 from copy import deepcopy
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import gymnasium
 import numpy as np
@@ -21,6 +20,7 @@ from tdx_env.arguments import (
     checked_mode,
     checked_options,
     checked_render_mode,
+    checked_threads,
     discipline_record,
 )
 from tdx_env.engine.batch import COST_PARTS, SKIP, Batch, Number
@@ -30,7 +30,7 @@ from tdx_env.engine.snapshot import check_layout, layout
 from tdx_env.engine.warm import warm_up
 from tdx_env.errors import NotResetError
 from tdx_env.host.discipline import DEFAULT
-from tdx_env.info import INFO_ROWS, OPERATIONS_ROW, no_metrics
+from tdx_env.info import INFO_ROWS, OPERATIONS_ROW, no_metrics, read_only
 from tdx_env.repertoire import Repertoire
 from tdx_env.series import Series
 from tdx_env.snapshots import EnvSnapshot, check_snapshot, remember, remembered
@@ -39,25 +39,10 @@ from tdx_env.state.objectives import N_WEIGHED, ObjectiveSpec
 from tdx_env.state.world import End
 
 _SIZE = observation_size()
-_N_OWN = int(Number.NOW) + 1  # END, COST, NOW
 _SHOWN = slice(int(Number.WAS_MASKED), int(Number.OPERATION) + 1)  # WAS_MASKED to OPERATION
-_END = int(Number.END)
-_RUNNING, _CAPPED = (
-    int(End.RUNNING),
-    int(End.CAPPED),
-)  # comparing an array with a member of an enum takes longer
-# What a snapshot has of the environment itself.
-_KEPT = (
-    "_series", "_costs", "_times", "_n_steps", "_over", "_is_any_over", "_is_interrupted",
-    "_np_random", "_np_random_seed",
-)  # fmt: skip
-_WORLDS_A_THREAD = 32  # below that, handing work to a second thread costs more than it saves
-
-
-def _read_only(array: NDArray[Any]) -> NDArray[Any]:
-    """Return the array, which can't be written to any more."""
-    array.flags.writeable = False
-    return array
+_END, _COST, _NOW = int(Number.END), int(Number.COST), int(Number.NOW)
+# Comparing an array with a member of an enum takes longer.
+_RUNNING, _CAPPED = int(End.RUNNING), int(End.CAPPED)
 
 
 class SeamcallRetryVectorEnv(
@@ -93,6 +78,12 @@ class SeamcallRetryVectorEnv(
 
     spec: Any = PlainSpec()
 
+    # What a snapshot has of the environment itself.
+    _kept: ClassVar[tuple[str, ...]] = (
+        "_series", "_costs", "_times", "_n_steps", "_over", "_is_any_over", "_is_interrupted",
+        "_np_random", "_np_random_seed",
+    )  # fmt: skip
+
     def __init__(  # noqa: PLR0913, what Gymnasium and users give by name
         self,
         num_envs: int = 1,
@@ -109,9 +100,7 @@ class SeamcallRetryVectorEnv(
     ) -> None:
         self._has_operations = operations_in_info
         self.num_envs = checked_count("num_envs", num_envs)
-        threads = min(os.cpu_count() or 1, -(-num_envs // _WORLDS_A_THREAD))
-        if n_threads is not None:
-            threads = checked_count("n_threads", n_threads)
+        threads = checked_threads(n_threads, self.num_envs)
         self._max_steps = None
         if max_episode_steps is not None:
             self._max_steps = checked_count("max_episode_steps", max_episode_steps)
@@ -140,15 +129,15 @@ class SeamcallRetryVectorEnv(
     def _set_constants(self) -> None:
         """Set the arrays of infos that never change."""
         n = self.num_envs
-        self._everywhere = _read_only(np.ones(n, np.bool_))
+        self._everywhere = read_only(np.ones(n, np.bool_))
         keys = [row.key for row in INFO_ROWS] + [OPERATIONS_ROW.key] * self._has_operations
         self._present = {f"_{key}": self._everywhere for key in keys}
         self._no_metrics = no_metrics(n)
 
     def _show_episodes(self) -> None:
         """Set the arrays of infos that change with the episodes."""
-        self._shown_seeds = _read_only(self._series.seeds.copy())
-        self._shown_scenarios = _read_only(self._series.scenario_numbers)
+        self._shown_seeds = read_only(self._series.seeds.copy())
+        self._shown_scenarios = read_only(self._series.scenario_numbers)
 
     @property
     def scenario_names(self) -> tuple[str, ...]:
@@ -247,10 +236,10 @@ class SeamcallRetryVectorEnv(
         observations = self._next_buffer()
         n_ended = self._batch.advance(None, checked, observations)
         numbers = self._batch.numbers.copy()
-        ends, costs, times = numbers[:_N_OWN]
-        rewards = (self._costs - costs) / self._series.scales
+        ends, times = numbers[_END], numbers[_NOW]
+        rewards = self._paid(numbers)
         info = self._info(numbers, times - self._times)
-        self._costs, self._times = costs, times  # what no info has
+        self._times = times  # what no info has
         if n_ended == 0 and self._max_steps is None:
             self._is_interrupted = False
             nowhere = np.zeros((2, self.num_envs), np.bool_)
@@ -266,6 +255,17 @@ class SeamcallRetryVectorEnv(
             info = self._with_ends(info, ended, observations)
         self._is_interrupted = False
         return observations, rewards, terminated, truncated, info
+
+    def _paid(self, numbers: NDArray[np.int64]) -> NDArray[Any]:
+        """Return the rewards of a step, shape (num_envs,).
+
+        Args:
+            numbers: A copy of those of the batch, of which no info has the costs.
+        """
+        costs = numbers[_COST]
+        rewards: NDArray[np.float64] = (self._costs - costs) / self._series.scales
+        self._costs = costs
+        return rewards
 
     def _with_ends(
         self, info: dict[str, Any], ended: NDArray[np.bool_], observations: NDArray[np.float32]
@@ -367,7 +367,7 @@ class SeamcallRetryVectorEnv(
         """Return the state, for `restore`; can be pickled."""
         is_usual = len(self._batch.setups) == len(self._repertoire.names)
         setups = None if is_usual else self._batch.setups
-        state, own = self._batch.snapshot(), remembered(self, _KEPT)
+        state, own = self._batch.snapshot(), remembered(self, self._kept)
         return EnvSnapshot(type(self).__name__, self._origin, setups, state, own)
 
     def restore(self, snapshot: EnvSnapshot) -> None:

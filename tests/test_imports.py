@@ -54,6 +54,7 @@ ALLOWED = {
     "tdx_env.series": ENV | {"tdx_env.arguments"},
     "tdx_env.env": ENV | CLIENT | {"tdx_env.episode"},
     "tdx_env.vector": ENV | CLIENT | {"tdx_env.series"},
+    "tdx_env.multi_objective": ENV | {"tdx_env.env", "tdx_env.vector"},
     "tdx_env.simulate": ENV | {"tdx_env.status"},
     "tdx_env.cli": {f"tdx_env.{name}" for name in ("cli_module", "cli_scenarios", "simulate")}
     | {"tdx_env.engine", "tdx_env.scenarios", "tdx_env.command"},
