@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tdx_env.engine.batch import Batch
-from tdx_env.engine.metrics import busy_cells, episode_metrics
+from tdx_env.engine.metrics import busy_cells, episode_metrics, module_drawn
 from tdx_env.engine.render import holder_text, microseconds
 from tdx_env.engine.waiting import together
 from tdx_env.errors import BrokenError, PolicyError, TdxEnvError
@@ -151,7 +151,7 @@ def simulate(scenario: Scenario, policy: Any, seed: int, n_conflicts: int) -> Ac
         conflicts,
         busy_cells(batch, 0),
         scenario.clock_khz,
-        machine_of(scenario, policy.discipline.kernel),
+        machine_of(scenario, policy.discipline.kernel, module_drawn(batch, 0)),
     )
 
 

@@ -33,6 +33,7 @@ VARIANTS = (
     "hypothetical-no-free-lock",
     "hypothetical-demote-uninterruptible",
 )
+KNOWN = tuple(MODULE_VERSIONS)
 NEWER = ("1.5.06", "1.5.28", "1.5.34", "2.0.18")
 BUILD_SHARE = 0.12
 CROWD_SHARE = 0.01  # worlds of so many actors that the event loop keeps them in blocks
@@ -76,6 +77,7 @@ class _Builder:
         self._groups()
         self._tasks()
         self._timers()
+        self._more_versions()
         return self.setup[()]
 
     def _apart(self) -> np.random.Generator:
@@ -90,6 +92,13 @@ class _Builder:
                 row["arm_cycles"] = rng.integers(1, 300 * self.scale)
             if rng.random() < 0.35:
                 set_range(rng, row, "host_tick", 1000 * self.scale, 20_000 * self.scale)
+
+    def _more_versions(self) -> None:
+        """Let a quarter of the worlds draw their module from some versions."""
+        rng = self._apart()
+        if rng.random() < 0.25:
+            for number in rng.integers(len(KNOWN), size=2).tolist():
+                self.setup["module_versions"] |= 1 << number
 
     def _newer_than(self, version: str) -> str:
         """Return a newer release in half of the worlds, by draws that shift no others."""
@@ -112,7 +121,7 @@ class _Builder:
         version = VARIANTS[pick(rng, range(len(VARIANTS)))]
         if self.theme == Theme.BUILD and rng.random() < 0.5:
             version = "hypothetical-vp-init-v1"
-        s["module_version"] = list(MODULE_VERSIONS).index(self._newer_than(version))
+        s["module_versions"] = 1 << KNOWN.index(self._newer_than(version))
         s["kernel"] = pick(rng, range(len(KERNELS)))
         s["dynamic_pamt"] = pick(rng, (Pamt.STATIC, Pamt.STATIC, Pamt.LOCKED, Pamt.FAST))
         s["stall_cycles"] = pick(rng, (50_000, 200_000)) * self.scale

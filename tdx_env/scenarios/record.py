@@ -125,13 +125,12 @@ def _fill_areas(row: np.void, scenario: Scenario) -> None:
 def _fill_module(row: np.void, scenario: Scenario) -> None:
     """Write what module and guest do differently from scenario to scenario."""
     module = scenario.module
-    version = MODULE_VERSIONS[module.version]
     row["sept_ve_disable"] = scenario.guest.sept_ve_disable
     row["zero_step_threshold"] = module.zero_step_threshold
     row["zero_step_capacity"] = module.zero_step_capacity
     row["hp_timeout"] = timeout_cycles(module.hp_timeout_us, scenario.clock_khz // 1000)
-    row["module_version"] = list(MODULE_VERSIONS).index(module.version)
-    row["guests_lock_free"] = module.guests_lock_free and version.guests_lock_free_entries
+    row["module_versions"] = sum(1 << list(MODULE_VERSIONS).index(v) for v in module.version)
+    row["guests_lock_free"] = module.guests_lock_free
 
 
 def _fill_host(row: np.void, scenario: Scenario) -> None:

@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
 
-from tdx_env.module.versions import DEFAULT_VERSION
+from tdx_env.module.versions import DEFAULT_VERSION, TRAINED_VERSIONS
 from tdx_env.module.zero_step import EPF_THRESHOLD, GPA_LIST_SIZE
-from tdx_env.scenarios.values import AUTO, EACH, KernelName, ModuleName, Range, Span, Whole, refuse
+from tdx_env.scenarios.values import AUTO, EACH, KernelName, ModuleNames, Range, Span, Whole, refuse
 from tdx_env.state.costs import Cost
 from tdx_env.state.kernels import DEFAULT_KERNEL
 from tdx_env.state.setup import MAX_IPI_CLUSTER, MAX_PCPUS, MAX_SOCKETS, PAGES_PER_2M
@@ -144,8 +144,10 @@ class Host(FileTable):
 class Module(FileTable):
     """The TDX module."""
 
-    version: Annotated[str, ModuleName()] = Field(
-        default=DEFAULT_VERSION, description="table of locks that the calls follow"
+    version: Annotated[tuple[str, ...], ModuleNames()] = Field(
+        default=(DEFAULT_VERSION,),
+        description="version of the module, or a list of which each episode draws one; left out, "
+        f"train draws from {', '.join(TRAINED_VERSIONS)}",
     )
     zero_step_threshold: Annotated[int, Whole(0, 1000)] = Field(
         default=EPF_THRESHOLD, description="EPT violations at one RIP that only count"

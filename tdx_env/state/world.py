@@ -169,6 +169,7 @@ RUN_FIELDS = [
     ("time_cap", np.int64),  # [cycles]
     ("scenario", np.int64),  # row of the setups
     ("kernel", np.int64),  # whose rules hold: place in `state.kernels.KERNELS`
+    ("module_version", np.int64),  # drawn: place in `module.versions.MODULE_VERSIONS`
     ("was_masked", np.int64),  # 1: the last action given was masked
     ("n_masked", np.int64),  # masked actions given in this episode
     ("fault_max", np.int64),  # [cycles]
@@ -245,6 +246,7 @@ MODULE_RULES = (
     "accept_keeps_mark",
     "guests_test_mark_first",
     "acceptable_pending_disarms",
+    "guests_lock_free_entries",
 )
 PROGRAM_FIELDS = [
     ("steps", STEP, (N_LEAVES, MAX_STEPS)),
@@ -256,8 +258,8 @@ PROGRAM = np.dtype(PROGRAM_FIELDS, align=True)
 class World(NamedTuple):
     """All state of one episode: records, which compiled code passes round as pointers.
 
-    A batch has arrays of these records: one for each episode, but one for each scenario for `setup`
-    and one in all for `discipline` and `program`.
+    A batch has arrays of these records: one for each episode, but one for each scenario for
+    `setup`, one for each version of the module for `program`, and one in all for `discipline`.
     """
 
     run: np.void  # RUN

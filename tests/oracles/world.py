@@ -33,8 +33,9 @@ from . import (
 from .actors import Actor, Group, book, charge_cell, end_stretch
 from .kernels import rules_of
 from .locks import Mutex, QueuedLock, SharedLock
-from .programs import MODULE_RULES, PROGRAMS
+from .programs import PROGRAMS
 from .sept import Entry, Epochs, Table
+from .versions import RULES, drawn
 
 MODULES = (
     guest,
@@ -73,8 +74,8 @@ class OracleWorld:
         self.seed = int(seed)
         self._clear_counters()
         self.kernel = rules_of(self.setup.kernel, self.discipline.kernel)
-        self.programs = PROGRAMS[self.setup.module_version]
-        self.rules = MODULE_RULES[self.setup.module_version]
+        self.module = drawn(self.seed, self.setup.module_versions)
+        self.programs, self.rules = PROGRAMS[self.module], RULES[self.module]
         self.costs = start.draw_costs(self)
         self.delays = start.delays(self)
         self.populate_cycles = start.prepopulate(self)
