@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tdx_env.arguments import (
     RENDER_MODES,
     DisciplineSpec,
+    ModuleSpec,
     PlainSpec,
     ScenarioSpec,
     checked_action,
@@ -30,6 +31,7 @@ from tdx_env.engine.warm import warm_up
 from tdx_env.errors import NotResetError
 from tdx_env.host.discipline import DEFAULT
 from tdx_env.info import ENDS, OPERATIONS_ROW, PATHS, info_table, no_metrics
+from tdx_env.scenarios import machine_overrides
 from tdx_env.snapshots import EnvSnapshot, check_snapshot, remember, remembered
 from tdx_env.spaces import (
     action_space,
@@ -149,6 +151,8 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         render_mode: "ansi" shows CPUs, locks and who waits, as text.
         operations_in_info: True adds `info["cost_by_operation"]`: what each fault and page's zap
             that ended since the last decision has wasted.
+        module, kernel: Version of the TDX module (or a list, of which each episode draws one) and
+            of KVM for all scenarios; default: what each says. Options of `reset` go before them.
         options of `reset`: any scenario parameter by its dotted name, for that one episode.
 
     Version History:
@@ -165,14 +169,17 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         discipline: DisciplineSpec = DEFAULT,
         render_mode: str | None = None,
         operations_in_info: bool = False,
+        module: ModuleSpec = None,
+        kernel: str | None = None,
     ) -> None:
         self._has_operations = operations_in_info
+        self._machine = machine_overrides(module, kernel)
         self.render_mode = checked_render_mode(render_mode)
         self.observation_space: Any = observation_space()
         self.action_space = action_space()
         self._spec_of_scenario = scenario
         self._discipline = discipline_record(discipline)
-        self._scenarios = scenarios_of(scenario, {})
+        self._scenarios = scenarios_of(scenario, {}, self._machine)
         self._usual = self._episode_of(setups_of(self._scenarios))
         self._episode = self._usual
         self._is_running = False
@@ -223,7 +230,7 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         super().reset(seed=seed)
         scenarios, self._episode = self._scenarios, self._usual
         if overrides:
-            scenarios = scenarios_of(self._spec_of_scenario, overrides)
+            scenarios = scenarios_of(self._spec_of_scenario, overrides, self._machine)
             self._episode = self._episode_of(setups_of(scenarios))
         self._seed = self._next_seed(seed)
         row = scenario_rows(np.array([self._seed]), len(scenarios))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tdx_env.arguments import (
     RENDER_MODES,
     DisciplineSpec,
+    ModuleSpec,
     PlainSpec,
     ScenarioSpec,
     checked_actions,
@@ -33,7 +34,7 @@ from tdx_env.engine.warm import warm_up
 from tdx_env.errors import NotResetError
 from tdx_env.host.discipline import DEFAULT
 from tdx_env.info import INFO_ROWS, OPERATIONS_ROW, no_metrics
-from tdx_env.scenarios import Scenario
+from tdx_env.scenarios import Scenario, machine_overrides
 from tdx_env.series import Series
 from tdx_env.snapshots import EnvSnapshot, check_snapshot, remember, remembered
 from tdx_env.spaces import action_space, observation_size, observation_space, observe
@@ -76,7 +77,8 @@ class SeamcallRetryVectorEnv(
 
     Arguments:
         num_envs: Environments.
-        scenario, discipline, render_mode, operations_in_info: As for `SeamcallRetryEnv`.
+        scenario, discipline, render_mode, operations_in_info, module, kernel: As for
+            `SeamcallRetryEnv`.
         autoreset_mode: "NextStep" (the step after the end ignores its action and returns the next
             episode's start observation) or "SameStep" (the end's step returns it at once, with
             `info["final_obs"]` and `info["final_info"]`).
@@ -103,8 +105,11 @@ class SeamcallRetryVectorEnv(
         max_episode_steps: int | None = None,
         render_mode: str | None = None,
         operations_in_info: bool = False,
+        module: ModuleSpec = None,
+        kernel: str | None = None,
     ) -> None:
         self._has_operations = operations_in_info
+        self._machine = machine_overrides(module, kernel)
         self.num_envs = checked_count("num_envs", num_envs)
         threads = min(os.cpu_count() or 1, -(-num_envs // _WORLDS_A_THREAD))
         if n_threads is not None:
@@ -120,7 +125,7 @@ class SeamcallRetryVectorEnv(
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._spec_of_scenario = scenario
-        self._scenarios = scenarios_of(scenario, {})
+        self._scenarios = scenarios_of(scenario, {}, self._machine)
         record = discipline_record(discipline)
         warm_up()
         self._batch = Batch(setups_of(self._scenarios), record, num_envs, n_threads=threads)
@@ -180,7 +185,9 @@ class SeamcallRetryVectorEnv(
         overrides = dict(checked_options(options))
         mask = overrides.pop("reset_mask", self._everywhere)
         which = self._chosen(checked_mask(mask, self.num_envs))
-        changed = scenarios_of(self._spec_of_scenario, overrides) if overrides else []
+        changed = []
+        if overrides:
+            changed = scenarios_of(self._spec_of_scenario, overrides, self._machine)
         self._series.take_seeds(seed, which)
         first_row = self._make_room(changed, which) if changed else 0
         self._start(which, first_row)

@@ -94,9 +94,10 @@ class _Builder:
                 set_range(rng, row, "host_tick", 1000 * self.scale, 20_000 * self.scale)
 
     def _more_versions(self) -> None:
-        """Let a quarter of the worlds draw their module from some versions."""
+        """Let four in ten of the worlds on a newer release draw their module from some versions."""
         rng = self._apart()
-        if rng.random() < 0.25:
+        releases = sum(1 << KNOWN.index(name) for name in NEWER)
+        if self.setup["module_versions"] & releases and rng.random() < 0.4:
             for number in rng.integers(len(KNOWN), size=2).tolist():
                 self.setup["module_versions"] |= 1 << number
 

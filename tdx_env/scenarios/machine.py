@@ -56,9 +56,7 @@ def _either(versions: Sequence[str]) -> str:
     return f"{', '.join(others)} or {last}" if others else last
 
 
-def machine_of(
-    scenario: Scenario, kernel: str | None = None, module: str | None = None
-) -> Machine:
+def machine_of(scenario: Scenario, kernel: str | None = None, module: str | None = None) -> Machine:
     """Return the machine that a scenario stands for.
 
     Args:
@@ -82,11 +80,10 @@ def machine_overrides(
         kernel: A version of KVM; None: the scenario's.
     """
     overrides: dict[str, object] = {}
-    if module is not None:
-        is_list = isinstance(module, str) and "," in module
-        overrides["module.version"] = (
-            [name.strip() for name in module.split(",")] if is_list else module
-        )
+    if isinstance(module, str) and "," in module:
+        overrides["module.version"] = [name.strip() for name in module.split(",")]
+    elif module is not None:
+        overrides["module.version"] = module
     if kernel is not None:
         overrides["host.kernel"] = kernel
     return overrides

@@ -290,9 +290,7 @@ def test_calls_about_the_same_vcpu_meet_on_the_tdvpr_or_its_state(version: str) 
 def test_the_vcpu_matters_to_no_other_call(other: Party) -> None:
     for party in about_vcpu(OLDEST):
         for a, b in ((other, party), (party, other)):
-            assert conflicts(a, b, False, OLDEST, same_vcpu=True) == conflicts(
-                a, b, False, OLDEST
-            )
+            assert conflicts(a, b, False, OLDEST, same_vcpu=True) == conflicts(a, b, False, OLDEST)
 
 
 def page_modes(party: Party) -> set[Mode]:
@@ -418,7 +416,11 @@ def test_writer_meets_promote_on_the_tree_wherever_it_works(a: Leaf, b: Leaf) ->
 
 @pytest.mark.parametrize("other", [*G, T, E, IN_GUEST, *X])
 def test_nobody_else_meets_the_child_entries(other: Party) -> None:
-    assert conflicts_on_merged(PROMOTE, other, OLDEST) == conflicts_on_merged(other, PROMOTE, OLDEST) == []
+    assert (
+        conflicts_on_merged(PROMOTE, other, OLDEST)
+        == conflicts_on_merged(other, PROMOTE, OLDEST)
+        == []
+    )
 
 
 def test_rtmr_is_met_only_in_the_service_td() -> None:

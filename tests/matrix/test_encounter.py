@@ -68,6 +68,8 @@ def test_refused_party_lets_go_of_what_it_has_taken() -> None:
 def test_second_tds_locks_are_its_tdr_and_op_state() -> None:
     of_service = frozenset({Lock.OTHER_TDR, Lock.OTHER_OP_STATE})
     bind = Side(Leaf.SERVTD_BIND, calls(OLDEST)[Leaf.SERVTD_BIND], 0, NOTHING, of_service, REGIME)
-    service = Side(Leaf.MEM_TRACK, calls(OLDEST)[Leaf.MEM_TRACK], 1, NOTHING, frozenset(Lock), REGIME)
+    service = Side(
+        Leaf.MEM_TRACK, calls(OLDEST)[Leaf.MEM_TRACK], 1, NOTHING, frozenset(Lock), REGIME
+    )
     assert bind.key(Lock.OTHER_TDR) == service.key(Lock.TDR) != bind.key(Lock.TDR)
     assert bind.key(Lock.OTHER_OP_STATE) == service.key(Lock.OP_STATE)

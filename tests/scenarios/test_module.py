@@ -18,7 +18,9 @@ def test_a_file_without_splits_has_todays_module(write):
     assert load(write()).module.version == (DEFAULT_VERSION,)
 
 
-@pytest.mark.parametrize(("split", "versions"), [("train", TRAINED_VERSIONS), ("test", ("1.5.34",))])
+@pytest.mark.parametrize(
+    ("split", "versions"), [("train", TRAINED_VERSIONS), ("test", ("1.5.34",))]
+)
 def test_train_draws_from_a_list_and_the_others_have_todays_module(split, versions, write):
     assert load(f"{write(more=SPLITS)}/{split}").module.version == versions
 

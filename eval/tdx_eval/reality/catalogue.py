@@ -56,8 +56,14 @@ def find(names: Sequence[str]) -> tuple[Row, ...]:
     return tuple(row for row in every if not wanted or row.id.lower() in wanted)
 
 
-def put_to_simulator(row: Row, n_draws: int) -> RowResult:
+def put_to_simulator(row: Row, n_draws: int, is_machine_chosen: bool = False) -> RowResult:
     """Put one row to the simulator.
+
+    Args:
+        row: The row.
+        n_draws: Draws of all costs.
+        is_machine_chosen: The user named module or kernel; a row that needs what they have not is
+            then not modelled, and says why.
 
     Raises:
         ScenarioError: No draw says anything about it.
@@ -76,7 +82,12 @@ def put_to_simulator(row: Row, n_draws: int) -> RowResult:
     )
     if row.measure is None or row.criterion is None:
         return result
-    sample = row.measure(n_draws)
+    try:
+        sample = row.measure(n_draws)
+    except ScenarioError as error:
+        if not is_machine_chosen:
+            raise
+        return replace(result, note=f"Not on this machine: {error}.")
     if len(sample.values) == 0:
         raise ScenarioError(f"row {row.id}: none of {n_draws} draws says anything, take more")
     holds = row.criterion.holds(sample.values)
