@@ -45,12 +45,19 @@ class Pair:
         scenario: Its name.
         n_episodes: Episodes played.
         lost: Chains by which episodes were lost, the most frequent first.
+        choice: The machine, if it isn't the scenario's.
     """
 
     policy: str
     scenario: str
     n_episodes: int
     lost: tuple[LostEpisodes, ...]
+    choice: Choice = AS_THE_SCENARIO_SAYS
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The versions of the module that its episodes drew from."""
+        return scenario_of(self.scenario, self.choice).module.version
 
     @property
     def n_lost(self) -> int:
@@ -141,7 +148,7 @@ def run_pair(
         batches.append(run_batch(policy, played, seeds[len(first) : len(first) + n_more]))
     n_episodes = sum(batch.n_worlds for batch in batches)
     lost = _lost_ones(Case(policy.name, scenario, seeds.start, choice), batches)
-    return Pair(policy.name, scenario, n_episodes, tuple(lost))
+    return Pair(policy.name, scenario, n_episodes, tuple(lost), choice)
 
 
 def run_pairs(
