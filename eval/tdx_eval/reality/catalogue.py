@@ -5,9 +5,11 @@ from dataclasses import replace
 
 from tdx_env.errors import ScenarioError
 from tdx_eval.reality import (
+    accepting,
     bugs,
     building,
     conversion,
+    counting,
     disciplines,
     faults,
     kicks,
@@ -23,8 +25,8 @@ from tdx_eval.reality import (
 from tdx_eval.reality.row import HIGH, LOW, Kind, Row, RowResult, RowVerdict
 
 _MODULES = (
-    removal, conversion, kicks, pamt, faults, tries, rates, second_try, priority, zero_step,
-    disciplines, rules, bugs, building,
+    removal, conversion, kicks, pamt, counting, faults, accepting, tries, rates, second_try,
+    priority, zero_step, disciplines, rules, bugs, building,
 )  # fmt: skip
 
 
