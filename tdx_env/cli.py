@@ -66,12 +66,22 @@ def simulate(
     print(json.dumps(asdict(account), indent=2) if as_json else account_text(account))
 
 
-@app.command("decode")
-def decode(status: Annotated[str, typer.Argument(help="e.g. 0x8000020000000092")]) -> None:
-    """Say in words what a TDX completion status means."""
-    from tdx_env.cli_module import decode_command
+@app.command("decode", context_settings={"ignore_unknown_options": True})
+def decode(
+    status: Annotated[
+        list[str] | None,
+        typer.Argument(help="A status, a log line, or a file; none or -: standard input"),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON")] = False,
+) -> None:
+    """Say what a TDX status, a log line or a whole log means, and the likely story.
 
-    decode_command(status)
+    Numbers may be hex, decimal or signed; names as TDX_OPERAND_BUSY|SEPT_TREE work as well.
+    Whole logs: dmesg | tdx-env decode.
+    """
+    from tdx_env.cli_decode import decode_command
+
+    decode_command(status or [], as_json)
 
 
 @app.command("conflicts")

@@ -1,53 +1,16 @@
-"""Commands about the TDX module alone: ``decode`` a status, show ``conflicts`` between calls."""
+"""Command about the TDX module alone: ``conflicts`` between its calls."""
 
 from rich.console import Console
-from rich.table import Table
 
 from tdx_env.matrix.cells import Cell, cell, cells_json, matrix_json, matrix_text
 from tdx_env.matrix.changes import changes_json, changes_text
 from tdx_env.matrix.parties import Party, find_party, parties, party_name, require_party
 from tdx_env.module.versions import DEFAULT_VERSION, version_name
-from tdx_env.status.decoder import Decoded, decode
 
 
 def _print(text: str) -> None:
     """Print a text as it is."""
     Console().print(text, markup=False, highlight=False, soft_wrap=True)
-
-
-def _flags(status: Decoded) -> str:
-    """Return the flags of a status in words."""
-    flags = {
-        "error": status.is_error,
-        "non-recoverable": status.is_non_recoverable,
-        "fatal": status.is_fatal,
-        "host recoverability hint": status.has_host_recoverability_hint,
-    }
-    return ", ".join(name for name, is_set in flags.items() if is_set) or "none"
-
-
-def decode_command(status: str) -> None:
-    """Say what a completion status of the TDX module means.
-
-    Args:
-        status: A number, TDX_OPERAND_BUSY|SEPT_TREE, or a kernel log line.
-
-    Raises:
-        StatusError: It is none of these.
-    """
-    decoded = decode(status)
-    table = Table.grid(padding=(0, 2))
-    table.add_row("Status", f"0x{decoded.value:016X}")
-    table.add_row("Name", decoded.name or "unknown")
-    if decoded.operand_name:
-        table.add_row("Operand", f"{decoded.operand_name} (0x{decoded.operand:X})")
-    if decoded.status_class is not None:
-        table.add_row("Class", decoded.status_class.name)
-    table.add_row("Flags", _flags(decoded))
-    table.add_row("Meaning", decoded.explanation)
-    for number, meaning in enumerate(decoded.meanings):
-        table.add_row("" if number else "Lock", meaning)
-    Console(highlight=False, markup=False).print(table)
 
 
 def _cells(first: Party, second: Party | None, version: str) -> list[Cell]:

@@ -52,9 +52,12 @@ ALLOWED = {
     "tdx_env.env": ENV | CLIENT,
     "tdx_env.vector": ENV | CLIENT | {"tdx_env.series"},
     "tdx_env.simulate": ENV | {"tdx_env.status"},
-    "tdx_env.cli": {f"tdx_env.{name}" for name in ("cli_module", "cli_scenarios", "simulate")}
+    "tdx_env.cli": {
+        f"tdx_env.{name}" for name in ("cli_decode", "cli_module", "cli_scenarios", "simulate")
+    }
     | {"tdx_env.engine", "tdx_env.scenarios", "tdx_env.command"},
     "tdx_env.command": {"tdx_env.errors"},
+    "tdx_env.cli_decode": STATUS,
     "tdx_env.cli_module": MATRIX,
     "tdx_env.cli_scenarios": MODULE | {"tdx_env.scenarios"},
     "tdx_agents": {"tdx_env"},
