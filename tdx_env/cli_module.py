@@ -1,16 +1,15 @@
 """Command about the TDX module alone: ``conflicts`` between its calls."""
 
-from rich.console import Console
-
 from tdx_env.matrix.cells import Cell, cell, cells_json, matrix_json, matrix_text
 from tdx_env.matrix.changes import changes_json, changes_text
 from tdx_env.matrix.parties import Party, find_party, parties, party_name, require_party
 from tdx_env.module.versions import DEFAULT_VERSION, version_name
+from tdx_env.table import folded, width
 
 
-def _print(text: str) -> None:
-    """Print a text as it is."""
-    Console().print(text, markup=False, highlight=False, soft_wrap=True)
+def _print(text: str, as_json: bool = False) -> None:
+    """Print a text; in a narrow terminal long lines go on below, but not those of JSON."""
+    print(text if as_json else folded(text))
 
 
 def _cells(first: Party, second: Party | None, version: str) -> list[Cell]:
@@ -66,13 +65,13 @@ def conflicts_command(
     version = version_name(version)
     named = _named((a, b))
     if not named:
-        _print(matrix_json(version) if as_json else matrix_text(version))
+        _print(matrix_json(version) if as_json else matrix_text(version, columns=width()), as_json)
         return
     for party in named:
         require_party(party, version)
     cells = _cells(named[0], named[1] if len(named) > 1 else None, version)
     if as_json:
-        _print(cells_json(cells, version))
+        _print(cells_json(cells, version), as_json)
         return
     if len(named) == 1:
         cells = [found for found in cells if _has_conflicts(found)]
@@ -94,4 +93,5 @@ def changes_command(versions: tuple[str, str], a: str | None, b: str | None, as_
     """
     before, after = (version_name(version) for version in versions)
     among = tuple(_named((a, b))) or None
-    _print(changes_json(before, after, among) if as_json else changes_text(before, after, among))
+    text = changes_json(before, after, among) if as_json else changes_text(before, after, among)
+    _print(text, as_json)
