@@ -188,7 +188,7 @@ def test_bad_answer_of_a_compiled_function_is_found_at_loading(tmp_path, answer)
         ),
         ("raise SystemExit(3)\n", r"mine\.py: can't be imported: SystemExit: 3"),
         ("def choose(features, mask): ...\n", r"has no function decide, must be one of: choose"),
-        ("decide = 3\n", r"has no function decide; its functions: none"),
+        ("decide = 3\n", r"has no function decide, must be one of: .there is none"),
         ("def decide(): ...\n", r"mine\.py:decide: takes \(\), must take \(features, mask\)"),
         (
             "DISCIPLINE = 3\ndef decide(features, mask): ...\n",

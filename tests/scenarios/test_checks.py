@@ -58,7 +58,8 @@ BAD = {
         "", "", "".join(f'[areas.a{n}]\ninitial = "free"\n' for n in range(3)), "areas = [", "4"
     ),
     "unknown cost": (
-        "", "", '[costs.busy]\nlow = 1\nhigh = 2\nsource = "user"\nby = "me"', "costs.busy", "others"
+        "", "", '[costs.busy]\nlow = 1\nhigh = 2\nsource = "user"\nby = "me"',
+        "costs.busy", "or 61 others",
     ),
     "negative cost": (
         "", "", '[costs.bare]\nlow = -1\nhigh = 2\nsource = "guessed"\nby = "me"',
