@@ -80,8 +80,8 @@ class PolicyError(TdxEnvError, ValueError):
 class RenderModeError(TdxEnvError, TypeError):
     """A render mode that the environment doesn't have.
 
-    A TypeError, since stable-baselines3's `make_vec_env` asks each environment for "rgb_array" and
-    takes that error as the answer.
+    A TypeError: stable-baselines3's `make_vec_env` asks each environment for "rgb_array" and takes
+    that error as the answer of one that has no pictures.
     """
 
 

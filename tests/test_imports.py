@@ -48,8 +48,9 @@ ALLOWED = {
     "tdx_env.info": ENGINE,
     "tdx_env.snapshots": ENGINE,
     "tdx_env.arguments": ENV,
+    "tdx_env.timeline": ENGINE,
     "tdx_env.series": ENV | {"tdx_env.arguments"},
-    "tdx_env.env": ENV | CLIENT,
+    "tdx_env.env": ENV | CLIENT | {"tdx_env.timeline"},
     "tdx_env.vector": ENV | CLIENT | {"tdx_env.series"},
     "tdx_env.simulate": ENV | {"tdx_env.status"},
     "tdx_env.cli": {
