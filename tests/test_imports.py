@@ -48,15 +48,20 @@ ALLOWED = {
     "tdx_env.info": ENGINE,
     "tdx_env.snapshots": ENGINE,
     "tdx_env.arguments": ENV,
+    "tdx_env.timeline": ENGINE,
     "tdx_env.series": ENV | {"tdx_env.arguments"},
-    "tdx_env.env": ENV | CLIENT,
+    "tdx_env.env": ENV | CLIENT | {"tdx_env.timeline"},
     "tdx_env.vector": ENV | CLIENT | {"tdx_env.series"},
     "tdx_env.simulate": ENV | {"tdx_env.status"},
-    "tdx_env.cli": {f"tdx_env.{name}" for name in ("cli_module", "cli_scenarios", "simulate")}
-    | {"tdx_env.engine", "tdx_env.scenarios", "tdx_env.command"},
+    "tdx_env.cli": {
+        f"tdx_env.{name}" for name in ("cli_decode", "cli_module", "cli_scenarios", "simulate")
+    }
+    | {"tdx_env.engine", "tdx_env.scenarios", "tdx_env.command", "tdx_env.table"},
     "tdx_env.command": {"tdx_env.errors"},
-    "tdx_env.cli_module": MATRIX,
-    "tdx_env.cli_scenarios": MODULE | {"tdx_env.scenarios"},
+    "tdx_env.table": set(),
+    "tdx_env.cli_decode": STATUS,
+    "tdx_env.cli_module": MATRIX | {"tdx_env.table"},
+    "tdx_env.cli_scenarios": MODULE | {"tdx_env.scenarios", "tdx_env.table"},
     "tdx_agents": {"tdx_env"},
     "tdx_train": {"tdx_env", "tdx_agents"},
     "tdx_eval": set(),
