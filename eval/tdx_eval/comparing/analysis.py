@@ -328,7 +328,7 @@ def _info(policy: Policy) -> PolicyInfo:
     )
 
 
-def footing(plan: Plan) -> Footing:
+def footing_of(plan: Plan) -> Footing:
     """Return what the results of a plan stand on."""
     flags: dict[str, str] = {}
     for scenario in plan.scenarios.values():
@@ -376,5 +376,5 @@ def summarise(
         twins=_twins(scenarios, _order(entrants, best)),
         scenarios=scenarios,
         overall=_overall(episodes, contested or scenarios),
-        footing=footing(plan),
+        footing=footing_of(plan),
     )

@@ -19,7 +19,7 @@ from tdx_eval.reporting.verdicts import (
     lost_text,
     tally,
     tally_text,
-    verdict,
+    verdict_on,
 )
 from tdx_eval.reporting.wording import PERCENT, alternatives, factor, listing, part_name
 
@@ -54,12 +54,14 @@ def word_of(summary: Summary, name: str) -> str:
 
 def verdicts_to_reference(summary: Summary, name: str) -> list[Verdict]:
     """Return a policy's verdict against the reference in each scenario with contention."""
-    return [verdict(one.results[name].to_reference, one.n_episodes) for one in summary.contested]
+    return [verdict_on(one.results[name].to_reference, one.n_episodes) for one in summary.contested]
 
 
 def verdicts_to_best(summary: Summary, contender: str) -> list[Verdict]:
     """Return a contender's verdict against the best policy in each scenario with contention."""
-    return [verdict(one.contests[contender].to_best, one.n_episodes) for one in summary.contested]
+    return [
+        verdict_on(one.contests[contender].to_best, one.n_episodes) for one in summary.contested
+    ]
 
 
 def too_few(summary: Summary) -> str:
@@ -104,7 +106,7 @@ def _contender_head(summary: Summary, name: str) -> str:
     return f"; {name} does better than it in {better}, worse in {worse}"
 
 
-def which(summary: Summary) -> Markup:
+def which_text(summary: Summary) -> Markup:
     """Say which policy to take, and how it does against what Linux does."""
     best, reference = summary.best, summary.reference
     text = Markup("{}, as <b>{}</b> does it ({}): {}.").format(
@@ -134,13 +136,12 @@ def _typical(differences: Iterable[Difference]) -> str:
     return f"; median {factor(median(values))}" if values else ""
 
 
-def _better_than_retry(summary: Summary, name: str) -> list[tuple[ScenarioResult, Difference]]:
-    """Return where an answer is better than RETRY under the same discipline, best first."""
-    found = [
-        (one, one.answers[name])
-        for one in summary.contested
-        if name in one.answers and verdict(one.answers[name], one.n_episodes) is Verdict.BETTER
-    ]
+def _against_retry(
+    summary: Summary, name: str, wanted: Verdict
+) -> list[tuple[ScenarioResult, Difference]]:
+    """Return where an answer has a verdict against RETRY under one discipline, cheapest first."""
+    played = [(one, one.answers[name]) for one in summary.contested if name in one.answers]
+    found = [it for it in played if verdict_on(it[1], it[0].n_episodes) is wanted]
     return sorted(found, key=lambda it: it[1].relative.value if it[1].relative else 0.0)
 
 
@@ -154,17 +155,17 @@ def _where(found: list[tuple[ScenarioResult, Difference]]) -> str:
 def _when_answer(summary: Summary, name: str) -> Markup:
     """Say where one answer pays, against RETRY under the same discipline."""
     verdicts = [
-        verdict(one.answers[name], one.n_episodes)
+        verdict_on(one.answers[name], one.n_episodes)
         for one in summary.contested
         if name in one.answers
     ]
-    answer, found = word(_WORDS[name]), _better_than_retry(summary, name)
+    answer, found = word(_WORDS[name]), _against_retry(summary, name, Verdict.BETTER)
     if not found:
         return Markup("a {} pays nowhere ({})").format(answer, tally_text(verdicts))
     return Markup("a {} pays in {} ({})").format(answer, _where(found), tally_text(verdicts))
 
 
-def when(summary: Summary) -> Markup:
+def when_text(summary: Summary) -> Markup:
     """Say in which scenarios another answer than RETRY pays, all else equal, or where none does."""
     played = [
         name for name in (KICK, YIELD) if any(name in one.answers for one in summary.contested)
@@ -210,7 +211,7 @@ def shares_of_gap(differences: Iterable[Difference]) -> dict[str, float]:
     return dict(sorted(((part, v / n) for part, v in total.items()), key=lambda it: -it[1]))
 
 
-def why(summary: Summary) -> Markup:
+def why_text(summary: Summary) -> Markup:
     """Say what the dearer answer pays for, and what TRACK's own kick makes of it."""
     answer, differences = _dearer(summary)
     shares = shares_of_gap(differences)
@@ -228,11 +229,7 @@ def why(summary: Summary) -> Markup:
 def _dearer(summary: Summary) -> tuple[str, list[Difference]]:
     """Return an answer that is worse than RETRY, and the differences where it is."""
     for name in (KICK, YIELD):
-        found = [
-            one.answers[name]
-            for one in summary.contested
-            if name in one.answers and verdict(one.answers[name], one.n_episodes) is Verdict.WORSE
-        ]
+        found = [it[1] for it in _against_retry(summary, name, Verdict.WORSE)]
         if found:
             return _WORDS[name], found
     return "", []

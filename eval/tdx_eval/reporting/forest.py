@@ -25,7 +25,7 @@ from tdx_eval.reporting.verdicts import (
     interval_text,
     lost_between,
     tally_text,
-    verdict,
+    verdict_on,
 )
 
 _ROW, _NARROW_ROW = 15, 19  # height of a scenario [pixels]
@@ -104,7 +104,7 @@ def _row(panel: Panel, one: ScenarioResult) -> dict[str, Any] | None:
         round(max(1 + share, _LEAST), 7)
         for share in (found.relative.low, found.relative.value, found.relative.high)
     )
-    told = verdict(found, one.n_episodes)
+    told = verdict_on(found, one.n_episodes)
     return {
         "scenario": f"{one.short_name} (n={one.n_episodes})",
         "id": one.short_name,
@@ -248,14 +248,14 @@ def _table(
 def _told(panel: Panel, scenarios: list[ScenarioResult]) -> str:
     """Return a panel's finding."""
     found = [
-        verdict(difference, one.n_episodes)
+        verdict_on(difference, one.n_episodes)
         for one in scenarios
         if (difference := panel.difference(one))
     ]
     return tally_text(found)
 
 
-def forest(summary: Summary) -> Chart | None:
+def forest_chart(summary: Summary) -> Chart | None:
     """Return the forest of all scenarios with contention; None: there is nothing to show."""
     shown = [
         panel for panel in panels(summary) if any(_row(panel, one) for one in summary.contested)

@@ -14,8 +14,8 @@ from tdx_eval.comparing.summary import Conflict, PolicyResult, ScenarioResult, S
 from tdx_eval.comparing.yardsticks import KICK, RETRY, YIELD
 from tdx_eval.reporting import answer, sentences, verdicts, wins, wording
 from tdx_eval.reporting.charts import Chart, as_json, library
-from tdx_eval.reporting.forest import forest
-from tdx_eval.reporting.shares import shares, track_cycles
+from tdx_eval.reporting.forest import forest_chart
+from tdx_eval.reporting.shares import shares_chart, track_cycles
 from tdx_eval.reporting.verdicts import Verdict, tally
 
 NOTHING_MORE = Markup("")
@@ -47,17 +47,17 @@ def rows_of(scenario: ScenarioResult) -> list[PolicyResult]:
 
 def label(summary: Summary, scenario: ScenarioResult, name: str) -> str:
     """Return the names of all policies that behave alike: number, or name without one."""
-    twins = [short(summary, one) for one in scenario.same(name)]
+    twins = [short_policy(summary, one) for one in scenario.same(name)]
     return " = ".join([name, *twins])
 
 
 def with_twins(summary: Summary, name: str) -> str:
     """Return the names of all policies that behave alike in every scenario."""
     twins = [one for one, other in summary.twins.items() if other == name]
-    return " = ".join([name, *(short(summary, one) for one in twins)])
+    return " = ".join([name, *(short_policy(summary, one) for one in twins)])
 
 
-def short(summary: Summary, name: str) -> str:
+def short_policy(summary: Summary, name: str) -> str:
     """Return a policy's number, or its name if it has none."""
     return summary.policies[name].number or name
 
@@ -94,7 +94,7 @@ def tint(result: PolicyResult) -> int:
 
 
 @dataclass(frozen=True)
-class Places:
+class Line:
     """Where costs stand on a scenario's logarithmic line.
 
     Attributes:
@@ -121,12 +121,12 @@ class Places:
         return f"left:{self._place(result.cost.value):.1f}%"
 
 
-def places(scenario: ScenarioResult) -> Places:
+def line_of(scenario: ScenarioResult) -> Line:
     """Return where the costs of a scenario's policies stand."""
     costs = [one.cost for one in scenario.results.values()]
     low = max(scenario.us(min(one.low for one in costs)), _LEAST_US)
     high = max(scenario.us(max(one.high for one in costs)), _LEAST_US)
-    return Places(scenario, low, max(high, low * 1.1))
+    return Line(scenario, low, max(high, low * 1.1))
 
 
 @dataclass(frozen=True)
@@ -217,7 +217,7 @@ def charts_of(summary: Summary) -> dict[str, Chart | None]:
     """Return the charts of a report; None where there is nothing to show."""
     if answer.too_few(summary) or not summary.contested:
         return {"forest": None, "shares": None}
-    return {"forest": forest(summary), "shares": shares(summary)}
+    return {"forest": forest_chart(summary), "shares": shares_chart(summary)}
 
 
 def svg_of(chart: Chart, kind: str) -> Markup:
@@ -245,14 +245,14 @@ _CALLED: tuple[Callable[..., object], ...] = (  # by the template
     part_rows,
     tint,
     digests,
-    places,
+    line_of,
     policy_rows,
     policies_title,
     lost_rows,
     svg_of,
     track_cycles,
     library,
-    short,
+    short_policy,
 )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from tdx_eval.comparing.statistics import Estimate
 from tdx_eval.comparing.summary import Difference, PolicyResult, ScenarioResult, Summary
 from tdx_eval.comparing.yardsticks import REFERENCE_RULE
-from tdx_eval.reporting.verdicts import Verdict, hopeless, lost_by, tally_text, verdict
+from tdx_eval.reporting.verdicts import Verdict, hopeless, lost_by, tally_text, verdict_on
 from tdx_eval.reporting.wording import (
     PERCENT,
     conflict_text,
@@ -40,7 +40,7 @@ def defeats(summary: Summary) -> list[Defeat]:
         for name in summary.contenders
         for one in summary.scenarios
         for difference, is_hindsight in _opponents(one, name)
-        if verdict(difference, one.n_episodes) is Verdict.WORSE
+        if verdict_on(difference, one.n_episodes) is Verdict.WORSE
     ]
 
 
@@ -97,7 +97,7 @@ def defeat_text(defeat: Defeat) -> str:
 def _tally(summary: Summary, differences: list[Difference]) -> str:
     """Say in how many of the scenarios with contention a policy is better, even, worse."""
     found = [
-        verdict(one, scenario.n_episodes)
+        verdict_on(one, scenario.n_episodes)
         for one, scenario in zip(differences, summary.contested, strict=True)
     ]
     return tally_text(found, "scenario with contention")
@@ -157,9 +157,9 @@ def _verdict_undecided(scenario: ScenarioResult, difference: Difference) -> Verd
     """Return the verdict on a difference if decisions took no time."""
     cycles, base = difference.cycles_undecided, scenario.results[difference.other].cost.value
     if not base:
-        return verdict(difference, scenario.n_episodes)
+        return verdict_on(difference, scenario.n_episodes)
     relative = Estimate(cycles.value / base, cycles.low / base, cycles.high / base)
-    return verdict(replace(difference, relative=relative), scenario.n_episodes)
+    return verdict_on(replace(difference, relative=relative), scenario.n_episodes)
 
 
 def _reach_text(summary: Summary) -> str:

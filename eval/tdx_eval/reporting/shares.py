@@ -39,7 +39,7 @@ def track_cycles(result: PolicyResult) -> float:
     return max(0.0, result.overhead - result.wasted)
 
 
-def shown_policies(summary: Summary) -> list[str]:
+def charted_policies(summary: Summary) -> list[str]:
     """Return whose costs are shown."""
     return list(dict.fromkeys([summary.reference, summary.best, *summary.contenders[:1]]))
 
@@ -114,7 +114,7 @@ def _panel(summary: Summary, name: str, width: int, step: int, axis: bool) -> di
 def _title(summary: Summary) -> str:
     """Return the finding: what each policy pays most for."""
     told = []
-    for name in shown_policies(summary):
+    for name in charted_policies(summary):
         shares = mean_shares(summary, name)
         if shares:
             kind = max(shares, key=shares.__getitem__)
@@ -130,9 +130,9 @@ def _table_row(one: ScenarioResult, name: str) -> list[str]:
     return [one.short_name, name, *cells, duration(one.us(result.cost.value)), track]
 
 
-def shares(summary: Summary) -> Chart | None:
+def shares_chart(summary: Summary) -> Chart | None:
     """Return what the reference, the best policy and a contender pay for; None: no scenario."""
-    names = shown_policies(summary)
+    names = charted_policies(summary)
     if not any(_rows(summary, name) for name in names):
         return None
     width = _WIDTHS[len(names)]

@@ -20,7 +20,7 @@ class Verdict(StrEnum):
     NOT_TOLD_APART = "not told apart"  # it is neither
 
 
-def verdict(difference: Difference, n_seeds: int) -> Verdict:
+def verdict_on(difference: Difference, n_seeds: int) -> Verdict:
     """Return what a difference comes to.
 
     Args:

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from tdx_eval.reporting import answer
-from tdx_eval.reporting.forest import forest, panels
+from tdx_eval.reporting.forest import forest_chart, panels
 from tdx_eval.reporting.html import charts_of, report_page
-from tdx_eval.reporting.shares import KINDS, kinds_of, shares
+from tdx_eval.reporting.shares import KINDS, kinds_of, shares_chart
 
 from .conftest import difference
 
@@ -47,10 +47,10 @@ def test_policies_are_called_by_what_they_pay_for(compared):
 
 def test_when_names_the_scenarios_where_a_kick_pays(compared):
     pays = with_answers(compared.summary, "always-kick", (-0.8, -0.75, -0.7))
-    text = answer.when(pays)
+    text = answer.when_text(pays)
     assert all(f"{one.short_name} (÷4.0)" in text for one in pays.contested)
     never = with_answers(compared.summary, "always-kick", (0.1, 0.2, 0.3))
-    assert "pays nowhere (worse in all 2 scenarios)" in answer.when(never)
+    assert "pays nowhere (worse in all 2 scenarios)" in answer.when_text(never)
 
 
 def test_why_names_what_a_kick_pays_for(compared):
@@ -62,7 +62,7 @@ def test_why_names_what_a_kick_pays_for(compared):
         )
         for one in dear.scenarios
     ]
-    text = answer.why(replace(dear, scenarios=some))
+    text = answer.why_text(replace(dear, scenarios=some))
     assert "mostly vCPUs kept out by the gate (100\N{NO-BREAK SPACE}%)" in text
     assert "TRACK’s own kick" in text
 
@@ -78,7 +78,7 @@ def test_how_sure_names_costs_module_and_kernel(compared):
 def test_names_of_users_are_escaped(compared):
     summary = compared.summary
     info = replace(summary.policies[summary.best], title="<b>bold & new</b>")
-    text = answer.which(replace(summary, policies={**summary.policies, summary.best: info}))
+    text = answer.which_text(replace(summary, policies={**summary.policies, summary.best: info}))
     assert "&lt;b&gt;bold &amp; new&lt;/b&gt;" in text
 
 
@@ -109,7 +109,7 @@ def test_reference_alone_makes_one_sentence_and_no_forest(compared):
 
 
 def test_forest_shows_every_scenario_with_contention(compared):
-    chart = forest(compared.summary)
+    chart = forest_chart(compared.summary)
     assert chart is not None
     names = sorted(one.short_name for one in compared.summary.contested)
     assert sorted(row[0] for row in chart.rows) == names
@@ -122,7 +122,7 @@ def test_policy_that_loses_every_td_is_told_in_the_forest(compared):
     for one in summary.scenarios:
         lost = replace(one.results[summary.best], hung=one.n_episodes)
         some.append(replace(one, results={**one.results, summary.best: lost}))
-    chart = forest(replace(summary, scenarios=some))
+    chart = forest_chart(replace(summary, scenarios=some))
     assert chart is not None
     told = f"{summary.best} loses the TD in 12 of 12"
     assert all(told in row for row in chart.rows)
@@ -136,7 +136,7 @@ def test_kinds_of_cost_sum_to_the_cost(compared):
 
 
 def test_shares_have_a_table_row_for_each_policy_shown(compared):
-    chart = shares(compared.summary)
+    chart = shares_chart(compared.summary)
     assert chart is not None
     assert len(chart.rows) == 3 * len(compared.summary.contested)
     assert all(len(row) == len(chart.heads) for row in chart.rows)

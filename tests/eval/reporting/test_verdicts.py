@@ -12,7 +12,7 @@ from tdx_eval.reporting.verdicts import (
     lost_between,
     lost_by,
     tally_text,
-    verdict,
+    verdict_on,
 )
 from tdx_eval.reporting.wording import factor
 
@@ -30,13 +30,13 @@ CASES = [
 
 @pytest.mark.parametrize(("ends", "wanted"), CASES)
 def test_verdict_needs_size_and_certainty(ends, wanted):
-    assert verdict(difference(*ends), 40) is wanted
+    assert verdict_on(difference(*ends), 40) is wanted
 
 
 def test_few_seeds_tell_nothing_apart():
     found = difference(-0.9, -0.9, -0.9)
-    assert verdict(found, FEWEST_SEEDS - 1) is Verdict.NOT_TOLD_APART
-    assert verdict(found, FEWEST_SEEDS) is Verdict.BETTER
+    assert verdict_on(found, FEWEST_SEEDS - 1) is Verdict.NOT_TOLD_APART
+    assert verdict_on(found, FEWEST_SEEDS) is Verdict.BETTER
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_few_seeds_tell_nothing_apart():
 def test_without_a_base_there_is_no_size(ends, wanted):
     low, value, high = ends
     found = replace(difference(0, 0, 0), relative=None, cycles=Estimate(value, low, high))
-    assert verdict(found, 40) is wanted
+    assert verdict_on(found, 40) is wanted
 
 
 def test_tally_names_what_was_found():
