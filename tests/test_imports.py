@@ -67,11 +67,12 @@ ALLOWED = {
     "tdx_eval": set(),
     "tdx_eval.cli": {"tdx_env.command", "tdx_eval.commands"},
     "tdx_eval.commands": STUDIED
-    | {"tdx_eval.reality", "tdx_eval.costs", "tdx_eval.lost", "tdx_eval.ranks"},
+    | {f"tdx_eval.{study}" for study in ("reality", "costs", "lost", "ranks", "tracing")},
     "tdx_eval.reality": STUDIED,
     "tdx_eval.costs": STUDIED,
     "tdx_eval.lost": STUDIED,
     "tdx_eval.ranks": STUDIED,
+    "tdx_eval.tracing": STUDIED,
     "tdx_eval.track_busy": STUDIED | {"tdx_eval.reality"},
     "tdx_eval.reporting": {"tdx_eval.comparing"},
     "tdx_eval.comparing": BELOW_EVAL,
