@@ -6,6 +6,7 @@ from tdx_env.state.calls import N_LEAVES, Leaf
 from tdx_env.state.discipline import (
     DISCIPLINE,
     UNLIMITED,
+    Asks,
     EnterYield,
     Exhaustion,
     FaultYield,
@@ -15,9 +16,11 @@ from tdx_env.state.discipline import (
     SeamcallLock,
     SplitCheck,
     TrackKick,
+    Waiting,
 )
 from tdx_env.state.kernels import KERNELS, OF_SCENARIO
-from tests.random_ranges import WILD_SHARE, Record, Rng, pick
+from tdx_env.state.setup import PAGES_PER_2M
+from tests.random_ranges import WILD_SHARE, Record, Rng, apart, pick
 
 FAULT_LEAVES = (Leaf.MEM_SEPT_ADD, Leaf.MEM_PAGE_AUG, Leaf.EXPORT_UNBLOCKW)
 BUILD_LEAVES = (Leaf.MEM_PAGE_ADD, Leaf.MR_EXTEND, Leaf.VP_CREATE, Leaf.VP_ADDCX, Leaf.VP_INIT)
@@ -54,13 +57,32 @@ def random_discipline(rng: Rng) -> Record:
     d["enter_irqs_off"] = rng.random() < 0.15
     d["decision_cycles"] = pick(rng, (0, 1, 10, 50, 3000))
     _structure(rng, d)
+    _flush(apart(rng), d)
     return d[()]
+
+
+def _flush(rng: Rng, d: Record) -> None:
+    """Let a third of the worlds decide about flushes, and a third have rules of all kinds."""
+    rule = d["flush"]
+    kind = rng.random()
+    if kind < 0.35:
+        rule["is_decided"] = rule["contended"] = 1
+        rule["pages"] = PAGES_PER_2M
+        d["asks"] = pick(rng, (Asks.ALL, Asks.ALL, Asks.ALL, Asks.FLUSH, Asks.BUSY))
+    elif kind < 0.7:
+        rule["pages"] = pick(rng, (4, PAGES_PER_2M, PAGES_PER_2M))
+        rule["held_us"] = pick(rng, (0, 0, 0, 2, 20))
+        rule["contended"] = rng.random() < 0.3
+        rule["resched"] = rng.random() < 0.3
+        rule["waiting"] = pick(rng, list(Waiting))
+        rule["sees_count"] = rng.random() < 0.5
+    rule["price_percent"] = pick(rng, (1, 10, 50, 100, 200))
 
 
 def _structure(rng: Rng, d: Record) -> None:
     """Draw what is done otherwise, whatever is decided."""
     d["track_kick"] = TrackKick.BEFORE if rng.random() < 0.3 else TrackKick.AFTER
-    d["track_batch"] = pick(rng, (1, 1, 2, 3, 8))
+    d["flush"]["pages"] = pick(rng, (1, 1, 2, 3, 8))
     d["prepopulate"] = rng.random() < 0.1
     d["kernel"] = pick(rng, (OF_SCENARIO, OF_SCENARIO, *range(len(KERNELS))))
     d["split_check"] = pick(rng, list(SplitCheck))

@@ -9,9 +9,9 @@ from tdx_env.state.actors import Program, Task
 from tdx_env.state.calls import NONE, Leaf
 from tdx_env.state.costs import Cost
 from tdx_env.state.kernels import KERNELS
-from tdx_env.state.setup import N_BANDS, REST, SETUP, Initial, Pamt
+from tdx_env.state.setup import N_BANDS, REST, SETUP, Initial, Pamt, Resched
 from tests.random_costs import REAL_COSTS, TINY, TINY_COSTS
-from tests.random_ranges import WILD_SHARE, Record, Rng, pick, random_range, set_range
+from tests.random_ranges import WILD_SHARE, Record, Rng, apart, pick, random_range, set_range
 
 
 class Theme(Enum):
@@ -76,11 +76,17 @@ class _Builder:
         self._groups()
         self._tasks()
         self._timers()
+        self._resched()
         return self.setup[()]
 
     def _apart(self) -> np.random.Generator:
         """Return a generator whose draws shift no others."""
-        return np.random.default_rng(self.rng.bit_generator.seed_seq.spawn(1)[0])
+        return apart(self.rng)
+
+    def _resched(self) -> None:
+        """Let zaps of half of the worlds drop mmu_lock when a slice is over."""
+        rng = self._apart()
+        self.setup["resched"] = pick(rng, (Resched.NEVER, Resched.VCPUS, Resched.ALL, Resched.ALL))
 
     def _timers(self) -> None:
         """Let half of the groups arm their timers by TD exits, and a third have host ticks."""

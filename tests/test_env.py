@@ -475,7 +475,7 @@ def test_make_vec_env_of_stable_baselines3_makes_ours():
     assert envs.reset().shape == (2, len(observation_names()))
 
 
-@pytest.mark.parametrize("given", ["P18", {"track_batch": 0}, {"track": 1}, 5], ids=repr)
+@pytest.mark.parametrize("given", ["P18", {"flush": 0}, {"track": 1}, 5], ids=repr)
 def test_discipline_that_is_none_is_refused(given):
     with pytest.raises(ScenarioError, match="discipline"):
         SeamcallRetryEnv(SMALL, discipline=given)
@@ -490,8 +490,8 @@ ARGUMENTS = [
     {"scenario": (Path(ROOT / "tdx_env" / "scenarios" / "s22-clean.toml"),)},
     {"scenario": load("s22-clean/test")},
     {"scenario": TABLE},
-    {"scenario": SMALL, "discipline": Discipline(track_batch=4)},
-    {"scenario": SMALL, "discipline": {"track_batch": 4}},
+    {"scenario": SMALL, "discipline": Discipline(flush=4)},
+    {"scenario": SMALL, "discipline": {"flush": 4}},
 ]
 
 

@@ -29,6 +29,14 @@ class Initial(IntEnum):
     MAPPED_2M = 5
 
 
+class Resched(IntEnum):
+    """Who drops mmu_lock between two pages of a zap because another thread is to have the CPU."""
+
+    NEVER = 0  # nobody
+    VCPUS = 1  # vCPU threads, where they share CPUs
+    ALL = 2  # host tasks too, whose CPUs another thread always wants
+
+
 class Pamt(IntEnum):
     """How the host keeps PAMT."""
 
@@ -110,6 +118,7 @@ SETUP_FIELDS = [
     ("zero_step_capacity", np.int64),
     ("hp_timeout", np.int64),  # [cycles]
     ("break_on_contention", np.int64),  # zap drops mmu_lock between pages if contended
+    ("resched", np.int64),  # a Resched
     ("module_version", np.int64),  # place in `module.seamcalls.MODULE_VERSIONS`
     ("kernel", np.int64),  # place in `state.kernels.KERNELS`
     ("guests_lock_free", np.int64),  # module: guests lock FREE entries

@@ -21,3 +21,4 @@ class Draw(IntEnum):
     SCENARIO = 13
     SEED = 14
     IRQ_OFF = 15
+    BATCH = 16

@@ -342,8 +342,8 @@ def test_p18_leaves_the_fast_path_and_returns_page_add_to_user_space(by_number):
         ("P23-irqs-off", "P21", {"irqs_off": True}),
         ("P24", "P21", {"max_interrupted": 10_000}),
         ("P18-gate-page", "P18", {"gate_scope": "page"}),
-        ("P18-batch-16", "P18", {"track_batch": 16}),
-        ("P18-batch-512", "P18", {"track_batch": 512}),
+        ("P18-batch-16", "P18", {"flush": 16}),
+        ("P18-batch-512", "P18", {"flush": 512}),
     ],
 )
 def test_row_changes_an_earlier_one_in_one_thing(by_number, number, earlier, changes):
@@ -385,7 +385,7 @@ def test_p25_has_all_memory_from_the_start_and_one_lock(by_number):
 @pytest.mark.parametrize("pages", [16, 512])
 def test_batches_of_retry_change_the_default_discipline_in_one_thing(by_number, pages):
     row = by_number[f"retry-batch-{pages}"]
-    assert row.discipline == DEFAULT.with_(track_batch=pages)
+    assert row.discipline == DEFAULT.with_(flush=pages)
     assert answers(row, BLOCK, ENTRY) == answers(row, TRACK, EPOCH) == FOR_EVER
 
 
@@ -566,7 +566,7 @@ def test_thresholds_are_parameters_and_part_of_the_name():
     assert walk_again(10).discipline.walks_again == 10
     assert install_16(3).discipline.limit(AUG) == 4
     assert bounded_resume(7).discipline.max_interrupted == 7
-    assert batched_merged(4).discipline.track_batch == 4
+    assert batched_merged(4).discipline.flush == 4
     assert batched_retry(4).name == "retry-batch-4"
     assert blind(3).name == "p1-blind-3"
     assert break_even(500).name == "break-even-500"
