@@ -36,8 +36,13 @@ def _exhaustions(leaf: Leaf, is_wild: bool) -> list[Exhaustion]:
     return kinds
 
 
-def random_discipline(rng: Rng) -> Record:
-    """Return a random discipline, a DISCIPLINE record."""
+def random_discipline(rng: Rng, is_batching: bool = False) -> Record:
+    """Return a random discipline, a DISCIPLINE record.
+
+    Args:
+        rng: Draws.
+        is_batching: Flushes are decided or have a rule, most often.
+    """
     d = np.zeros((), DISCIPLINE)
     is_wild = rng.random() < WILD_SHARE
     for leaf in range(N_LEAVES):
@@ -57,19 +62,25 @@ def random_discipline(rng: Rng) -> Record:
     d["enter_irqs_off"] = rng.random() < 0.15
     d["decision_cycles"] = pick(rng, (0, 1, 10, 50, 3000))
     _structure(rng, d)
-    _flush(apart(rng), d)
+    _flush(apart(rng), d, (0.55, 0.95) if is_batching else (0.35, 0.7))
     return d[()]
 
 
-def _flush(rng: Rng, d: Record) -> None:
-    """Let a third of the worlds decide about flushes, and a third have rules of all kinds."""
+def _flush(rng: Rng, d: Record, shares: tuple[float, float]) -> None:
+    """Let some worlds decide about flushes, and some have rules of all kinds.
+
+    Args:
+        rng: Draws.
+        d: Its rule is set; one that ends after so many pages stays as it is.
+        shares: Worlds that decide; these and those that have rules.
+    """
     rule = d["flush"]
     kind = rng.random()
-    if kind < 0.35:
+    if kind < shares[0]:
         rule["is_decided"] = rule["contended"] = 1
         rule["pages"] = PAGES_PER_2M
         d["asks"] = pick(rng, (Asks.ALL, Asks.ALL, Asks.ALL, Asks.FLUSH, Asks.BUSY))
-    elif kind < 0.7:
+    elif kind < shares[1]:
         rule["pages"] = pick(rng, (4, PAGES_PER_2M, PAGES_PER_2M))
         rule["held_us"] = pick(rng, (0, 0, 0, 2, 20))
         rule["contended"] = rng.random() < 0.3

@@ -19,16 +19,17 @@ from tdx_env.jit import kernel
 _PERCENT = 100
 _LARGEST_PRICE = 1 << 28
 _LARGEST_GAP = 1 << 32
+_MOST_VCPUS = 1 << 12
 LOTTERY_BITS = 31
 _SHARE_BITS = 8
+_N_SHARES = 1 << _SHARE_BITS
 _SHARE_UNIT = 1 << 16
 _LOTTERY_TO_SHARE = LOTTERY_BITS - _SHARE_BITS
 
 
 def _shares() -> list[int]:
     """Return 256 equally likely shares of the price, in 1/65536: density e^x / (e - 1)."""
-    n = 1 << _SHARE_BITS
-    middles = [(place + 0.5) / n for place in range(n)]
+    middles = [(place + 0.5) / _N_SHARES for place in range(_N_SHARES)]
     return [round(_SHARE_UNIT * math.log1p(middle * (math.e - 1))) for middle in middles]
 
 
@@ -45,13 +46,16 @@ def flush_price(send: int, target: int, n_in_guest: int, percent: int) -> int:
         n_in_guest: vCPUs that would be stopped.
         percent: What the sum is multiplied by [%].
     """
-    return min((send + n_in_guest * target) * percent // _PERCENT, _LARGEST_PRICE)
+    send, target = min(send, _LARGEST_PRICE), min(target, _LARGEST_PRICE)
+    price = (send + min(n_in_guest, _MOST_VCPUS) * target) * percent // _PERCENT
+    return min(price, _LARGEST_PRICE)
 
 
 @kernel
 def random_price(price: int, lottery: int) -> int:
     """Return the share of a price that a draw stands for; lottery: 31 random bits [cycles]."""
-    return price * int(_SHARE[lottery >> _LOTTERY_TO_SHARE]) // _SHARE_UNIT
+    place = (lottery >> _LOTTERY_TO_SHARE) & (_N_SHARES - 1)
+    return price * int(_SHARE[place]) // _SHARE_UNIT
 
 
 @kernel
