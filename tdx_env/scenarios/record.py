@@ -32,7 +32,7 @@ from tdx_env.state.actors import Program, Task
 from tdx_env.state.calls import NONE, Leaf
 from tdx_env.state.costs import Cost
 from tdx_env.state.kernels import kernel_number
-from tdx_env.state.setup import REST, SETUP, Initial, Pamt
+from tdx_env.state.setup import REST, SETUP, Initial, Pamt, Resched
 
 
 def _put_range(row: np.void, field: str, value: Range) -> None:
@@ -139,6 +139,7 @@ def _fill_host(row: np.void, scenario: Scenario) -> None:
     row["kernel"] = kernel_number(host.kernel)
     row["dynamic_pamt"] = Pamt[host.dynamic_pamt.upper()]
     row["break_on_contention"] = host.break_on_contention
+    row["resched"] = Resched[host.resched.upper()]
     _put_range(row, "n_pcpus", NONE_DRAWN if isinstance(host.n_pcpus, str) else host.n_pcpus)
     row["n_sockets"] = host.n_sockets
     row["ipi_cluster"] = host.ipi_cluster

@@ -137,7 +137,15 @@ class Host(FileTable):
         default=1_000, description="window that has one irq-off section or none [µs]"
     )
     break_on_contention: StrictBool = Field(
-        default=True, description="a zap drops mmu_lock between pages when others queue for it"
+        default=True,
+        description="a zap drops mmu_lock between pages when others queue for it: preemptible "
+        "kernels (rwlock_needbreak)",
+    )
+    resched: Literal["never", "vcpus", "all"] = Field(
+        default="never",
+        description="a zap drops mmu_lock between pages when its thread's slice is over and "
+        "another thread wants the CPU (need_resched): never modelled, for vCPU threads that share "
+        "CPUs, or for host tasks too, whose CPUs another thread then always wants",
     )
 
 

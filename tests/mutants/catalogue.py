@@ -415,9 +415,9 @@ MUTANTS = [
     ),
     Mutant(
         "one page too many in a batch",
-        "host/zap.py",
-        'if me["blocked"] >= world.discipline["track_batch"]:',
-        'if me["blocked"] > world.discipline["track_batch"]:',
+        "host/flush.py",
+        'if me["blocked"] >= rule["pages"]:',
+        'if me["blocked"] > rule["pages"]:',
     ),
     Mutant(
         "gate of the kick before TRACK stays closed",

@@ -30,6 +30,7 @@ def test_the_record_has_one_row_of_the_dtype(write):
         ("zero_step_capacity", 32),
         ("hp_timeout", 2_000_000_000),
         ("break_on_contention", 1),
+        ("resched", 0),
         ("n_pcpus_low", 0),
         ("n_pcpus_high", 0),
         ("n_sockets", 1),
