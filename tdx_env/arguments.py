@@ -19,8 +19,8 @@ from tdx_env.host.flush_table import DECIDED
 from tdx_env.scenarios import Scenario, expand, load, setup_of
 from tdx_env.scenarios.checks import check
 from tdx_env.scenarios.complaints import scenario_error
-from tdx_env.scenarios.keys import put
 from tdx_env.scenarios.groups import Convert
+from tdx_env.scenarios.keys import put
 from tdx_env.scenarios.tasks import SlotDelete, Zap
 from tdx_env.spaces import ASKS
 from tdx_env.state.discipline import N_ACTIONS, Action

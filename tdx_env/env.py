@@ -171,7 +171,7 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
 
     spec: Any = PlainSpec()
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, what Gymnasium and users give by name
         self,
         scenario: ScenarioSpec = "train",
         discipline: DisciplineSpec | None = None,
