@@ -9,7 +9,7 @@ from tdx_env.state.actors import Program, Task
 from tdx_env.state.calls import NONE, Leaf
 from tdx_env.state.costs import Cost
 from tdx_env.state.kernels import KERNELS
-from tdx_env.state.setup import N_BANDS, REST, SETUP, Initial, Pamt, Resched
+from tdx_env.state.setup import MAX_CHOICES, N_BANDS, REST, SETUP, Initial, Pamt, Resched
 from tests.random_costs import REAL_COSTS, TINY, TINY_COSTS
 from tests.random_ranges import WILD_SHARE, Record, Rng, apart, pick, random_range, set_range
 
@@ -89,7 +89,25 @@ class _Builder:
         self._timers()
         self._more_versions()
         self._resched()
+        self._guests()
         return self.setup[()]
+
+    def _guests(self) -> None:
+        """Let some accepting groups fall back, and some hosts stop a TD that times out."""
+        rng = self._apart()
+        for row in self.setup["groups"][: self.setup["n_groups"]]:
+            row["falls_back"] = row["program"] == Program.ACCEPT and rng.random() < 0.3
+        self.setup["freezes"] = rng.random() < 0.85
+        self.setup["stops_on_timeout"] = rng.random() < 0.2
+        if rng.random() < 0.2:
+            self._sizes(rng)
+
+    def _sizes(self, rng: np.random.Generator) -> None:
+        """Draw the TD's size by weight, out of those between its ends, some of weight 0."""
+        s = self.setup
+        sizes = np.arange(s["n_vcpus_low"], s["n_vcpus_high"] + 1)[:MAX_CHOICES]
+        s["n_vcpus_choices"][: len(sizes)] = rng.permutation(sizes)
+        s["n_vcpus_weights"][: len(sizes)] = rng.integers(0, 4, len(sizes))
 
     def _apart(self) -> np.random.Generator:
         """Return a generator whose draws shift no others."""

@@ -212,7 +212,8 @@ def _install_leaf(world: World, vcpu: int) -> None:
     run = world.run
     me = world.actors["row"][vcpu]
     entry = me["fault_entry"]
-    world.entries["row"][entry]["spte"] = Spte.FROZEN
+    if world.setup["freezes"]:
+        world.entries["row"][entry]["spte"] = Spte.FROZEN
     run["target"] = entry
     if _kicks_first(world, vcpu):
         me["flagged"] = 0
@@ -336,7 +337,8 @@ def end_pass(world: World, actor: int) -> None:
     entry = me["entry"]
     if entry != NONE:
         is_there = me["leaf"] == Leaf.EXPORT_UNBLOCKW
-        world.entries["row"][entry]["spte"] = Spte.PRESENT if is_there else Spte.ABSENT
+        if me["leaf"] != Leaf.MEM_PAGE_AUG or world.setup["freezes"]:
+            world.entries["row"][entry]["spte"] = Spte.PRESENT if is_there else Spte.ABSENT
         if run["target"] == entry:
             run["target"] = NONE
     release_lock(world, actor, HostLock.SEAMCALL)

@@ -283,6 +283,7 @@ ACTOR_FIELDS = [
     ("cpu", np.int32),  # pCPU that the vCPU thread has or had, or NONE
     ("moved", np.int32),  # 1: on another pCPU than before; VP.FLUSH comes first
     ("slice_end", np.int64),  # [cycles]
+    ("small", np.int32),  # 4K page of the item's 2M page that the guest is at, or NONE
     ("must_arm", np.int32),  # 1: the guest serves a tick and arms the next
     ("pamt_since", np.int64),  # start of the last tdx_pamt_get [cycles]
     ("tick_period", np.int64),  # [cycles], 0: none

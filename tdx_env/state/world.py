@@ -97,6 +97,7 @@ RUN_FIELDS = [
     ("n_ipis", np.int64),
     ("n_kicks", np.int64),
     ("n_guest_busy", np.int64),
+    ("n_abandoned", np.int64),  # of them those by the mark of a host call that was given up
     ("n_synthetic", np.int64),  # zero-step's synthetic exits
     ("n_armed", np.int64),  # VP.ENTERs that took the tree lock
     ("n_interrupted", np.int64),  # SEAMCALLs that came back for an interrupt

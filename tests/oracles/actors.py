@@ -120,6 +120,7 @@ class Actor:
     trip: Category = Category.EXIT_ENTRY
     vcpu_epoch: int = 1
     asked: Entry | None = None  # what the guest's TDCALL asks for
+    small: int | None = None  # 4K page of its 2M page that a guest has come down to
     zs_counter: int = 0
     zs_list: list[Entry] = field(default_factory=list)
     hp_since: int | None = None

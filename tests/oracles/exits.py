@@ -106,6 +106,8 @@ def on_td_exit(w: OracleWorld, v: Actor) -> None:
             halt(w, v)
         case Exit.MAP_GPA:
             to_user_space(w, v, Category.HOST_WORK)
+        case Exit.HOST_PRIORITY_TIMEOUT if w.setup.stops_on_timeout:
+            w.kill(v, Leaf.VP_ENTER, Outcome.HOST_PRIORITY_BUSY_TIMEOUT)
         case Exit.HOST_PRIORITY_TIMEOUT:
             enter_run_loop(w, v)
 

@@ -120,6 +120,7 @@ class OracleWorld:
         self.decisions: list[tuple[int, ...]] = []
         self.n_events = self.n_decisions = self.n_seamcalls = self.n_busy = 0
         self.n_ipis = self.n_kicks = self.n_guest_busy = self.n_synthetic = self.n_armed = 0
+        self.n_abandoned = 0
         self.n_interrupted = self.n_list_busy = self.n_splits = 0
         self.n_pamt_gets = self.n_pamt_adds = self.pamt_get_cycles = self.pamt_get_max = 0
         self.n_write_locks = self.n_switches = self.n_moves = 0
