@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from tdx_env.arguments import (
     RENDER_MODES,
     DisciplineSpec,
+    ModuleSpec,
     PlainSpec,
     ScenarioSpec,
     checked_action,
     checked_options,
     checked_render_mode,
     checked_seed,
-    discipline_record,
 )
 from tdx_env.engine.batch import Batch
 from tdx_env.engine.metrics import episode_metrics, metric_values
@@ -27,18 +27,20 @@ from tdx_env.engine.snapshot import check_layout, layout
 from tdx_env.engine.warm import warm_up
 from tdx_env.episode import Episode
 from tdx_env.errors import NotResetError
-from tdx_env.host.discipline import DEFAULT
 from tdx_env.info import ENDS, OPERATIONS_ROW, PATHS, info_table, no_metrics
-from tdx_env.repertoire import Repertoire
+from tdx_env.repertoire import Repertoire, edition_of
+from tdx_env.scenarios import machine_overrides
 from tdx_env.snapshots import EnvSnapshot, check_snapshot, remember, remembered
 from tdx_env.spaces import (
     action_space,
     action_table,
     feature_table,
+    observation_size,
     observation_space,
 )
 from tdx_env.state.objectives import N_WEIGHED, PRESETS, WEIGHED, ObjectiveSpec
 from tdx_env.state.world import End
+from tdx_env.timeline import Timeline
 
 _DRAWN_SEEDS = 1 << 31
 # Plain integers: reading them is quicker than a member of an enum.
@@ -54,8 +56,9 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         (or discount by time, `tdx_env.discounting.TimeDiscount`). A gamma of 0.99 pays for many
         short steps and reverses the order of answers: `docs/objectives.md`.
 
-        Each step is one busy reply. The simulated machine runs on until the next one, of whatever
-        thread, or until the episode's fixed work is done. `docs/model.md` has every rule.
+        Each step is one busy reply, or a flush point if `decisions` says so. The simulated machine
+        runs on until the next one, of whatever thread, or until the episode's fixed work is done.
+        `docs/model.md` has every rule.
 
     Action Space:
         {actions}
@@ -103,14 +106,24 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
             scenario says; else thread, in v1 cpu.
         observe_objective: True appends these weights to the observation, so that one agent can
             serve many objectives.
-        render_mode: "ansi" shows CPUs, locks and who waits, as text.
+        render_mode: "ansi" shows CPUs, locks and who waits, as text; "rgb_array" draws the last
+            step, who did what until the reply that is decided about (needs the extra eval).
+        decisions: Where somebody is asked: "busy" at busy replies, "flush" at the flush points of a
+            zap (a page is blocked, another one could be: go on, or stop the vCPUs now), "all" at
+            both. Default: "busy"; v1: "all". Asked at flush points, the default discipline has
+            flush = "decided", and the observation has more columns, from path=FLUSH on. What
+            nobody is asked about is the discipline's: a busy call is issued again, a flush comes
+            by its `flush`.
         operations_in_info: True adds `info["cost_by_operation"]`: what each fault and page's zap
             that ended since the last decision has wasted.
+        module, kernel: Version of the TDX module (or a list, of which each episode draws one) and
+            of KVM for all scenarios; default: what each says. Options of `reset` go before them.
         options of `reset`: any scenario parameter by its dotted name, for that one episode.
 
     Version History:
-        v1: asks with the objective ``cpu``, on the core list; rewards divided by `reward_scale_v1`,
-            by which retrying returns about -1.
+        v1: asks at flush points too and counts TRACK's kicks (objective ``cpu``), on the core list;
+            rewards are divided by `reward_scale_v1`, so that flushing when somebody waits for
+            mmu_lock, and retrying, returns about -1.
         v0: first.
     """
 
@@ -120,36 +133,33 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
 
     # What a snapshot has of the environment itself.
     _kept: ClassVar[tuple[str, ...]] = (
-        "_is_running",
-        "_has_begun",
-        "_first_seed",
-        "_n_episodes",
-        "_seed",
-        "_scenario",
-        "_reward_scale",
-        "_cost",
-        "_time",
-        "_np_random",
-        "_np_random_seed",
-    )
+        "_is_running", "_has_begun", "_first_seed", "_n_episodes", "_seed", "_scenario",
+        "_reward_scale", "_cost", "_time", "_np_random", "_np_random_seed",
+    )  # fmt: skip
 
     def __init__(  # noqa: PLR0913, what Gymnasium and users give by name
         self,
         scenario: ScenarioSpec | None = None,
-        discipline: DisciplineSpec = DEFAULT,
+        discipline: DisciplineSpec | None = None,
         render_mode: str | None = None,
         operations_in_info: bool = False,
+        module: ModuleSpec = None,
+        kernel: str | None = None,
+        decisions: str | None = None,
         objective: ObjectiveSpec | None = None,
         observe_objective: bool = False,
         edition: str = "v0",
     ) -> None:
         self._has_operations = operations_in_info
         self.render_mode = checked_render_mode(render_mode)
-        self._n_observed = N_WEIGHED if observe_objective else 0
-        self.observation_space: Any = observation_space(self._n_observed)
+        self._shows_weights = observe_objective
         self.action_space = action_space()
-        self._repertoire = Repertoire(scenario, objective, edition)
-        self._discipline = discipline_record(discipline)
+        version, machine = edition_of(edition), machine_overrides(module, kernel)
+        self._repertoire = Repertoire(scenario, objective, version, machine)
+        asks = version.decisions if decisions is None else decisions
+        self._discipline = self._repertoire.discipline(discipline, decisions, version).record()
+        self._n_columns = observation_size(asks)
+        self.observation_space: Any = observation_space(asks, N_WEIGHED * observe_objective)
         self._usual = self._episode_of(self._repertoire.setups)
         self._episode = self._usual
         self._is_running = False
@@ -157,11 +167,12 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         self._first_seed: int | None = None
         self._n_episodes = self._seed = self._scenario = self._cost = self._time = 0
         self._reward_scale = 1
+        self._timeline: Timeline | None = None
 
     def _episode_of(self, setups: NDArray[np.void]) -> Episode:
         """Return memory for one episode of any of the scenarios, dtype SETUP, shape (n,)."""
         warm_up()
-        return Episode(Batch(setups, self._discipline), self._n_observed)
+        return Episode(Batch(setups, self._discipline), self._n_columns, self._shows_weights)
 
     @property
     def scenario_names(self) -> tuple[str, ...]:
@@ -208,6 +219,8 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         self._reward_scale = played.scales[self._scenario]
         observation = self._episode.start(self._seed, row)
         self._is_running = self._has_begun = True
+        if self._timeline is not None:
+            self._timeline.forget()
         self._cost = 0
         self._time = 0
         return observation, self._info(self._episode.numbers())
@@ -228,6 +241,8 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
                 "interrupted"
             )
         self._is_running = False  # if Ctrl-C ends this step, there is nothing to go on with
+        if self._timeline is not None:
+            self._timeline.keep(self._episode.batch, number)
         observation = self._episode.advance(number)
         numbers = self._episode.numbers()
         info = self._info(numbers)
@@ -298,6 +313,8 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         episode = self._usual if found.setups is None else self._episode_of(found.setups)
         episode.batch.restore(found.state)
         self._episode = episode
+        if self._timeline is not None:
+            self._timeline.forget()
         remember(self, found.own)
 
     def __copy__(self) -> Self:
@@ -326,17 +343,29 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         """Return which actions are allowed now, shape (3,); what maskable learners ask for."""
         return self._episode.mask != 0
 
-    def render(self) -> str | None:
-        """Return CPUs, locks and waiting threads as text, or None without a render mode.
+    def render(self) -> Any:
+        """Return the state as text or picture, or None without a render mode.
+
+        Returns:
+            "ansi": CPUs, locks and waiting threads as text. "rgb_array": the last step as a
+            picture, uint8, shape (540, 960, 3); the first picture of an episode that began before
+            it shows no step yet.
 
         Raises:
             NotResetError: There is no episode to show.
+            MissingExtraError: There are to be pictures, and Pillow is not installed.
         """
         if self.render_mode is None:
             return None
         if not self._has_begun:
             raise NotResetError("render() was called before reset()")
-        return state_text(self._episode.batch, 0)
+        if self.render_mode == "ansi":
+            return state_text(self._episode.batch, 0)
+        if self._timeline is None:
+            self._timeline = Timeline()
+        scenario = self._repertoire.scenarios[self._scenario]
+        title = f"{scenario.name}, seed {self._seed}"
+        return self._timeline.frame(self._episode.batch, scenario.clock_khz, title)
 
 
 def _document() -> None:

@@ -6,8 +6,9 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from tdx_env.arguments import ScenarioSpec, scenarios_of
+from tdx_env.arguments import NO_CHOICE, DisciplineSpec, ScenarioSpec, asked, scenarios_of
 from tdx_env.errors import ScenarioError, shown
+from tdx_env.host.discipline import Discipline
 from tdx_env.scenarios import Scenario, setup_of
 from tdx_env.state.objectives import ObjectiveSpec, weights_of
 
@@ -19,20 +20,22 @@ class Edition(NamedTuple):
         scenario: What is played.
         objective: What an episode costs, unless its scenario says so.
         scale: The scenario's key that rewards are divided by, below ``limits``.
+        decisions: Where somebody is asked.
     """
 
     scenario: str
     objective: str
     scale: str
+    decisions: str
 
 
 EDITIONS = {
-    "v0": Edition("train", "thread", "reward_scale"),
-    "v1": Edition("core", "cpu", "reward_scale_v1"),
+    "v0": Edition("train", "thread", "reward_scale", "busy"),
+    "v1": Edition("core", "cpu", "reward_scale_v1", "all"),
 }
 
 
-def _edition_of(name: object) -> Edition:
+def edition_of(name: object) -> Edition:
     """Return a version of the environment.
 
     Raises:
@@ -67,16 +70,17 @@ class Repertoire:
     Args:
         scenario: As for the environment; None: what the version plays.
         objective: As for the environment; None: what each scenario says, else the version.
-        edition: Name of the version.
-        overrides: Scenario parameters by dotted name.
+        edition: The version.
+        machine: Module and kernel, as dotted scenario parameters.
+        overrides: Scenario parameters by dotted name, of one reset.
 
     Attributes:
-        names: Of the scenarios.
-        setups: The scenarios as the simulator reads them, dtype SETUP, shape (n,).
+        scenarios: The scenarios.
+        setups: The same as the simulator reads them, dtype SETUP, shape (n,).
         scales: What the rewards of each are divided by [cycles].
 
     Raises:
-        ScenarioError: A scenario is unknown or malformed, or there is no such version.
+        ScenarioError: A scenario is unknown or malformed.
         ObjectiveError: The objective is none.
     """
 
@@ -84,19 +88,23 @@ class Repertoire:
         self,
         scenario: ScenarioSpec | None,
         objective: ObjectiveSpec | None,
-        edition: str,
-        overrides: Mapping[str, object] | None = None,
+        edition: Edition,
+        machine: Mapping[str, object] = NO_CHOICE,
+        overrides: Mapping[str, object] = NO_CHOICE,
     ) -> None:
-        version = _edition_of(edition)
-        self._arguments = (scenario, objective, edition)
-        spec = version.scenario if scenario is None else scenario
-        scenarios = scenarios_of(spec, overrides or {})
-        self.names = tuple(one.name for one in scenarios)
-        self.scales = [_scale_of(one, version.scale) for one in scenarios]
-        self.setups = np.concatenate([setup_of(one) for one in scenarios])
-        for setup, one in zip(self.setups, scenarios, strict=True):
-            spoken = one.objective or version.objective
+        self._arguments = (scenario, objective, edition, machine)
+        spec = edition.scenario if scenario is None else scenario
+        self.scenarios = scenarios_of(spec, overrides, machine)
+        self.scales = [_scale_of(one, edition.scale) for one in self.scenarios]
+        self.setups = np.concatenate([setup_of(one) for one in self.scenarios])
+        for setup, one in zip(self.setups, self.scenarios, strict=True):
+            spoken = one.objective or edition.objective
             setup["weights"] = weights_of(spoken if objective is None else objective)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the scenarios."""
+        return tuple(one.name for one in self.scenarios)
 
     def overridden(self, overrides: Mapping[str, object]) -> Self:
         """Return the same with some scenario parameters changed.
@@ -105,3 +113,23 @@ class Repertoire:
             ScenarioError: One is none, or out of its bounds.
         """
         return type(self)(*self._arguments, overrides)
+
+    def discipline(
+        self, given: DisciplineSpec | None, decisions: str | None, edition: Edition
+    ) -> Discipline:
+        """Return the discipline of an environment that asks for some decisions.
+
+        A version that asks at flush points plays scenarios without any, too; who asks for them
+        by name is told that there are none.
+
+        Args:
+            given: The user's, or None: the default.
+            decisions: Where somebody is asked; None: where the version does.
+            edition: The version.
+
+        Raises:
+            ScenarioError: The discipline or the word is none, or nothing would ever be asked.
+        """
+        if decisions is None:
+            return asked(given, edition.decisions, None)
+        return asked(given, decisions, self.scenarios)

@@ -10,8 +10,9 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from tdx_env.arguments import (
-    RENDER_MODES,
+    VECTOR_RENDER_MODES,
     DisciplineSpec,
+    ModuleSpec,
     PlainSpec,
     ScenarioSpec,
     checked_actions,
@@ -21,7 +22,6 @@ from tdx_env.arguments import (
     checked_options,
     checked_render_mode,
     checked_threads,
-    discipline_record,
 )
 from tdx_env.engine.batch import COST_PARTS, SKIP, Batch, Number
 from tdx_env.engine.metrics import episode_metrics, metric_values
@@ -29,16 +29,15 @@ from tdx_env.engine.render import state_text
 from tdx_env.engine.snapshot import check_layout, layout
 from tdx_env.engine.warm import warm_up
 from tdx_env.errors import NotResetError
-from tdx_env.host.discipline import DEFAULT
 from tdx_env.info import INFO_ROWS, OPERATIONS_ROW, no_metrics, read_only
-from tdx_env.repertoire import Repertoire
+from tdx_env.repertoire import Repertoire, edition_of
+from tdx_env.scenarios import machine_overrides
 from tdx_env.series import Series
 from tdx_env.snapshots import EnvSnapshot, check_snapshot, remember, remembered
 from tdx_env.spaces import action_space, observation_size, observation_space, observe
 from tdx_env.state.objectives import N_WEIGHED, ObjectiveSpec
 from tdx_env.state.world import End
 
-_SIZE = observation_size()
 _SHOWN = slice(int(Number.WAS_MASKED), int(Number.OPERATION) + 1)  # WAS_MASKED to OPERATION
 _END, _COST, _NOW = int(Number.END), int(Number.COST), int(Number.NOW)
 # Comparing an array with a member of an enum takes longer.
@@ -60,8 +59,8 @@ class SeamcallRetryVectorEnv(
 
     Arguments:
         num_envs: Environments.
-        scenario, discipline, render_mode, operations_in_info, objective, observe_objective: As for
-            `SeamcallRetryEnv`.
+        scenario, discipline, render_mode, operations_in_info, module, kernel, decisions, objective,
+            observe_objective: As for `SeamcallRetryEnv`.
         autoreset_mode: "NextStep" (the step after the end ignores its action and returns the next
             episode's start observation) or "SameStep" (the end's step returns it at once, with
             `info["final_obs"]` and `info["final_info"]`).
@@ -72,7 +71,7 @@ class SeamcallRetryVectorEnv(
     """
 
     metadata: dict[str, Any] = {
-        "render_modes": list(RENDER_MODES),
+        "render_modes": list(VECTOR_RENDER_MODES),
         "autoreset_mode": AutoresetMode.NEXT_STEP,
     }
 
@@ -88,12 +87,15 @@ class SeamcallRetryVectorEnv(
         self,
         num_envs: int = 1,
         scenario: ScenarioSpec | None = None,
-        discipline: DisciplineSpec = DEFAULT,
+        discipline: DisciplineSpec | None = None,
         autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
         n_threads: int | None = None,
         max_episode_steps: int | None = None,
         render_mode: str | None = None,
         operations_in_info: bool = False,
+        module: ModuleSpec = None,
+        kernel: str | None = None,
+        decisions: str | None = None,
         objective: ObjectiveSpec | None = None,
         observe_objective: bool = False,
         edition: str = "v0",
@@ -104,21 +106,26 @@ class SeamcallRetryVectorEnv(
         self._max_steps = None
         if max_episode_steps is not None:
             self._max_steps = checked_count("max_episode_steps", max_episode_steps)
-        self.render_mode = checked_render_mode(render_mode)
+        self.render_mode = checked_render_mode(render_mode, VECTOR_RENDER_MODES)
         self._mode = checked_mode(autoreset_mode)
         self.metadata = {**type(self).metadata, "autoreset_mode": self._mode}
-        self._n_observed = N_WEIGHED if observe_objective else 0
-        self.single_observation_space = observation_space(self._n_observed)
+        version, machine = edition_of(edition), machine_overrides(module, kernel)
+        self._repertoire = Repertoire(scenario, objective, version, machine)
+        record = self._repertoire.discipline(discipline, decisions, version).record()
+        asks = version.decisions if decisions is None else decisions
+        self.single_observation_space = observation_space(asks, N_WEIGHED * observe_objective)
+        self._n_columns = observation_size(asks)
         self.single_action_space = action_space()
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
-        self._repertoire = Repertoire(scenario, objective, edition)
-        record = discipline_record(discipline)
         warm_up()
         self._batch = Batch(self._repertoire.setups, record, num_envs, n_threads=threads)
         self._origin = self._batch.origin()
         self._series = Series(num_envs, self._repertoire.scales)
-        self._buffers = np.empty((2, num_envs, _SIZE + self._n_observed), np.float32)
+        self._buffers = np.empty((2, num_envs, self._n_columns), np.float32)
+        self._shows_weights = observe_objective
+        n_shown = self._n_columns + N_WEIGHED if observe_objective else 0
+        self._whole = np.empty((2, num_envs, n_shown), np.float32)
         self._turn = 0
         self._costs, self._times, self._n_steps = np.zeros((3, num_envs), np.int64)
         self._over = np.zeros(num_envs, np.bool_)
@@ -181,7 +188,8 @@ class SeamcallRetryVectorEnv(
         observe(self._batch.features, observations)
         numbers = self._batch.numbers.copy()
         numbers[Number.WAS_MASKED] = 0
-        return observations, self._info(numbers, np.zeros(self.num_envs, np.int64))
+        info = self._info(numbers, np.zeros(self.num_envs, np.int64))
+        return self._shown(observations), info
 
     def _chosen(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Return which environments a reset is for: all if there is nothing to go on with."""
@@ -243,7 +251,7 @@ class SeamcallRetryVectorEnv(
         if n_ended == 0 and self._max_steps is None:
             self._is_interrupted = False
             nowhere = np.zeros((2, self.num_envs), np.bool_)
-            return observations, rewards, nowhere[0], nowhere[1], info
+            return self._shown(observations), rewards, nowhere[0], nowhere[1], info
         ended = ends != _RUNNING
         truncated = ends == _CAPPED
         terminated = ended & ~truncated
@@ -254,7 +262,7 @@ class SeamcallRetryVectorEnv(
         if self._over.any():
             info = self._with_ends(info, ended, observations)
         self._is_interrupted = False
-        return observations, rewards, terminated, truncated, info
+        return self._shown(observations), rewards, terminated, truncated, info
 
     def _paid(self, numbers: NDArray[np.int64]) -> NDArray[Any]:
         """Return the rewards of a step, shape (num_envs,).
@@ -281,12 +289,11 @@ class SeamcallRetryVectorEnv(
         over = self._over.copy()
         chosen = np.flatnonzero(over)
         final_obs = np.full(self.num_envs, None, object)
+        shown = self._shown(observations)
         for index in chosen.tolist():
-            final_obs[index] = observations[index].copy()
+            final_obs[index] = shown[index].copy()
         self._start(over)
-        first = observations[chosen]
-        if self._n_observed:
-            first[:, _SIZE:] = self._batch.setups["weights"][self._series.rows[chosen]]
+        first = np.empty((len(chosen), self._n_columns), np.float32)
         observe(self._batch.features[chosen], first)
         observations[chosen] = first
         elapsed = np.where(over, 0, info["elapsed_cycles"])
@@ -301,10 +308,20 @@ class SeamcallRetryVectorEnv(
     def _next_buffer(self) -> NDArray[np.float32]:
         """Return an array for observations that is not the one returned last."""
         self._turn = 1 - self._turn
-        buffer = self._buffers[self._turn]
-        if self._n_observed:
-            buffer[:, _SIZE:] = self._batch.setups["weights"][self._series.rows]
-        return buffer
+        return self._buffers[self._turn]
+
+    def _shown(self, observations: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return observations as agents see them: the weights of objectives behind, if asked for.
+
+        Args:
+            observations: The buffer that is next to be returned.
+        """
+        if not self._shows_weights:
+            return observations
+        shown = self._whole[self._turn]
+        shown[:, : self._n_columns] = observations
+        shown[:, self._n_columns :] = self._batch.setups["weights"][self._series.rows]
+        return shown
 
     def _info(self, numbers: NDArray[np.int64], elapsed: NDArray[np.int64]) -> dict[str, Any]:
         """Return what there is to know beside the observations; see `tdx_env.info`.

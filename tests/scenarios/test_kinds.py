@@ -56,6 +56,7 @@ CHANGED: dict[str, tuple[object, dict[str, object]]] = {
     "in_place": (True, {}),
     "hostile": (True, {}),
     "block_pages": (7, {}),
+    "when_refused": ("fall_back", {}),
 }
 NEVER = ("touch", "level")  # must be 0
 ROWS = [
