@@ -94,14 +94,14 @@ def scenarios_of(
 
 
 def asked(
-    discipline: DisciplineSpec | None, decisions: object, scenarios: Sequence[Scenario] | None
+    discipline: DisciplineSpec | None, decisions: object, scenarios: Sequence[Scenario]
 ) -> Discipline:
     """Return the discipline of an environment that asks for some decisions.
 
     Args:
         discipline: Given by the user, or None: the default, with flush points if they are asked at.
         decisions: Where somebody is asked, one of `ASKS`.
-        scenarios: What is played, which must have flush points to be asked at; None: need not.
+        scenarios: What is played.
 
     Raises:
         ScenarioError: The discipline or the word is none, or nothing would ever be asked.
@@ -117,7 +117,8 @@ def asked(
             f"decisions = {shown(decisions)}: discipline.flush = {shown(found.flush)} asks nobody "
             f"at flush points, must be {DECIDED!r}"
         )
-    if scenarios is not None and not any(has_zaps(one) for one in scenarios):
+    is_chosen = discipline is not None or decisions == "flush"
+    if is_chosen and not any(has_zaps(one) for one in scenarios):
         names = ", ".join(one.name for one in scenarios)
         raise ScenarioError(
             f"decisions = {shown(decisions)}: nothing is zapped in {names}, so that there are no "

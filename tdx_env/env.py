@@ -14,6 +14,7 @@ from tdx_env.arguments import (
     ModuleSpec,
     PlainSpec,
     ScenarioSpec,
+    asked,
     checked_action,
     checked_options,
     checked_render_mode,
@@ -157,7 +158,7 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         version, machine = edition_of(edition), machine_overrides(module, kernel)
         self._repertoire = Repertoire(scenario, objective, version, machine)
         asks = version.decisions if decisions is None else decisions
-        self._discipline = self._repertoire.discipline(discipline, decisions, version).record()
+        self._discipline = asked(discipline, asks, self._repertoire.scenarios).record()
         self._n_columns = observation_size(asks)
         self.observation_space: Any = observation_space(asks, N_WEIGHED * observe_objective)
         self._usual = self._episode_of(self._repertoire.setups)

@@ -6,9 +6,8 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from tdx_env.arguments import NO_CHOICE, DisciplineSpec, ScenarioSpec, asked, scenarios_of
+from tdx_env.arguments import NO_CHOICE, ScenarioSpec, scenarios_of
 from tdx_env.errors import ScenarioError, shown
-from tdx_env.host.discipline import Discipline
 from tdx_env.scenarios import Scenario, setup_of
 from tdx_env.state.objectives import ObjectiveSpec, weights_of
 
@@ -113,23 +112,3 @@ class Repertoire:
             ScenarioError: One is none, or out of its bounds.
         """
         return type(self)(*self._arguments, overrides)
-
-    def discipline(
-        self, given: DisciplineSpec | None, decisions: str | None, edition: Edition
-    ) -> Discipline:
-        """Return the discipline of an environment that asks for some decisions.
-
-        A version that asks at flush points plays scenarios without any, too; who asks for them
-        by name is told that there are none.
-
-        Args:
-            given: The user's, or None: the default.
-            decisions: Where somebody is asked; None: where the version does.
-            edition: The version.
-
-        Raises:
-            ScenarioError: The discipline or the word is none, or nothing would ever be asked.
-        """
-        if decisions is None:
-            return asked(given, edition.decisions, None)
-        return asked(given, decisions, self.scenarios)

@@ -15,6 +15,7 @@ from tdx_env.arguments import (
     ModuleSpec,
     PlainSpec,
     ScenarioSpec,
+    asked,
     checked_actions,
     checked_count,
     checked_mask,
@@ -111,8 +112,8 @@ class SeamcallRetryVectorEnv(
         self.metadata = {**type(self).metadata, "autoreset_mode": self._mode}
         version, machine = edition_of(edition), machine_overrides(module, kernel)
         self._repertoire = Repertoire(scenario, objective, version, machine)
-        record = self._repertoire.discipline(discipline, decisions, version).record()
         asks = version.decisions if decisions is None else decisions
+        record = asked(discipline, asks, self._repertoire.scenarios).record()
         self.single_observation_space = observation_space(asks, N_WEIGHED * observe_objective)
         self._n_columns = observation_size(asks)
         self.single_action_space = action_space()

@@ -587,7 +587,7 @@ def test_flush_points_are_asked_about_with_columns_of_their_own(decisions, paths
     assert seen <= paths
     assert CallPath.FLUSH in seen
     scale = load(ZAPS["scenario"]).limits.reward_scale
-    assert total * scale == pytest.approx(-info["cost"].sum())
+    assert total * scale == pytest.approx(-info["cost"][:3].sum())
 
 
 def test_busy_replies_alone_are_asked_about_unless_it_is_said():
@@ -600,7 +600,7 @@ def test_busy_replies_alone_are_asked_about_unless_it_is_said():
     ("given", "told"),
     [
         ({"decisions": "flushes"}, "decisions = 'flushes', must be one of: busy, flush, all"),
-        ({"decisions": None}, "decisions = None, must be one of: busy, flush, all"),
+        ({"decisions": 3}, "decisions = 3, must be one of: busy, flush, all"),
         (
             {"decisions": "all", "discipline": {"flush": 16}},
             "discipline.flush = 16 asks nobody at flush points, must be 'decided'",

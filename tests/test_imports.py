@@ -81,6 +81,7 @@ ALLOWED = {
     "tdx_eval.abandoned": STUDIED | {"tdx_eval.lost"},
     "tdx_eval.track_busy": STUDIED | {"tdx_eval.reality"},
     "tdx_eval.reward_scales": STUDIED,
+    "tdx_eval.coverage": {"tdx_eval.comparing"},
     "tdx_eval.reporting": {"tdx_eval.comparing"},
     "tdx_eval.comparing": BELOW_EVAL,
 }
