@@ -12,8 +12,7 @@ from tdx_agents.protocol import Policy
 from tdx_env.host.discipline import DEFAULT
 from tdx_env.scenarios import Scenario
 from tdx_env.scenarios.machine import machine_of
-from tdx_env.state.accounting import Category
-from tdx_eval.comparing.episodes import CATEGORY, CELL_KEY
+from tdx_eval.comparing.episodes import CELL_KEY
 from tdx_eval.comparing.manifest import manifest
 from tdx_eval.comparing.multiplicity import corrected
 from tdx_eval.comparing.plan import REFERENCE, Plan
@@ -102,16 +101,6 @@ def _costs(rows: "pd.DataFrame") -> Values:
     return rows["total_cost"].to_numpy(np.float64)
 
 
-def _costs_with_track(rows: "pd.DataFrame") -> Values:
-    """Return the total cost of each episode and its TRACK kicks, shape (n,) [cycles]."""
-    return _costs(rows) + rows[CATEGORY + Category.TRACK_KICK.name.lower()].to_numpy(np.float64)
-
-
-def _deciding(rows: "pd.DataFrame") -> Values:
-    """Return what each episode took to work decisions out, shape (n,) [cycles]."""
-    return rows[CATEGORY + Category.DECISION.name.lower()].to_numpy(np.float64)
-
-
 def _is_finished(rows: "pd.DataFrame") -> NDArray[np.bool_]:
     """Return which episodes finished their work, shape (n,)."""
     lost = [rows[column].to_numpy(bool) for column in LOST]
@@ -133,13 +122,13 @@ def against(runs: Runs, name: str, other: str, reckoning: Reckoning) -> Differen
         cycles=cycles,
         relative=relative_difference(ours, theirs),
         with_track=relative_difference(
-            _costs_with_track(runs[name]), _costs_with_track(runs[other])
+            reckoning.with_track(runs[name]), reckoning.with_track(runs[other])
         ),
         cheaper=probability_of_improvement(ours, theirs),
         n_finished=int(both.sum()),
         cycles_finished=cycles_finished,
         cycles_undecided=paired_difference(
-            ours - _deciding(runs[name]), theirs - _deciding(runs[other])
+            ours - reckoning.deciding(runs[name]), theirs - reckoning.deciding(runs[other])
         ),
         parts={part: mine[part] - cycles for part, cycles in parts.items()},
     )

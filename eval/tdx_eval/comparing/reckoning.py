@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _WASTE = [row[0].name.lower() for row in CATEGORY_TABLE if row[1]]
 _PENALTIES = ("preempt_penalty", "tail_cost")
 _YIELD = Category.YIELD.name.lower()
+_TRACK_KICK = CATEGORY + Category.TRACK_KICK.name.lower()
+_DECISION = CATEGORY + Category.DECISION.name.lower()
 
 
 def reckoned(episodes: NDArray[np.void], weights: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -61,6 +63,29 @@ class Reckoning(NamedTuple):
         parts = dict(zip((*_WASTE, *_PENALTIES), means, strict=True))
         parts[_YIELD] *= self.yield_weight
         return parts
+
+    def with_track(self, rows: "pd.DataFrame") -> NDArray[np.float64]:
+        """Return each episode's cost with TRACK's kicks, which most objectives have in it [cycles].
+
+        Returns:
+            Shape (n,).
+        """
+        cost = rows["total_cost"].to_numpy(np.float64)
+        return cost + rows[_TRACK_KICK].to_numpy(np.float64) if self.is_thread else cost
+
+    def deciding(self, rows: "pd.DataFrame") -> NDArray[np.float64]:
+        """Return what the working out of decisions has cost each episode, at least [cycles].
+
+        Whose decisions they were is not kept: where host and guest weigh differently, all count as
+        the one that weighs less.
+
+        Returns:
+            Shape (n,).
+        """
+        weights = checked_objective(self.objective)
+        owners = min(weights.get("host", 0.0), weights.get("stolen", 0.0))
+        weight = weights.get("waste", 0.0) + owners
+        return weight * rows[_DECISION].to_numpy(np.float64)
 
     def off_cpu(self, rows: "pd.DataFrame") -> float | None:
         """Return the mean cost of time off the CPU [cycles]; None: its owners are not known."""

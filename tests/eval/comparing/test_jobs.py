@@ -154,6 +154,20 @@ def test_episodes_serve_all_objectives():
 
 
 @needs_compiler
+def test_track_and_decisions_count_once(compared):
+    """TRACK's kicks are in the cost by cpu already, and beside it by thread."""
+    rows = compared.episodes
+    thread, cpu, guest = (Reckoning(name, 1) for name in ("thread", "cpu", "guest"))
+    beside = rows["total_cost"] + rows["cycles_track_kick"]
+    assert thread.with_track(rows).tolist() == beside.tolist()
+    assert cpu.with_track(rows).tolist() == rows["total_cost"].tolist()
+    deciding = rows["cycles_decision"].to_numpy(float)
+    assert (thread.deciding(rows) == deciding).all()
+    assert (cpu.deciding(rows) == deciding).all()
+    assert guest.deciding(rows) == pytest.approx(0.2 * deciding)
+
+
+@needs_compiler
 def test_cost_without_yield_is_that_of_a_scenario_with_weight_0(user_file):
     some = (f"{user_file}:slow", "s07-conversion-idle-ticks/test", seeds_of("test", 4))
     with_yield, _ = played(job_of(*some))
