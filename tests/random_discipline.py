@@ -62,8 +62,17 @@ def random_discipline(rng: Rng, is_batching: bool = False) -> Record:
     d["enter_irqs_off"] = rng.random() < 0.15
     d["decision_cycles"] = pick(rng, (0, 1, 10, 50, 3000))
     _structure(rng, d)
+    _bound(apart(rng), d)
     _flush(apart(rng), d, (0.4, 0.95) if is_batching else (0.35, 0.7))
     return d[()]
+
+
+def _bound(rng: Rng, d: Record) -> None:
+    """Let half of the calls that would be kicked for without an end have one."""
+    for ends in (d["on_exhaustion"], d["on_foreign"]):
+        ends[(ends == Exhaustion.GATED_KICK) & (rng.random(N_LEAVES) < 0.5)] = (
+            Exhaustion.GATED_KICK_ONCE
+        )
 
 
 def _flush(rng: Rng, d: Record, shares: tuple[float, float]) -> None:

@@ -7,6 +7,7 @@ from tdx_agents.protocol import Policy
 from tdx_agents.row import Row
 
 _FLUSH: tuple[Row, ...] = (
+    structure.batched_retry(1),
     structure.batched_retry(8),
     structure.batched_retry(16),
     structure.batched_retry(64),
@@ -87,8 +88,8 @@ def _compiled(row: Row) -> Policy:
 
 @functools.cache
 def _decided() -> tuple[Row, ...]:
-    """Return the flush rules as decision functions, that of each page first."""
-    return tuple(flush.decided(row) for row in (structure.batched_retry(1), *_FLUSH))
+    """Return the flush rules as decision functions."""
+    return tuple(flush.decided(row) for row in _FLUSH)
 
 
 def find(name: str) -> Policy | None:

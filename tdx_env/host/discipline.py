@@ -38,7 +38,9 @@ Source: guess.
 _PER_LEAF = ("max_issues", "on_exhaustion", "tree_only", "on_foreign")
 _Limit = Annotated[int, Field(ge=1, lt=UNLIMITED)] | Literal["unlimited"]
 _Interruptions = Annotated[int, Field(ge=0, lt=UNLIMITED)] | Literal["unlimited"]
-_Exhaustion = Literal["kill", "reenter", "local_retry", "user_error", "gated_kick", "swallow"]
+_Exhaustion = Literal[
+    "kill", "reenter", "local_retry", "user_error", "gated_kick", "gated_kick_once", "swallow"
+]
 
 
 def _per_leaf(default: object) -> BeforeValidator:
@@ -103,11 +105,11 @@ class Discipline(BaseModel):
         description="issues of one SEAMCALL, the first included, or unlimited; the last busy one "
         "asks no decision. 1024: Paolo Bonzini, 10 Sep 2024",
     )
-    on_exhaustion: Annotated[dict[str, _Exhaustion], _per_leaf("gated_kick")] = Field(
-        default={DEFAULT_KEY: "gated_kick"},
+    on_exhaustion: Annotated[dict[str, _Exhaustion], _per_leaf("gated_kick_once")] = Field(
+        default={DEFAULT_KEY: "gated_kick_once"},
         description="what then happens: KVM_BUG_ON, unwind and re-enter the guest or retry the "
-        "fault locally, an error to user space, kick and gate for ever, or nothing (bug B1: in a "
-        "split; elsewhere KVM_BUG_ON)",
+        "fault locally, an error to user space, kick and gate and try again, for ever or as often "
+        "as before and then KVM_BUG_ON, or nothing (bug B1: in a split; elsewhere KVM_BUG_ON)",
     )
     tree_only: Annotated[dict[str, bool], _per_leaf(False)] = Field(
         default={DEFAULT_KEY: False},
@@ -296,4 +298,6 @@ def _of_leaf(table: Mapping[str, Any], leaf: Leaf) -> Any:
 
 
 DEFAULT = Discipline()
-"""No SEAMCALL lock; a kick gates for the one call; 1,024 issues, then a kick with a gate."""
+"""No SEAMCALL lock; a kick gates for the one call; 1,024 issues, a gated kick, as many again."""
+UNBOUNDED = DEFAULT.with_(on_exhaustion="gated_kick")
+"""The same without an end: after 1,024 issues a kick with a gate before every further one."""

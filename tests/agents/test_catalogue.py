@@ -420,7 +420,7 @@ def test_p25_has_all_memory_from_the_start_and_one_lock(by_number):
     }
 
 
-@pytest.mark.parametrize("pages", [8, 16, 64, 512])
+@pytest.mark.parametrize("pages", [1, 8, 16, 64, 512])
 def test_batches_of_retry_change_the_default_discipline_in_one_thing(by_number, pages):
     row = by_number[f"retry-batch-{pages}"]
     assert row.discipline == DEFAULT.with_(flush=pages)
