@@ -63,6 +63,7 @@ _ROWS: tuple[Row, ...] = (
     tries.retry_once(),
     *(tries.plain_tries(n) for n in (4, 8, 16, 32, 64)),
     tries.operand_split(),
+    tries.bounded(),
     *_FLUSH,
     adaptive.break_even(),
     adaptive.operand(),

@@ -105,8 +105,8 @@ class Discipline(BaseModel):
         description="issues of one SEAMCALL, the first included, or unlimited; the last busy one "
         "asks no decision. 1024: Paolo Bonzini, 10 Sep 2024",
     )
-    on_exhaustion: Annotated[dict[str, _Exhaustion], _per_leaf("gated_kick_once")] = Field(
-        default={DEFAULT_KEY: "gated_kick_once"},
+    on_exhaustion: Annotated[dict[str, _Exhaustion], _per_leaf("gated_kick")] = Field(
+        default={DEFAULT_KEY: "gated_kick"},
         description="what then happens: KVM_BUG_ON, unwind and re-enter the guest or retry the "
         "fault locally, an error to user space, kick and gate and try again, for ever or as often "
         "as before and then KVM_BUG_ON, or nothing (bug B1: in a split; elsewhere KVM_BUG_ON)",
@@ -298,6 +298,6 @@ def _of_leaf(table: Mapping[str, Any], leaf: Leaf) -> Any:
 
 
 DEFAULT = Discipline()
-"""No SEAMCALL lock; a kick gates for the one call; 1,024 issues, a gated kick, as many again."""
-UNBOUNDED = DEFAULT.with_(on_exhaustion="gated_kick")
-"""The same without an end: after 1,024 issues a kick with a gate before every further one."""
+"""No SEAMCALL lock; a kick gates for the one call; 1,024 issues, then a kick with a gate."""
+BOUNDED = DEFAULT.with_(on_exhaustion="gated_kick_once")
+"""The same with an end: 1,024 issues, a kick with a gate, as many issues again, KVM_BUG_ON."""

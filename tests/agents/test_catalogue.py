@@ -16,10 +16,10 @@ from tdx_agents.protocol import Kind, mask_of
 from tdx_agents.retry import blind, doubling_cap
 from tdx_agents.split import bounded_resume
 from tdx_agents.structure import batched_merged, batched_retry
-from tdx_env.host.discipline import DEFAULT, HOST_LEAVES
+from tdx_env.host.discipline import BOUNDED, DEFAULT, HOST_LEAVES
 from tdx_env.state.actors import CallPath
 from tdx_env.state.calls import Leaf
-from tdx_env.state.discipline import UNLIMITED, Action
+from tdx_env.state.discipline import UNLIMITED, Action, Exhaustion
 from tdx_env.state.features import Feature
 from tests.agents.conftest import ENTRY, EPOCH, TREE, answers, decisions, features_of
 
@@ -384,6 +384,15 @@ def test_plain_tries_come_before_one_gated_kick_and_one_more_try(by_number, trie
         expected = ["RETRY"] * (tries - 1) + ["KICK", "KILL"]
         assert answers(row, leaf, operand) == expected
     assert row.discipline.gate_scope == "call"
+
+
+def test_bounded_rule_ends_after_a_gated_kick_and_as_many_tries(by_number):
+    row = by_number["retry-bounded"]
+    assert row.discipline == BOUNDED
+    assert (row.discipline.limit(BLOCK), row.discipline.exhaustion(BLOCK)) == (
+        1024,
+        Exhaustion.GATED_KICK_ONCE,
+    )
 
 
 @pytest.mark.parametrize("number", ["P27", "P28-32", "P29"])

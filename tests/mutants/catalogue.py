@@ -438,12 +438,6 @@ MUTANTS = [
         "return price * int(_SHARE[place]) // int(_SHARE[place])",
     ),
     Mutant(
-        "the square root without what it is taken from",
-        "host/flush_rules.py",
-        "root_of(2 * price * gap - gap * gap) - gap",
-        "root_of(2 * price * gap) - gap",
-    ),
-    Mutant(
         "decided YIELD keeps mmu_lock",
         "host/track.py",
         '        me["makes_way"] = 1\n',
