@@ -21,4 +21,5 @@ class Draw(IntEnum):
     SCENARIO = 13
     SEED = 14
     IRQ_OFF = 15
-    BATCH = 16
+    MODULE = 16
+    BATCH = 17
