@@ -53,7 +53,6 @@ def _take(world: World, actor: int, write: int) -> None:
     if write:
         run["mmu_writer"] = actor
         run["n_write_locks"] += 1
-        run["write_taken"] = run["now"]
         me["hold_since"] = run["now"]
         me["has_mmu_lock"] = WRITE
     else:
@@ -96,7 +95,6 @@ def release_mmu(world: World, actor: int) -> None:
         return
     if me["has_mmu_lock"] == WRITE:
         run["mmu_writer"] = NONE
-        run["write_held"] += run["now"] - run["write_taken"]
         end_write_hold(world, actor)
     else:
         run["mmu_readers"] -= 1
