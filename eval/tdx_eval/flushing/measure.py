@@ -71,7 +71,7 @@ class Rate:
 
 
 @dataclass(frozen=True)
-class Line:
+class RuleCost:
     """What a rule came to in a scenario, means of an episode.
 
     Attributes:
@@ -99,7 +99,7 @@ class Line:
     n_lost: int
 
 
-def played(scenario: Scenario, rule: str, seeds: range, n_threads: int = 2) -> Batch:
+def run_rule(scenario: Scenario, rule: str, seeds: range, n_threads: int = 2) -> Batch:
     """Return the ended episodes of a policy, one for each seed."""
     policy = tdx_agents.load(rule)
     record = policy.discipline.record()
@@ -110,7 +110,7 @@ def played(scenario: Scenario, rule: str, seeds: range, n_threads: int = 2) -> B
     return batch
 
 
-def booked(batch: Batch, category: Category) -> NDArray[np.int64]:
+def cycles_booked(batch: Batch, category: Category) -> NDArray[np.int64]:
     """Return the cycles of a category in each episode, of all actors."""
     n = batch.run["n_actors"]
     cycles = batch.actors["row"]["booked"][:, :, category]
@@ -120,12 +120,12 @@ def booked(batch: Batch, category: Category) -> NDArray[np.int64]:
 def rate_of(batch: Batch, clock_khz: int) -> Rate:
     """Return how often somebody waited in some episodes, and what a flush cost."""
     run = batch.run
-    price = booked(batch, Category.TRACK_KICK).sum() / max(1, run["n_flushes"].sum())
+    price = cycles_booked(batch, Category.TRACK_KICK).sum() / max(1, run["n_flushes"].sum())
     waiters, held = int(run["n_behind_writers"].sum()), int(run["write_held"].sum())
     return Rate(waiters, held, float(price), clock_khz)
 
 
-def line_of(rule: str, batch: Batch, clock_khz: int) -> Line:
+def rule_cost(rule: str, batch: Batch, clock_khz: int) -> RuleCost:
     """Return what a rule came to."""
     run = batch.run
     hold_max = int(run["hold_max"].max())
@@ -138,14 +138,14 @@ def line_of(rule: str, batch: Batch, clock_khz: int) -> Line:
     def mean_ms(name: str) -> float:
         return ms(np.array([one[name] for one in metrics]))
 
-    return Line(
+    return RuleCost(
         rule=rule,
         n_ipis=float(run["n_ipis"].mean()),
         n_flushes=float(run["n_flushes"].mean()),
         cost_ms=ms(run["overhead"] + run["preempt_penalty"] + run["tail_cost"]),
         stolen_ms=mean_ms("stolen_cycles"),
         stopped_ms=mean_ms("stolen_track_cycles"),
-        waited_ms=ms(booked(batch, Category.MMU_LOCK_WAIT)),
+        waited_ms=ms(cycles_booked(batch, Category.MMU_LOCK_WAIT)),
         hold_p99_us=1000 * hold_p99 / clock_khz,
         hold_max_us=1000 * hold_max / clock_khz,
         n_lost=int((run["end"] != End.FINISHED).sum()),
@@ -154,7 +154,7 @@ def line_of(rule: str, batch: Batch, clock_khz: int) -> Line:
 
 def compared(
     name: str, overrides: Mapping[str, object], rules: Sequence[str], seeds: range
-) -> tuple[Rate, list[Line]]:
+) -> tuple[Rate, list[RuleCost]]:
     """Return how often somebody waits in a scenario, and what each rule comes to.
 
     Args:
@@ -173,11 +173,11 @@ def compared(
             "conversion or memslot deletion"
         )
     clock = scenario.clock_khz
-    lines = [line_of(rule, played(scenario, rule, seeds), clock) for rule in rules]
-    return rate_of(played(scenario, PROMPT, seeds), clock), lines
+    lines = [rule_cost(rule, run_rule(scenario, rule, seeds), clock) for rule in rules]
+    return rate_of(run_rule(scenario, PROMPT, seeds), clock), lines
 
 
-def table(name: str, rate: Rate, lines: Sequence[Line]) -> str:
+def table(name: str, rate: Rate, lines: Sequence[RuleCost]) -> str:
     """Return a scenario's comparison as Markdown; the best cost is 1.00."""
     best = min(line.cost_ms for line in lines)
     rows = [

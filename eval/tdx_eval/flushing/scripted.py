@@ -16,7 +16,7 @@ from tdx_env.jit import kernel
 
 
 @dataclass(frozen=True)
-class World:
+class ScriptedWorld:
     """One chunk.
 
     Attributes:
@@ -40,7 +40,7 @@ class World:
         return counts.astype(np.int64), sums.astype(np.int64)
 
 
-def random_world(rng: np.random.Generator) -> World:
+def random_world(rng: np.random.Generator) -> ScriptedWorld:
     """Return a world whose λK is from 0.02 to 200; waiters come alone, or in bursts."""
     n_pages, step = int(rng.integers(1, 97)), int(rng.integers(1, 2000))
     price = int(step * np.exp(rng.uniform(np.log(0.5), np.log(400))))
@@ -49,16 +49,16 @@ def random_world(rng: np.random.Generator) -> World:
     burst = int(rng.choice([1, 1, 4]))
     n_bursts = min(int(rng.poisson(rate * length / burst)), 5000)
     times = np.sort(np.repeat(rng.integers(0, length, n_bursts), burst))
-    return World(n_pages, step, price, times)
+    return ScriptedWorld(n_pages, step, price, times)
 
 
 def poisson_world(
     rng: np.random.Generator, n_pages: int, step: int, price: int, gap: float
-) -> World:
+) -> ScriptedWorld:
     """Return a world whose waiters come at a mean gap [cycles]."""
     length = n_pages * step
     n_waiters = int(rng.poisson(length / gap))
-    return World(n_pages, step, price, np.sort(rng.integers(0, length, n_waiters)))
+    return ScriptedWorld(n_pages, step, price, np.sort(rng.integers(0, length, n_waiters)))
 
 
 @kernel
@@ -108,27 +108,27 @@ def _ruled(
     return int(cost)
 
 
-def clairvoyant(world: World) -> int:
+def clairvoyant(world: ScriptedWorld) -> int:
     """Return the least that a chunk can cost to who knows all arrivals [cycles]."""
     return int(_clairvoyant(*world.waiting, world.step, world.price))
 
 
-def fixed(world: World, pages: int) -> int:
+def fixed(world: ScriptedWorld, pages: int) -> int:
     """Return the cost of flushing after so many pages [cycles]."""
     return int(_ruled(*world.waiting, world.step, world.price, (pages, 0, 0)))
 
 
-def greedy(world: World) -> int:
+def greedy(world: ScriptedWorld) -> int:
     """Return the cost of flushing when the waiting has reached the price [cycles]."""
     return int(_ruled(*world.waiting, world.step, world.price, (0, 0, world.price)))
 
 
-def at_waiters(world: World, waiters: int) -> int:
+def at_waiters(world: ScriptedWorld, waiters: int) -> int:
     """Return the cost of flushing for so many waiters; 1: until somebody waits [cycles]."""
     return int(_ruled(*world.waiting, world.step, world.price, (0, waiters, 0)))
 
 
-def excess(world: World) -> int:
+def excess(world: ScriptedWorld) -> int:
     """Return by how much greedy misses its bound; at most 0, by the theorem [cycles].
 
     The bound is twice the clairvoyant's cost and one step for each waiter: between two flush points
@@ -137,7 +137,7 @@ def excess(world: World) -> int:
     return greedy(world) - 2 * clairvoyant(world) - world.step * len(world.arrivals)
 
 
-def best_fixed(worlds: Sequence[World]) -> tuple[int, int]:
+def best_fixed(worlds: Sequence[ScriptedWorld]) -> tuple[int, int]:
     """Return the pages of a batch that are best for some chunks together, and their cost."""
     longest = max(world.n_pages for world in worlds)
     costs = {pages: sum(fixed(world, pages) for world in worlds) for pages in range(1, longest + 1)}
@@ -150,7 +150,7 @@ def square_root_pages(price: int, gap: float, step: int) -> int:
     return max(1, round((2 * price * gap) ** 0.5 / step))
 
 
-def best_waiters(worlds: Sequence[World], most: int) -> tuple[int, int]:
+def best_waiters(worlds: Sequence[ScriptedWorld], most: int) -> tuple[int, int]:
     """Return the number of waiters to flush for that is best for some chunks, and its cost."""
     costs = {n: sum(at_waiters(world, n) for world in worlds) for n in range(1, most + 1)}
     waiters = min(costs, key=lambda one: (costs[one], one))

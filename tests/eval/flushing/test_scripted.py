@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tdx_eval.flushing.scripted import (
-    World,
+    ScriptedWorld,
     at_waiters,
     best_fixed,
     best_waiters,
@@ -23,12 +23,12 @@ from tdx_eval.flushing.scripted import (
 STEP, N_PAGES = 100, 512
 
 
-def world(*arrivals: int, n_pages: int = 4, price: int = 50) -> World:
+def world(*arrivals: int, n_pages: int = 4, price: int = 50) -> ScriptedWorld:
     """Return a chunk with a step of 10 cycles."""
-    return World(n_pages, 10, price, np.array(arrivals, np.int64))
+    return ScriptedWorld(n_pages, 10, price, np.array(arrivals, np.int64))
 
 
-def cost_of(chunk: World, points: tuple[int, ...]) -> int:
+def cost_of(chunk: ScriptedWorld, points: tuple[int, ...]) -> int:
     """Return what flushes at given flush points cost, one waiter after the other."""
     ends = [point * chunk.step for point in (*points, chunk.n_pages)]
     waits = [min(end for end in ends if end > arrival) - arrival for arrival in chunk.arrivals]
@@ -50,7 +50,7 @@ def test_clairvoyant_is_the_best_of_all_choices():
     for _ in range(40):
         n_pages = int(rng.integers(1, 8))
         arrivals = np.sort(rng.integers(0, 10 * n_pages, int(rng.integers(0, 9))))
-        chunk = World(n_pages, 10, int(rng.integers(1, 80)), arrivals)
+        chunk = ScriptedWorld(n_pages, 10, int(rng.integers(1, 80)), arrivals)
         inner = range(1, n_pages)
         choices = (
             points for size in range(n_pages) for points in itertools.combinations(inner, size)
@@ -67,7 +67,7 @@ def test_twice_can_be_come_near():
     """A waiter just after each flush: greedy waits as long as a flush costs, then flushes."""
     step, price = 1, 1000
     arrivals = np.arange(20) * price
-    chunk = World(20 * price + 1, step, price, arrivals)
+    chunk = ScriptedWorld(20 * price + 1, step, price, arrivals)
     assert 1.8 < greedy(chunk) / clairvoyant(chunk) <= 2
 
 
