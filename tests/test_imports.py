@@ -72,12 +72,13 @@ ALLOWED = {
     "tdx_eval.commands": STUDIED
     | {
         f"tdx_eval.{study}"
-        for study in ("reality", "costs", "lost", "ranks", "reward_scales", "tracing")
+        for study in ("reality", "costs", "lost", "ranks", "reward_scales", "tracing", "flushing")
     },
     "tdx_eval.reality": STUDIED,
     "tdx_eval.costs": STUDIED,
     "tdx_eval.lost": STUDIED,
     "tdx_eval.ranks": STUDIED,
+    "tdx_eval.flushing": BELOW_EVAL,
     "tdx_eval.tracing": STUDIED,
     "tdx_eval.abandoned": STUDIED | {"tdx_eval.lost"},
     "tdx_eval.track_busy": STUDIED | {"tdx_eval.reality"},
