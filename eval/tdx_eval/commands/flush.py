@@ -18,8 +18,8 @@ def _scripted(n_worlds: int) -> None:
 
     worst = worst_excess(n_worlds, seed=1)
     print(
-        f"{n_worlds:,} scripted worlds: greedy's cost is at most twice the clairvoyant's and one "
-        f"step for each waiter, or {worst:+,} cycles"
+        f"{n_worlds:,} scripted worlds: greedy against twice the clairvoyant and one step for each "
+        f"waiter, at worst {worst:+,} cycles"
     )
     if worst > 0:
         raise typer.Exit(1)
