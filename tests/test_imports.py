@@ -48,13 +48,14 @@ ALLOWED = {
     "tdx_env.info": ENGINE,
     "tdx_env.snapshots": ENGINE,
     "tdx_env.arguments": ENV,
-    "tdx_env.timeline": ENGINE,
     "tdx_env.repertoire": ENV | {"tdx_env.arguments"},
     "tdx_env.episode": ENGINE,
     "tdx_env.discounting": {"tdx_env.errors"},
+    "tdx_env.timeline": ENGINE,
     "tdx_env.series": ENV | {"tdx_env.arguments"},
     "tdx_env.env": ENV | CLIENT | {"tdx_env.episode", "tdx_env.timeline"},
     "tdx_env.vector": ENV | CLIENT | {"tdx_env.series"},
+    "tdx_env.multi_objective": ENV | {"tdx_env.env", "tdx_env.vector"},
     "tdx_env.simulate": ENV | {"tdx_env.status"},
     "tdx_env.cli": {
         f"tdx_env.{name}" for name in ("cli_decode", "cli_module", "cli_scenarios", "simulate")

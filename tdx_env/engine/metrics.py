@@ -141,11 +141,6 @@ def busy_cells(batch: Batch, index: int) -> list[dict[str, Any]]:
     return found
 
 
-def module_drawn(batch: Batch, index: int) -> str:
-    """Return which version of the module an episode has met."""
-    return list(MODULE_VERSIONS)[batch.run["module_version"][index]]
-
-
 def _owned_cycles(run: np.void) -> dict[str, int]:
     """Return whose the overhead is, and what of it TRACK's kicks and the shared flush are."""
     owned, track = run["owned"].tolist(), run["track"].tolist()
@@ -156,6 +151,11 @@ def _owned_cycles(run: np.void) -> dict[str, int]:
         "host_track_cycles": track[Owner.HOST],
         "stolen_track_cycles": track[Owner.STOLEN],
     }
+
+
+def module_drawn(batch: Batch, index: int) -> str:
+    """Return which version of the module an episode has met."""
+    return list(MODULE_VERSIONS)[batch.run["module_version"][index]]
 
 
 def episode_numbers(batch: Batch, index: int) -> dict[str, Any]:

@@ -227,8 +227,9 @@ class Limits(FileTable):
     )
     reward_scale_v1: Annotated[int | None, Whole(1, 10**12)] = Field(
         default=None,
-        description="the same from version 1 of the environment on: the mean cost by cpu of "
-        "retrying on the train split, measured by tdx-eval scale [cycles]",
+        description="the same from version 1 of the environment on: the mean cost, by cpu, of an "
+        "episode of the train split whose zaps flush when somebody waits for mmu_lock, measured by "
+        "tdx-eval scale [cycles]",
     )
 
 
