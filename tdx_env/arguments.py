@@ -25,7 +25,7 @@ ScenarioSpec = (
     str | Path | Scenario | Mapping[str, Any] | Sequence[str | Path | Scenario | Mapping[str, Any]]
 )
 DisciplineSpec = Discipline | Mapping[str, Any]
-RENDER_MODES = ("ansi",)
+RENDER_MODES = ("ansi", "rgb_array")
 SEED_LIMIT = 1 << 63
 NO_CHOICE: Mapping[str, object] = MappingProxyType({})  # of a machine: what the scenario says
 ModuleSpec = str | Sequence[str] | None
@@ -114,15 +114,23 @@ def discipline_record(discipline: DisciplineSpec) -> NDArray[np.void]:
     return discipline.record()
 
 
-def checked_render_mode(mode: object) -> Any:
+VECTOR_RENDER_MODES = ("ansi",)
+
+
+def checked_render_mode(mode: object, modes: Sequence[str] = RENDER_MODES) -> Any:
     """Return a render mode, or None.
+
+    Args:
+        mode: What was given.
+        modes: Those that there are.
 
     Raises:
         RenderModeError: It is none that the environment has.
     """
-    if mode is None or mode in RENDER_MODES:
+    if mode is None or mode in modes:
         return mode
-    raise RenderModeError(f"render_mode = {shown(mode)}, must be None or 'ansi'")
+    known = " or ".join(map(repr, modes))
+    raise RenderModeError(f"render_mode = {shown(mode)}, must be None or {known}")
 
 
 def checked_seed(seed: object) -> int:

@@ -42,6 +42,7 @@ from tdx_env.spaces import (
     observe,
 )
 from tdx_env.state.world import End
+from tdx_env.timeline import Timeline
 
 _DRAWN_SEEDS = 1 << 31
 _SIZE = observation_size()
@@ -148,7 +149,8 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
             table, or a list of them; one is drawn for each episode.
         discipline: What the host does round the decisions, a `Discipline` or a table of its fields;
             default: `tdx_env.host.discipline`.
-        render_mode: "ansi" shows CPUs, locks and who waits, as text.
+        render_mode: "ansi" shows CPUs, locks and who waits, as text; "rgb_array" draws the last
+            step, who did what until the reply that is decided about (needs the extra eval).
         operations_in_info: True adds `info["cost_by_operation"]`: what each fault and page's zap
             that ended since the last decision has wasted.
         module, kernel: Version of the TDX module (or a list, of which each episode draws one) and
@@ -187,6 +189,7 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         self._first_seed: int | None = None
         self._n_episodes = self._seed = self._scenario = self._cost = self._time = 0
         self._reward_scale = 1.0
+        self._timeline: Timeline | None = None
 
     def _episode_of(self, setups: NDArray[np.void]) -> _Episode:
         """Return memory for one episode of any of the scenarios, dtype SETUP, shape (n,)."""
@@ -238,6 +241,8 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         self._reward_scale = scenarios[self._scenario].limits.reward_scale
         observation = self._episode.start(self._seed, row)
         self._is_running = self._has_begun = True
+        if self._timeline is not None:
+            self._timeline.forget()
         self._cost = 0
         self._time = 0
         return observation, self._info(self._episode.numbers())
@@ -258,6 +263,8 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
                 "interrupted"
             )
         self._is_running = False  # if Ctrl-C ends this step, there is nothing to go on with
+        if self._timeline is not None:
+            self._timeline.keep(self._episode.batch, number)
         observation = self._episode.advance(number)
         numbers = self._episode.numbers()
         info = self._info(numbers)
@@ -328,6 +335,8 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         episode = self._usual if found.setups is None else self._episode_of(found.setups)
         episode.batch.restore(found.state)
         self._episode = episode
+        if self._timeline is not None:
+            self._timeline.forget()
         remember(self, found.own)
 
     def __copy__(self) -> Self:
@@ -356,17 +365,29 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         """Return which actions are allowed now, shape (3,); what maskable learners ask for."""
         return self._episode.mask != 0
 
-    def render(self) -> str | None:
-        """Return CPUs, locks and waiting threads as text, or None without a render mode.
+    def render(self) -> Any:
+        """Return the state as text or picture, or None without a render mode.
+
+        Returns:
+            "ansi": CPUs, locks and waiting threads as text. "rgb_array": the last step as a
+            picture, uint8, shape (540, 960, 3); the first picture of an episode that began before
+            it shows no step yet.
 
         Raises:
             NotResetError: There is no episode to show.
+            MissingExtraError: There are to be pictures, and Pillow is not installed.
         """
         if self.render_mode is None:
             return None
         if not self._has_begun:
             raise NotResetError("render() was called before reset()")
-        return state_text(self._episode.batch, 0)
+        if self.render_mode == "ansi":
+            return state_text(self._episode.batch, 0)
+        if self._timeline is None:
+            self._timeline = Timeline()
+        scenario = self._scenarios[self._scenario]
+        title = f"{scenario.name}, seed {self._seed}"
+        return self._timeline.frame(self._episode.batch, scenario.clock_khz, title)
 
 
 def _document() -> None:

@@ -13,6 +13,7 @@ from tdx_env.engine.metrics import busy_cells, episode_metrics, module_drawn
 from tdx_env.engine.render import holder_text, microseconds
 from tdx_env.engine.waiting import together
 from tdx_env.errors import BrokenError, PolicyError, TdxEnvError
+from tdx_env.module.names import short_name
 from tdx_env.scenarios import Machine, Scenario, machine_of, setup_of
 from tdx_env.spaces import observation_size, observe
 from tdx_env.state.actors import CallPath
@@ -178,6 +179,11 @@ def _end_line(metrics: dict[str, Any]) -> str:
     return "All work was done."
 
 
+def _shortly(call: str) -> str:
+    """Return a call's name as texts have it; what is no call (nobody) stays."""
+    return short_name(Leaf[call]) if call in Leaf.__members__ else call
+
+
 def account_text(account: Account) -> str:
     """Return the account of an episode as text."""
     m, khz = account.metrics, account.clock_khz
@@ -204,14 +210,15 @@ def account_text(account: Account) -> str:
     if account.cells:
         lines += ["", "Who found what busy:"]
         lines += [
-            f"  {cell['call']:18} met {cell['holder']:14} on {cell['lock']:8} {cell['n_busy']:6} "
+            f"  {_shortly(cell['call'])} met {_shortly(cell['holder'])} on {cell['lock']}: "
+            f"{cell['n_busy']} "
             f"times, {us(cell['cycles_lost'])} lost"
             for cell in sorted(account.cells, key=lambda cell: -cell["cycles_lost"])
         ]
     if account.conflicts:
         lines += ["", "First conflicts:"]
         lines += [
-            f"  {us(one.time):>12}  actor {one.actor:3} {one.path:5} {one.call:16} issue "
+            f"  {us(one.time):>12}  actor {one.actor} {one.path} {_shortly(one.call)} issue "
             f"{one.issue}: {one.status:#018x}, {one.holder}, {one.n_in_guest} in guest "
             f"-> {one.action}"
             for one in account.conflicts

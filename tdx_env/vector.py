@@ -11,7 +11,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from tdx_env.arguments import (
-    RENDER_MODES,
+    VECTOR_RENDER_MODES,
     DisciplineSpec,
     ModuleSpec,
     PlainSpec,
@@ -89,7 +89,7 @@ class SeamcallRetryVectorEnv(
     """
 
     metadata: dict[str, Any] = {
-        "render_modes": list(RENDER_MODES),
+        "render_modes": list(VECTOR_RENDER_MODES),
         "autoreset_mode": AutoresetMode.NEXT_STEP,
     }
 
@@ -117,7 +117,7 @@ class SeamcallRetryVectorEnv(
         self._max_steps = None
         if max_episode_steps is not None:
             self._max_steps = checked_count("max_episode_steps", max_episode_steps)
-        self.render_mode = checked_render_mode(render_mode)
+        self.render_mode = checked_render_mode(render_mode, VECTOR_RENDER_MODES)
         self._mode = checked_mode(autoreset_mode)
         self.metadata = {**type(self).metadata, "autoreset_mode": self._mode}
         self.single_observation_space = observation_space()

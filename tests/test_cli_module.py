@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from tdx_env import cli
-from tdx_env.cli_module import changes_command, conflicts_command, decode_command
+from tdx_env.cli_decode import decode_command
+from tdx_env.cli_module import changes_command, conflicts_command
 from tdx_env.errors import ScenarioError, StatusError
 from tdx_env.matrix.parties import parties
 from tdx_env.module.seamcalls import DEFAULT_VERSION

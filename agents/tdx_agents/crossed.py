@@ -8,9 +8,9 @@ nothing else either.
 from dataclasses import replace
 
 from tdx_agents.constant import constant
-from tdx_agents.handwritten import find, names
+from tdx_agents.handwritten import find, known_names
 from tdx_agents.protocol import Policy
-from tdx_env.errors import PolicyError, shown
+from tdx_env.errors import PolicyError, one_of, shown
 from tdx_env.state.discipline import Action
 
 
@@ -45,7 +45,8 @@ def decider(name: str) -> Policy:
     if policy is not None:
         return policy
     actions = ", ".join(action.name.lower() for action in Action)
+    others = one_of(name, known_names()).removeprefix("must be ")
     raise PolicyError(
-        f"the decisions of {shown(name)} are unknown, must be one of: {actions} (always that "
-        f"action), {', '.join(names())}"
+        f"the decisions of {shown(name)} are unknown, must be {actions} (always that action) or "
+        f"{others}"
     )

@@ -5,6 +5,7 @@ import functools
 from tdx_agents import adaptive, fault_loop, kick, merged, retry, split, structure
 from tdx_agents.protocol import Policy
 from tdx_agents.row import Row
+from tdx_env.table import table_text
 
 _ROWS: tuple[Row, ...] = (
     retry.blind(),
@@ -59,6 +60,11 @@ def names() -> list[str]:
     return [row.name for row in _ROWS]
 
 
+def known_names() -> list[str]:
+    """Return what `find` understands: names and numbers, in order."""
+    return [name for row in _ROWS for name in (row.name, row.number) if name]
+
+
 @functools.cache
 def _compiled(row: Row) -> Policy:
     """Return the policy of a row, compiled once a process."""
@@ -78,15 +84,30 @@ def catalogue() -> tuple[Policy, ...]:
     return tuple(_compiled(row) for row in _ROWS)
 
 
-def policies_table() -> str:
-    """Return the catalogue as text, one line for each policy."""
-    cells = [("number", "name", "KVM", "what it does")]
+def policies_records() -> list[dict[str, str | bool]]:
+    """Return what the table of policies says, as JSON has it."""
+    return [
+        {
+            "number": row.number,
+            "name": row.name,
+            "needs_kvm_change": row.discipline.needs_kvm_change,
+            "title": row.title,
+            "behaves_as": row.behaves_as,
+            "source": row.source,
+        }
+        for row in _ROWS
+    ]
+
+
+def policies_table(columns: int | None = None) -> str:
+    """Return the catalogue as text.
+
+    Args:
+        columns: Columns of the terminal; None: ask.
+    """
+    rows = []
     for row in _ROWS:
         title = f"{row.title} (behaves as {row.behaves_as})" if row.behaves_as else row.title
         mark = "needs a change" if row.discipline.needs_kvm_change else "today"
-        cells.append((row.number or "-", row.name, mark, title))
-    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
-    return "\n".join(
-        "  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in cells
-    )
+        rows.append((row.number or "-", row.name, mark, title))
+    return table_text(("number", "name", "KVM", "what it does"), rows, columns)

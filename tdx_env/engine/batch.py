@@ -379,6 +379,23 @@ class Batch:
             memory[:, : kept.shape[1]] = kept
         self._worlds = self._table()
 
+    def traced(self, snapshot: Snapshot, n_events: int) -> "Batch":
+        """Return a batch that goes on from a snapshot of this one and keeps its next events.
+
+        Args:
+            snapshot: State of this batch.
+            n_events: Events kept of each episode.
+        """
+        check_origin(snapshot.origin, self.origin())
+        setups, discipline = self._records["setup"], self._records["discipline"]
+        other = Batch(setups, discipline, self.n_worlds, n_events)
+        for its, kept in zip(other._state, snapshot.memory, strict=True):
+            n_common = min(its.shape[1], kept.shape[1])
+            its[:, :n_common] = kept[:, :n_common]
+        other.run["trace_capacity"], other.run["n_traced"] = n_events, 0
+        other._worlds = other._table()
+        return other
+
     def with_setups(self, setups: NDArray[np.void], rows: NDArray[np.integer]) -> "Batch":
         """Return a batch of other scenarios whose worlds go on as here.
 

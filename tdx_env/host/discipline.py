@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from tdx_env.errors import N_NEAREST, one_of
 from tdx_env.state.calls import LAST_SEAMCALL, Leaf
 from tdx_env.state.discipline import (
     DISCIPLINE,
@@ -47,8 +48,8 @@ def _per_leaf(default: object) -> BeforeValidator:
             return {DEFAULT_KEY: given}
         unknown = [str(name) for name in given if name not in (DEFAULT_KEY, *HOST_LEAVES)]
         if unknown:
-            known = ", ".join((DEFAULT_KEY, *HOST_LEAVES))
-            raise ValueError(f"unknown leaf {', '.join(unknown)}, must be one of: {known}")
+            must = one_of(unknown[0], (DEFAULT_KEY, *HOST_LEAVES))
+            raise ValueError(f"unknown leaf {', '.join(unknown)}, {must}")
         return {DEFAULT_KEY: default, **given}
 
     return BeforeValidator(complete)
@@ -58,7 +59,7 @@ def _known_kernel(name: str | None) -> str | None:
     """Return a kernel's name if the table has it."""
     if name is None or name in KERNELS:
         return name
-    raise ValueError(f"must be one of: {', '.join(nearest_kernels(name))}")
+    raise ValueError(f"must be one of: {', '.join(nearest_kernels(name)[:N_NEAREST])}")
 
 
 class Discipline(BaseModel):

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tdx_env.errors import ScenarioError, shown
+from tdx_env.errors import N_NEAREST, ScenarioError, shown
 from tdx_env.module.rules import RULES, Evidence, Rule
 
 
@@ -121,7 +121,7 @@ def version_name(name: str) -> str:
         )
         return ALIASES[name]
     if name not in MODULE_VERSIONS:
-        known = ", ".join(nearest_first(name, MODULE_VERSIONS))
+        known = ", ".join(nearest_first(name, MODULE_VERSIONS)[:N_NEAREST])
         raise ScenarioError(f"module version {shown(name)} is unknown, must be one of: {known}")
     return name
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from tdx_env.errors import ScenarioError, printable
+from tdx_env.errors import ScenarioError, one_of, printable
 from tdx_env.module.versions import TRAINED_VERSIONS
 from tdx_env.scenarios.checks import check
 from tdx_env.scenarios.complaints import scenario_error
@@ -93,7 +93,7 @@ def _split_name(name: str) -> tuple[str, str | None]:
 
 def _unknown_split(where: str, split: str, splits: Sequence[str]) -> ScenarioError:
     """Return the error for a split that a scenario doesn't have."""
-    return ScenarioError(f"{where}: split {as_written(split)} is unknown, {known(splits)}")
+    return ScenarioError(f"{where}: split {as_written(split)} is unknown, {known(splits, split)}")
 
 
 def _check_version(where: str, data: Mapping[str, Any]) -> None:
@@ -135,9 +135,8 @@ def layers_of(name: str | Path) -> Layers:
         where, data = f"{file}{_SUFFIX}", dict(_packaged(f"{file}{_SUFFIX}"))
     else:
         raise ScenarioError(
-            f"scenario {as_written(str(name))} is unknown, must be a path to a {_SUFFIX} file or "
-            "one of: "
-            f"{', '.join(_slugs())} (with /{', /'.join(SPLITS)})"
+            f"scenario {as_written(str(name))} is unknown, must be a path to a {_SUFFIX} file, or "
+            f"{one_of(file, _slugs()).removeprefix('must be ')} (with /{', /'.join(SPLITS)})"
         )
     _check_version(where, data)
     splits = data.pop("splits", {})

@@ -8,7 +8,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from tdx_env.errors import ScenarioError
+from tdx_env.errors import N_NEAREST, ScenarioError
 from tdx_env.module.versions import MODULE_VERSIONS, nearest_first, version_name
 from tdx_env.state.kernels import KERNELS, nearest_kernels
 from tdx_env.state.setup import N_BANDS
@@ -189,7 +189,8 @@ class ModuleNames(_Checked):
                 return version_name(value)
         except ScenarioError:
             pass  # the message for a scenario names key and value by itself
-        raise refuse(f"one of {', '.join(nearest_first(str(value), MODULE_VERSIONS))}")
+        near = nearest_first(str(value), MODULE_VERSIONS)[:N_NEAREST]
+        raise refuse(f"one of {', '.join(near)} or another version")
 
 
 @dataclass(frozen=True)
@@ -204,7 +205,8 @@ class KernelName(_Checked):
         """
         if isinstance(value, str) and value in KERNELS:
             return value
-        raise refuse(f"one of {', '.join(nearest_kernels(str(value)))}")
+        near = nearest_kernels(str(value))[:N_NEAREST]
+        raise refuse(f"one of {', '.join(near)} or another kernel")
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,7 @@ def test_agent_is_found_in_a_folder_with_an_at_in_its_name(bundle):
 @pytest.mark.parametrize(
     ("spec", "told"),
     [
-        ("rely@P18", "the decisions of 'rely' are unknown, must be one of: retry, kick, yield"),
+        ("rely@P18", "the decisions of 'rely' are unknown, must be retry, kick, yield "),
         ("@P18", "the decisions of '' are unknown"),
         ("retry@P99", "policy 'P99' is unknown"),
         ("retry@", "policy '' is unknown"),

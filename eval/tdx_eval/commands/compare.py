@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _MAX_JOBS = 1024
 _MAX_CHUNK = 1 << 14
-_LIBRARIES = ("pandas", "pyarrow", "matplotlib", "jinja2", "joblib")
+_LIBRARIES = ("pandas", "pyarrow", "vl_convert", "jinja2", "joblib")
 
 
 @dataclass(frozen=True)

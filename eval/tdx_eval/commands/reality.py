@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _DRAWS = 200
 _FEWEST_DRAWS = 10
+_DOCS_PAGE = Path(__file__).resolve().parents[3] / "docs" / "reality.md"
 
 
 def _run(rows: "tuple[Row, ...]", n_draws: int, choice: "Choice") -> "RealityTable":
@@ -66,23 +67,29 @@ def reality(
         bool, typer.Option("--overwrite", help="Replace the table of an earlier run")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of the table")] = False,
+    write: Annotated[bool, typer.Option("--write", help="Write docs/reality.md too")] = False,
 ) -> None:
     """Compare the simulator with what was observed of TDX and KVM, row by row."""
     if out is not None:
         need("tdx-eval reality --out", ["jinja2"])
+    if write and row:
+        raise typer.BadParameter("docs/reality.md has all rows, must not go with --row")
     from rich.console import Console
 
     from tdx_env.engine.warm import warm_up
     from tdx_eval.comparing.machine import Choice, check_choice
-    from tdx_eval.comparing.output import check_folder
+    from tdx_eval.comparing.output import check_file, check_folder, write_text
     from tdx_eval.reality.catalogue import find
     from tdx_eval.reality.file import table_json
+    from tdx_eval.reality.markdown import reality_markdown
     from tdx_eval.reality.terminal import show_reality
 
     rows, choice = find(row or []), Choice(module, kernel)
     check_choice(choice)
     if out is not None:
         check_folder(out, overwrite)
+    if write:
+        check_file(_DOCS_PAGE)
     warm_up()
     table = _run(rows, draws, choice)
     if json:
@@ -91,3 +98,6 @@ def reality(
         show_reality(table, Console())
     if out is not None:
         _write(table, out, overwrite)
+    if write:
+        write_text(_DOCS_PAGE, reality_markdown(table))
+        print(f"page: {_DOCS_PAGE}")

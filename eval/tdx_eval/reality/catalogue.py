@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tdx_env.errors import ScenarioError
+from tdx_env.errors import ScenarioError, one_of
 from tdx_eval.reality import (
+    accepting,
     bugs,
     building,
     conversion,
+    counting,
     disciplines,
     faults,
     kicks,
@@ -23,8 +25,8 @@ from tdx_eval.reality import (
 from tdx_eval.reality.row import HIGH, LOW, Kind, Row, RowResult, RowVerdict
 
 _MODULES = (
-    removal, conversion, kicks, pamt, faults, tries, rates, second_try, priority, zero_step,
-    disciplines, rules, bugs, building,
+    removal, conversion, kicks, pamt, counting, faults, accepting, tries, rates, second_try,
+    priority, zero_step, disciplines, rules, bugs, building,
 )  # fmt: skip
 
 
@@ -50,8 +52,8 @@ def find(names: Sequence[str]) -> tuple[Row, ...]:
     known = {row.id.lower(): row for row in every}
     for name in names:
         if name.lower() not in known:
-            listed = ", ".join(row.id for row in every)
-            raise ScenarioError(f'row "{name}" is unknown, must be one of: {listed}')
+            must = one_of(name, (row.id for row in every))
+            raise ScenarioError(f'row "{name}" is unknown, {must}')
     wanted = {name.lower() for name in names}
     return tuple(row for row in every if not wanted or row.id.lower() in wanted)
 

@@ -25,6 +25,8 @@ from tdx_eval.comparing.machine import AS_THE_SCENARIO_SAYS, Choice
 from tdx_eval.comparing.yardsticks import load_policy
 
 Floats = NDArray[np.float64]
+OLD_LOCKS = "1.5.06"  # the newest module with the locks that were discussed in 2024
+TODAY = "1.5.34"
 MERGED = "p18-merged-6.16"  # what ran where the numbers of 2025 and 2026 were measured
 _FOLDER = Path(__file__).resolve().parent
 _KHZ_TO_MHZ = 1_000
