@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tdx_env.engine.batch import Batch
 from tdx_env.engine.metrics import COUNTERS
+from tdx_env.module.versions import MODULE_VERSIONS
 from tdx_env.state.accounting import Category
 from tdx_env.state.calls import NONE, Leaf, Outcome
 from tdx_env.state.world import CELL_LOCKS, N_CALLS, N_CELLS, N_HOLDERS, SUB_BINS, End, Operation
@@ -28,6 +29,7 @@ _NO_CALL = "guest access before accept"
 # Column and the field of a run that it is, in the order of the results.
 _BEGINNING = {
     "end": "end",  # an End
+    "module": "module_version",  # place in MODULE_VERSIONS
     "elapsed_cycles": "now",
     "n_threads": "n_actors",
     "n_cpus": "n_cpus",
@@ -159,6 +161,7 @@ def episodes_table(
     columns |= {name: episodes[name] for name in EPISODE.names or () if name not in _KILL}
     ends = np.array([end.name.lower() for end in End], object)
     columns["end"] = ends[episodes["end"]]
+    columns["module"] = np.array(list(MODULE_VERSIONS), object)[episodes["module"]]
     columns["killed_by"] = _killers(episodes)
     return pd.DataFrame(columns)
 
