@@ -14,11 +14,15 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from tdx_env.errors import ActionError, RenderModeError, ScenarioError, printable, shown
-from tdx_env.host.discipline import Discipline
+from tdx_env.host.discipline import DEFAULT, Discipline
+from tdx_env.host.flush_table import DECIDED
 from tdx_env.scenarios import Scenario, expand, load, setup_of
 from tdx_env.scenarios.checks import check
 from tdx_env.scenarios.complaints import scenario_error
+from tdx_env.scenarios.groups import Convert
 from tdx_env.scenarios.keys import put
+from tdx_env.scenarios.tasks import SlotDelete, Zap
+from tdx_env.spaces import ASKS
 from tdx_env.state.discipline import N_ACTIONS, Action
 
 ScenarioSpec = (
@@ -92,15 +96,54 @@ def setups_of(scenarios: Sequence[Scenario]) -> NDArray[np.void]:
     return np.concatenate([setup_of(one) for one in scenarios])
 
 
-def discipline_record(discipline: DisciplineSpec) -> NDArray[np.void]:
-    """Return a discipline as the simulator reads it, dtype DISCIPLINE, shape (1,).
+def asked(
+    discipline: DisciplineSpec | None, decisions: object, scenarios: Sequence[Scenario]
+) -> Discipline:
+    """Return the discipline of an environment that asks for some decisions.
+
+    Args:
+        discipline: Given by the user, or None: the default, with flush points if they are asked at.
+        decisions: Where somebody is asked, one of `ASKS`.
+        scenarios: What is played.
+
+    Raises:
+        ScenarioError: The discipline or the word is none, or nothing would ever be asked.
+    """
+    if decisions not in ASKS:
+        known = ", ".join(ASKS)
+        raise ScenarioError(f"decisions = {shown(decisions)}, must be one of: {known}")
+    if decisions == ASKS[0]:
+        return discipline_of(DEFAULT if discipline is None else discipline).with_(asks=decisions)
+    found = discipline_of(DEFAULT.with_(flush=DECIDED) if discipline is None else discipline)
+    if found.flush != DECIDED:
+        raise ScenarioError(
+            f"decisions = {shown(decisions)}: discipline.flush = {shown(found.flush)} asks nobody "
+            f"at flush points, must be {DECIDED!r}"
+        )
+    if not any(has_zaps(one) for one in scenarios):
+        names = ", ".join(one.name for one in scenarios)
+        raise ScenarioError(
+            f"decisions = {shown(decisions)}: nothing is zapped in {names}, so that there are no "
+            "flush points; must have a zap, conversion or memslot deletion"
+        )
+    return found.with_(asks=decisions)
+
+
+def has_zaps(scenario: Scenario) -> bool:
+    """Say whether a scenario's host takes pages away, so that there may be flush points."""
+    is_zapping = any(isinstance(task, Zap | SlotDelete) for task in scenario.tasks.values())
+    return is_zapping or any(isinstance(group, Convert) for group in scenario.groups.values())
+
+
+def discipline_of(discipline: DisciplineSpec) -> Discipline:
+    """Return a discipline of a `Discipline` or a table of its fields.
 
     Raises:
         ScenarioError: It is none.
     """
     if isinstance(discipline, Mapping):
         try:
-            return Discipline.model_validate(dict(discipline)).record()
+            return Discipline.model_validate(dict(discipline))
         except ValidationError as error:
             first = error.errors()[0]
             field = ".".join(str(part) for part in first["loc"])
@@ -111,7 +154,7 @@ def discipline_record(discipline: DisciplineSpec) -> NDArray[np.void]:
         raise ScenarioError(
             f"discipline = {shown(discipline)}, must be a Discipline or a table of its fields"
         )
-    return discipline.record()
+    return discipline
 
 
 VECTOR_RENDER_MODES = ("ansi",)

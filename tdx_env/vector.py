@@ -16,13 +16,13 @@ from tdx_env.arguments import (
     ModuleSpec,
     PlainSpec,
     ScenarioSpec,
+    asked,
     checked_actions,
     checked_count,
     checked_mask,
     checked_mode,
     checked_options,
     checked_render_mode,
-    discipline_record,
     scenarios_of,
     setups_of,
 )
@@ -32,7 +32,6 @@ from tdx_env.engine.render import state_text
 from tdx_env.engine.snapshot import check_layout, layout
 from tdx_env.engine.warm import warm_up
 from tdx_env.errors import NotResetError
-from tdx_env.host.discipline import DEFAULT
 from tdx_env.info import INFO_ROWS, OPERATIONS_ROW, no_metrics
 from tdx_env.scenarios import Scenario, machine_overrides
 from tdx_env.series import Series
@@ -40,7 +39,6 @@ from tdx_env.snapshots import EnvSnapshot, check_snapshot, remember, remembered
 from tdx_env.spaces import action_space, observation_size, observation_space, observe
 from tdx_env.state.world import End
 
-_SIZE = observation_size()
 _N_OWN = int(Number.NOW) + 1  # END, COST, NOW
 _SHOWN = slice(int(Number.WAS_MASKED), int(Number.OPERATION) + 1)  # WAS_MASKED to OPERATION
 _END = int(Number.END)
@@ -77,8 +75,8 @@ class SeamcallRetryVectorEnv(
 
     Arguments:
         num_envs: Environments.
-        scenario, discipline, render_mode, operations_in_info, module, kernel: As for
-            `SeamcallRetryEnv`.
+        scenario, discipline, render_mode, operations_in_info, module, kernel, decisions: As
+            for `SeamcallRetryEnv`.
         autoreset_mode: "NextStep" (the step after the end ignores its action and returns the next
             episode's start observation) or "SameStep" (the end's step returns it at once, with
             `info["final_obs"]` and `info["final_info"]`).
@@ -99,7 +97,7 @@ class SeamcallRetryVectorEnv(
         self,
         num_envs: int = 1,
         scenario: ScenarioSpec = "train",
-        discipline: DisciplineSpec = DEFAULT,
+        discipline: DisciplineSpec | None = None,
         autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
         n_threads: int | None = None,
         max_episode_steps: int | None = None,
@@ -107,6 +105,7 @@ class SeamcallRetryVectorEnv(
         operations_in_info: bool = False,
         module: ModuleSpec = None,
         kernel: str | None = None,
+        decisions: str = "busy",
     ) -> None:
         self._has_operations = operations_in_info
         self._machine = machine_overrides(module, kernel)
@@ -120,18 +119,19 @@ class SeamcallRetryVectorEnv(
         self.render_mode = checked_render_mode(render_mode, VECTOR_RENDER_MODES)
         self._mode = checked_mode(autoreset_mode)
         self.metadata = {**type(self).metadata, "autoreset_mode": self._mode}
-        self.single_observation_space = observation_space()
+        self.single_observation_space = observation_space(decisions)
+        self._n_columns = observation_size(decisions)
         self.single_action_space = action_space()
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._spec_of_scenario = scenario
         self._scenarios = scenarios_of(scenario, {}, self._machine)
-        record = discipline_record(discipline)
+        record = asked(discipline, decisions, self._scenarios).record()
         warm_up()
         self._batch = Batch(setups_of(self._scenarios), record, num_envs, n_threads=threads)
         self._origin = self._batch.origin()
         self._series = Series(num_envs, self._scenarios)
-        self._buffers = np.empty((2, num_envs, _SIZE), np.float32)
+        self._buffers = np.empty((2, num_envs, self._n_columns), np.float32)
         self._turn = 0
         self._costs, self._times, self._n_steps = np.zeros((3, num_envs), np.int64)
         self._over = np.zeros(num_envs, np.bool_)
@@ -288,7 +288,7 @@ class SeamcallRetryVectorEnv(
         for index in chosen.tolist():
             final_obs[index] = observations[index].copy()
         self._start(over)
-        first = np.empty((len(chosen), _SIZE), np.float32)
+        first = np.empty((len(chosen), self._n_columns), np.float32)
         observe(self._batch.features[chosen], first)
         observations[chosen] = first
         elapsed = np.where(over, 0, info["elapsed_cycles"])

@@ -31,6 +31,7 @@ COUNTERS = (
     "n_ipis",
     "n_kicks",
     "n_guest_busy",
+    "n_abandoned",
     "n_synthetic",
     "n_armed",
     "guest_items",

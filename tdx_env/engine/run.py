@@ -99,7 +99,7 @@ def _show(world: World, index: int, shown: Shown) -> None:
         numbers[Number.OPERATION, index] = NONE
         return
     me = world.actors["row"][actor]
-    numbers[Number.PATH, index] = me["path"]
+    numbers[Number.PATH, index] = me["question"]
     numbers[Number.OPERATION, index] = NONE
     if me["operation_started"] != NONE:
         numbers[Number.OPERATION, index] = me["operation_id"]

@@ -22,3 +22,4 @@ class Draw(IntEnum):
     SEED = 14
     IRQ_OFF = 15
     MODULE = 16
+    BATCH = 17
