@@ -74,6 +74,7 @@ ALLOWED = {
     "tdx_eval.ranks": STUDIED,
     "tdx_eval.tracing": STUDIED,
     "tdx_eval.abandoned": STUDIED | {"tdx_eval.lost"},
+    "tdx_eval.coverage": {"tdx_eval.comparing"},
     "tdx_eval.track_busy": STUDIED | {"tdx_eval.reality"},
     "tdx_eval.reporting": {"tdx_eval.comparing"},
     "tdx_eval.comparing": BELOW_EVAL,
