@@ -83,7 +83,6 @@ ALLOWED = {
     "tdx_eval.coverage": {"tdx_eval.comparing"},
     "tdx_eval.track_busy": STUDIED | {"tdx_eval.reality"},
     "tdx_eval.reward_scales": STUDIED,
-    "tdx_eval.coverage": {"tdx_eval.comparing"},
     "tdx_eval.reporting": {"tdx_eval.comparing"},
     "tdx_eval.comparing": BELOW_EVAL,
 }
