@@ -1,5 +1,6 @@
 """Events of two scenarios and their rate, in whatever source tree is the current folder."""
 
+import importlib
 import json
 import sys
 import time
@@ -24,10 +25,8 @@ def _setup(name: str) -> Any:
 
 def _policy() -> Any:
     """Return P18, also where the package of policies is called `agents`."""
-    if Path("agents/__init__.py").exists():
-        import agents as policies
-    else:
-        import tdx_agents as policies  # type: ignore[no-redef]
+    name = "agents" if Path("agents/__init__.py").exists() else "tdx_agents"
+    policies: Any = importlib.import_module(name)
     return policies.load("P18")
 
 
