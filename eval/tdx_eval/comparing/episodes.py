@@ -14,6 +14,7 @@ from tdx_env.engine.metrics import COUNTERS
 from tdx_env.module.versions import MODULE_VERSIONS
 from tdx_env.state.accounting import Category
 from tdx_env.state.calls import NONE, Leaf, Outcome
+from tdx_env.state.owners import Owner
 from tdx_env.state.world import CELL_LOCKS, N_CALLS, N_CELLS, N_HOLDERS, SUB_BINS, End, Operation
 
 if TYPE_CHECKING:
@@ -39,12 +40,27 @@ _BEGINNING = {
     "preempt_penalty_cycles": "preempt_penalty",
     "tail_cost_cycles": "tail_cost",
 }
+_BOOKED = {
+    "latency_cycles": "latency",
+    "preempt_1ms_cycles": "preempt_1ms",
+    "preempt_50us_cycles": "preempt_50us",
+    "chunk_cycles": "chunk_cycles",
+    "hold_max_cycles": "hold_max",
+}
+_HOLD_TAIL = "hold_p99_cycles"
 _COUNTS = {
     "zap_max_cycles": "zap_max",
     "fault_max_cycles": "fault_max",
     "longest_nonpreemptible_cycles": "longest_stretch",
     "n_masked_actions": "n_masked",
     **{name: name for name in COUNTERS},
+}
+_OWNED = {  # field of a run, and owner
+    "host_cycles": ("owned", Owner.HOST),
+    "stolen_cycles": ("owned", Owner.STOLEN),
+    "hostile_cycles": ("owned", Owner.HOSTILE),
+    "host_track_cycles": ("track", Owner.HOST),
+    "stolen_track_cycles": ("track", Owner.STOLEN),
 }
 _KILL = ("kill_leaf", "kill_outcome")  # become the text `killed_by`
 _OPERATIONS = [
@@ -55,7 +71,8 @@ EPISODE_FIELDS = [
     ("seed", np.int64),
     *((name, np.int64) for name in (*_BEGINNING, "total_cost")),
     *((name, np.bool_) for name in _LOST),
-    *((name, np.int64) for name in (*_COUNTS, *_OPERATIONS, *_CATEGORIES, *_KILL)),
+    *((name, np.int64) for name in (*_BOOKED, _HOLD_TAIL, *_COUNTS, *_OWNED)),
+    *((name, np.int64) for name in (*_OPERATIONS, *_CATEGORIES, *_KILL)),
 ]
 EPISODE = np.dtype(EPISODE_FIELDS)
 
@@ -95,8 +112,11 @@ def episodes_of(batch: Batch, seeds: range) -> NDArray[np.void]:
     run = batch.run
     found = np.zeros(batch.n_worlds, EPISODE)
     found["seed"] = np.arange(seeds.start, seeds.stop)
-    for column, name in (*_BEGINNING.items(), *_COUNTS.items()):
+    for column, name in (*_BEGINNING.items(), *_BOOKED.items(), *_COUNTS.items()):
         found[column] = run[name]
+    for column, (name, owner) in _OWNED.items():
+        found[column] = run[name][:, owner]
+    found[_HOLD_TAIL] = _tails(run["holds"], run["hold_max"])
     found["total_cost"] = batch.costs
     for column, end in _LOST.items():
         found[column] = run["end"] == end
