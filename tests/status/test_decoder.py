@@ -8,12 +8,8 @@ from tdx_env.errors import StatusError
 from tdx_env.module.operands import Operand
 from tdx_env.state.calls import Outcome
 from tdx_env.status.codes import GpaListStatus, Status, StatusClass
-from tdx_env.status.decoder import (
-    OUTCOME_STATUS,
-    decode,
-    encode,
-    encode_outcome,
-)
+from tdx_env.status.decoder import OUTCOME_STATUS, encode, encode_outcome
+from tdx_env.status.lines import decode
 
 B_RCX = 0x8000020000000001
 VALUES = {

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tdx_eval.commands.libraries import need
+from tdx_eval.commands.machine import KernelOption, ModuleOption
 from tdx_eval.comparing.seeds import MAX_SEEDS
 
 if TYPE_CHECKING:
+    from tdx_eval.comparing.machine import Choice
     from tdx_eval.reality.row import RealityTable, Row
 
 _DRAWS = 200
@@ -16,7 +18,7 @@ _FEWEST_DRAWS = 10
 _DOCS_PAGE = Path(__file__).resolve().parents[3] / "docs" / "reality.md"
 
 
-def _run(rows: "tuple[Row, ...]", n_draws: int) -> "RealityTable":
+def _run(rows: "tuple[Row, ...]", n_draws: int, choice: "Choice") -> "RealityTable":
     """Put the rows to the simulator."""
     from rich.console import Console
     from rich.progress import track
@@ -24,12 +26,16 @@ def _run(rows: "tuple[Row, ...]", n_draws: int) -> "RealityTable":
     from tdx_eval.comparing.versions import versions
     from tdx_eval.reality.catalogue import put_to_simulator, running_order
     from tdx_eval.reality.row import RealityTable
+    from tdx_eval.reality.worlds import played_on
 
     console = Console(stderr=True)
     silent = not console.is_terminal
     steps = track(running_order(rows), "rows", console=console, transient=True, disable=silent)
-    found = {row.id: put_to_simulator(row, n_draws) for row in steps}
-    return RealityTable(tuple(found[row.id] for row in rows), n_draws, versions())
+    with played_on(choice):
+        is_chosen = bool(choice.overrides)
+        found = {row.id: put_to_simulator(row, n_draws, is_chosen) for row in steps}
+    results = tuple(found[row.id] for row in rows)
+    return RealityTable(results, n_draws, versions(), choice.overrides)
 
 
 def _write(table: "RealityTable", folder: Path, overwrite: bool) -> None:
@@ -51,6 +57,8 @@ def reality(
     draws: Annotated[
         int, typer.Option(min=_FEWEST_DRAWS, max=MAX_SEEDS, help="Draws of all costs for each row")
     ] = _DRAWS,
+    module: ModuleOption = None,
+    kernel: KernelOption = None,
     row: Annotated[list[str] | None, typer.Option(help="One row; repeatable")] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for reality.json and reality.html")
@@ -69,19 +77,21 @@ def reality(
     from rich.console import Console
 
     from tdx_env.engine.warm import warm_up
+    from tdx_eval.comparing.machine import Choice, check_choice
     from tdx_eval.comparing.output import check_file, check_folder, write_text
     from tdx_eval.reality.catalogue import find
     from tdx_eval.reality.file import table_json
     from tdx_eval.reality.markdown import reality_markdown
     from tdx_eval.reality.terminal import show_reality
 
-    rows = find(row or [])
+    rows, choice = find(row or []), Choice(module, kernel)
+    check_choice(choice)
     if out is not None:
         check_folder(out, overwrite)
     if write:
         check_file(_DOCS_PAGE)
     warm_up()
-    table = _run(rows, draws)
+    table = _run(rows, draws, choice)
     if json:
         print(table_json(table), end="")
     else:
