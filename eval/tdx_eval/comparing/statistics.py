@@ -158,8 +158,7 @@ def _half_width(value: float, error: float, drawn: Values, parts: Values) -> tup
     t = np.abs(drawn[has_spread, 0] - value) / drawn[has_spread, 1]
     n_without = len(drawn) - len(t)
     sizes = np.sort(np.append(t, np.full(n_without, t.max(initial=0.0))))
-    sizes = np.minimum(sizes, _largest_t(parts))
-    at_95 = float(sizes[math.ceil(0.95 * len(sizes)) - 1])
+    at_95 = min(float(sizes[math.ceil(0.95 * len(sizes)) - 1]), _largest_t(parts))
     p = (1 + np.count_nonzero(sizes >= abs(value) / error)) / (len(sizes) + 1)
     return at_95 * error, float(p)
 
