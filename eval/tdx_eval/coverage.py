@@ -186,7 +186,7 @@ How a comparison's intervals are made, and how far they can be trusted. All colu
   row of paired costs whose truth is known (a factor of {FACTOR}); 93 to 97 is what 95 should be.
 - **ratio, difference**: how often the 95 % interval of the relative difference, and of the
   difference in cycles, holds the truth. **ratio, percentiles**: the percentile bootstrap that was
-  used before; on 8 pairs it is wrong one time in eight.
+  used before; on 8 pairs it is wrong in 11 to 22 of 100.
 - **A/A**: how often two policies that are alike look different; 5 at most is promised. All rows
   together: {alike:.1f} of {n_alike:,} samples, {_MORE_EQUALS * n_samples:,} a row.
   **30 at once**: how often at least one of {FAMILY} such comparisons does, after correction.
