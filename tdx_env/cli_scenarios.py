@@ -17,11 +17,11 @@ from tdx_env.scenarios.loader import Layers, layers_of, load, names
 from tdx_env.scenarios.machine import machine_of
 from tdx_env.scenarios.schema import CORE, Scenario, digest
 from tdx_env.scenarios.tables import CostRange
-from tdx_env.scenarios.values import Range
+from tdx_env.scenarios.values import Choice, Range
 
 _PIPE_WIDTH = 160  # of what is no terminal, where nobody wants names cut
 _UNIT = re.compile(r"\s*\[([^\]]+)\]$")
-_HEAD = {"name", "title", "description", "schema_version"}
+_HEAD = {"name", "title", "description", "expectation", "schema_version"}
 _PLAIN = _HEAD | {"costs"} | set(TABLES) | set(NAMED)
 
 
@@ -48,6 +48,9 @@ def _written(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, tuple):
         return " ".join(str(item) for item in value)
+    if isinstance(value, Choice):
+        pairs = zip(value.choices, value.weights, strict=True)
+        return " ".join(f"{choice}:{weight}" for choice, weight in pairs)
     if isinstance(value, Range | str):
         return escaped(str(value))
     return "-" if value is None else f"{value:,}"
@@ -163,6 +166,8 @@ def show_command(name: str | Path, overrides: Mapping[str, object] | None = None
     console.print(f"{scenario.name}: {escaped(scenario.title)} ({digest(scenario)})\n")
     lines = scenario.description.strip().splitlines()
     console.print("\n".join(escaped(line.expandtabs()) for line in lines) + "\n")
+    if scenario.expectation is not None:
+        console.print(f"Expected: {escaped(scenario.expectation)}\n")
     console.print(_parameters(scenario, layers_of(name), changed))
     console.print(f"\nThe machine: {machine_of(scenario)}.")
     console.print(

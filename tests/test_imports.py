@@ -66,6 +66,7 @@ ALLOWED = {
     "tdx_eval.costs": STUDIED,
     "tdx_eval.lost": STUDIED,
     "tdx_eval.abandoned": STUDIED | {"tdx_eval.lost"},
+    "tdx_eval.waiting_rate": BELOW_EVAL,
     "tdx_eval.track_busy": STUDIED | {"tdx_eval.reality"},
     "tdx_eval.reporting": {"tdx_eval.comparing"},
     "tdx_eval.comparing": BELOW_EVAL,

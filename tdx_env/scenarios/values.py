@@ -57,8 +57,8 @@ class Choice(BaseModel):
         return max(self.choices)
 
     def __str__(self) -> str:
-        """Return the numbers."""
-        return ", ".join(f"{choice:,}" for choice in self.choices)
+        """Return the ends, and that it isn't every number between them."""
+        return f"{self.low:,}..{self.high:,} by weight"
 
 
 def refuse(allowed: str) -> PydanticCustomError:
