@@ -15,7 +15,7 @@ from tdx_env.host.srcu import srcu_quiescent
 from tdx_env.jit import inner
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import Exit, State
-from tdx_env.state.booking import begin_operation, book
+from tdx_env.state.booking import begin_fault, begin_operation, book
 from tdx_env.state.broken import Place, break_off
 from tdx_env.state.calls import NONE, Leaf, Lock, Outcome
 from tdx_env.state.costs import Cost
@@ -146,6 +146,9 @@ def enter_guest(world: World, vcpu: int) -> None:
     if me["trip"] == Category.KICK_TARGET:
         trip = run["now"] - me["exit_started"]
         run["kick_target"] += (trip - run["kick_target"]) >> EWMA_SHIFT
+    elif me["trip"] == Category.TRACK_KICK:
+        trip = run["now"] - me["exit_started"]
+        run["flush_target"] += (trip - run["flush_target"]) >> EWMA_SHIFT
     # MODEL: interrupts that came while the vCPU was out are posted, and served for free.
     pass_interrupts(world, vcpu)
     set_arming(world, vcpu)
@@ -183,4 +186,5 @@ def after_synthetic_exit(world: World, vcpu: int) -> None:
         break_off(world, vcpu, Place.KICK_FLAGGED, when)
     release_gate(world, vcpu)
     begin_operation(world, vcpu)
+    begin_fault(world, vcpu)
     begin_fault_pass(world, vcpu)

@@ -110,7 +110,7 @@ def put(where: str, data: dict[str, Any], key: str, value: object) -> None:
         allowed = known_keys(parts[:depth], data)
         if part not in allowed:
             level = f" below {'.'.join(parts[:depth])}" if depth else ""
-            raise ScenarioError(f"{where}: {shown}, unknown key{level}, {known(allowed)}")
+            raise ScenarioError(f"{where}: {shown}, unknown key{level}, {known(allowed, part)}")
     if len(parts) == 3 and parts[0] == "costs":
         whole = ".".join(parts[:2])
         raise ScenarioError(f"{where}: {key} can't be given alone, give {whole} = low..high")

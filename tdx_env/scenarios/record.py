@@ -41,7 +41,8 @@ from tdx_env.state.actors import Program, Task
 from tdx_env.state.calls import NONE, Leaf
 from tdx_env.state.costs import Cost
 from tdx_env.state.kernels import kernel_number
-from tdx_env.state.setup import REST, SETUP, Initial, Pamt
+from tdx_env.state.objectives import THREAD, weights_of
+from tdx_env.state.setup import REST, SETUP, Initial, Pamt, Resched
 
 
 def _put_range(row: np.void, field: str, value: Range) -> None:
@@ -79,6 +80,7 @@ def _fill_group(row: np.void, scenario: Scenario, name: str, group: Group) -> No
         row["arm_cycles"] = group.arm_cycles
         _put_range(row, "device", _in_cycles(scenario, group.device_us))
         row["signal_every"] = group.signal_every
+        row["is_hostile"] = group.hostile
     if isinstance(group, Thinking):
         _put_range(row, "think", group.think_cycles)
     if isinstance(group, Working):
@@ -145,13 +147,12 @@ def _fill_areas(row: np.void, scenario: Scenario) -> None:
 def _fill_module(row: np.void, scenario: Scenario) -> None:
     """Write what module and guest do differently from scenario to scenario."""
     module = scenario.module
-    version = MODULE_VERSIONS[module.version]
     row["sept_ve_disable"] = scenario.guest.sept_ve_disable
     row["zero_step_threshold"] = module.zero_step_threshold
     row["zero_step_capacity"] = module.zero_step_capacity
     row["hp_timeout"] = timeout_cycles(module.hp_timeout_us, scenario.clock_khz // 1000)
-    row["module_version"] = list(MODULE_VERSIONS).index(module.version)
-    row["guests_lock_free"] = module.guests_lock_free and version.guests_lock_free_entries
+    row["module_versions"] = sum(1 << list(MODULE_VERSIONS).index(v) for v in module.version)
+    row["guests_lock_free"] = module.guests_lock_free
 
 
 def _fill_host(row: np.void, scenario: Scenario) -> None:
@@ -162,6 +163,7 @@ def _fill_host(row: np.void, scenario: Scenario) -> None:
     row["dynamic_pamt"] = Pamt[host.dynamic_pamt.upper()]
     row["freezes"] = host.freezes_sptes
     row["break_on_contention"] = host.break_on_contention
+    row["resched"] = Resched[host.resched.upper()]
     _put_range(row, "n_pcpus", NONE_DRAWN if isinstance(host.n_pcpus, str) else host.n_pcpus)
     row["n_sockets"] = host.n_sockets
     row["ipi_cluster"] = host.ipi_cluster
@@ -176,7 +178,7 @@ def _fill_limits(row: np.void, scenario: Scenario) -> None:
     row["time_cap"] = scenario.cycles(limits.time_cap_us)
     row["preempt_limit"] = scenario.cycles(limits.preempt_limit_us)
     row["yield_weight"] = limits.yield_weight
-    row["reward_scale"] = limits.reward_scale
+    row["weights"] = weights_of(scenario.objective or THREAD)
 
 
 def _fill_costs(row: np.void, scenario: Scenario) -> None:

@@ -9,14 +9,14 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
 
-from tdx_env.module.versions import DEFAULT_VERSION
+from tdx_env.module.versions import DEFAULT_VERSION, TRAINED_VERSIONS
 from tdx_env.module.zero_step import EPF_THRESHOLD, GPA_LIST_SIZE
 from tdx_env.scenarios.values import (
     AUTO,
     EACH,
     Choice,
     KernelName,
-    ModuleName,
+    ModuleNames,
     Range,
     Sizes,
     Span,
@@ -161,15 +161,25 @@ class Host(FileTable):
         "faults may add one page at once",
     )
     break_on_contention: StrictBool = Field(
-        default=True, description="a zap drops mmu_lock between pages when others queue for it"
+        default=True,
+        description="a zap drops mmu_lock between pages when others queue for it: preemptible "
+        "kernels (rwlock_needbreak)",
+    )
+    resched: Literal["never", "vcpus", "all"] = Field(
+        default="never",
+        description="a zap drops mmu_lock between pages when its thread's slice is over and "
+        "another thread wants the CPU (need_resched): never modelled, for vCPU threads that share "
+        "CPUs, or for host tasks too, whose CPUs another thread then always wants",
     )
 
 
 class Module(FileTable):
     """The TDX module."""
 
-    version: Annotated[str, ModuleName()] = Field(
-        default=DEFAULT_VERSION, description="table of locks that the calls follow"
+    version: Annotated[tuple[str, ...], ModuleNames()] = Field(
+        default=(DEFAULT_VERSION,),
+        description="version of the module, or a list of which each episode draws one; left out, "
+        f"train draws from {', '.join(TRAINED_VERSIONS)}",
     )
     zero_step_threshold: Annotated[int, Whole(0, 1000)] = Field(
         default=EPF_THRESHOLD, description="EPT violations at one RIP that only count"
@@ -214,6 +224,11 @@ class Limits(FileTable):
     )
     reward_scale: Annotated[int, Whole(1, 10**12)] = Field(
         description="waste that costs a reward of 1 [cycles]"
+    )
+    reward_scale_v1: Annotated[int | None, Whole(1, 10**12)] = Field(
+        default=None,
+        description="the same from version 1 of the environment on: the mean cost by cpu of "
+        "retrying on the train split, measured by tdx-eval scale [cycles]",
     )
 
 

@@ -9,9 +9,10 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from tdx_env.errors import ScenarioError
+from tdx_env.errors import N_NEAREST, ObjectiveError, ScenarioError
 from tdx_env.module.versions import MODULE_VERSIONS, nearest_first, version_name
 from tdx_env.state.kernels import KERNELS, nearest_kernels
+from tdx_env.state.objectives import ALLOWED_OBJECTIVES, objective_name
 from tdx_env.state.setup import MAX_CHOICES, N_BANDS
 
 REST: Final = "rest"  # a group's count: the vCPUs that no other group has
@@ -236,21 +237,46 @@ class Word(_Checked):
 
 
 @dataclass(frozen=True)
-class ModuleName(_Checked):
-    """A version of the TDX module; an older name of one warns and is replaced."""
+class ObjectiveText(_Checked):
+    """An objective: a preset's name, or weights as a table or a text; kept as a text."""
 
     def check(self, value: Any) -> str:
-        """Return the version's present name.
+        """Return the objective as a text.
 
         Raises:
-            PydanticCustomError: There is no such version.
+            PydanticCustomError: It is none.
         """
+        try:
+            return objective_name(value)
+        except ObjectiveError as error:
+            raise refuse(ALLOWED_OBJECTIVES) from error
+
+
+@dataclass(frozen=True)
+class ModuleNames(_Checked):
+    """Versions of the TDX module, a name or a list; an older name warns and is replaced."""
+
+    def check(self, value: Any) -> tuple[str, ...]:
+        """Return the versions' present names, in the order of the table.
+
+        Raises:
+            PydanticCustomError: There is no such version, or none is given, or one twice.
+        """
+        given = list(value) if isinstance(value, list | tuple) else [value]
+        names = [self._name(one) for one in given]
+        if not names or len(set(names)) < len(names):
+            raise refuse(f"one, or a list of different ones, of {', '.join(MODULE_VERSIONS)}")
+        return tuple(name for name in MODULE_VERSIONS if name in names)
+
+    def _name(self, value: Any) -> str:
+        """Return the present name of one version."""
         try:
             if isinstance(value, str):
                 return version_name(value)
         except ScenarioError:
             pass  # the message for a scenario names key and value by itself
-        raise refuse(f"one of {', '.join(nearest_first(str(value), MODULE_VERSIONS))}")
+        near = nearest_first(str(value), MODULE_VERSIONS)[:N_NEAREST]
+        raise refuse(f"one of {', '.join(near)} or another version")
 
 
 @dataclass(frozen=True)
@@ -265,7 +291,8 @@ class KernelName(_Checked):
         """
         if isinstance(value, str) and value in KERNELS:
             return value
-        raise refuse(f"one of {', '.join(nearest_kernels(str(value)))}")
+        near = nearest_kernels(str(value))[:N_NEAREST]
+        raise refuse(f"one of {', '.join(near)} or another kernel")
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from enum import IntEnum
 import numpy as np
 
 from tdx_env.state.costs import N_COSTS
+from tdx_env.state.objectives import WEIGHED
 
 MAX_GROUPS = 4
 MAX_TASKS = 4
@@ -28,6 +29,14 @@ class Initial(IntEnum):
     MAPPED_4K = 3
     PENDING_2M = 4
     MAPPED_2M = 5
+
+
+class Resched(IntEnum):
+    """Who drops mmu_lock between two pages of a zap because another thread is to have the CPU."""
+
+    NEVER = 0  # nobody
+    VCPUS = 1  # vCPU threads, where they share CPUs
+    ALL = 2  # host tasks too, whose CPUs another thread always wants
 
 
 class Pamt(IntEnum):
@@ -64,6 +73,7 @@ GROUP_FIELDS = [
     ("in_place", np.int64),  # CONVERT: 1: under the lock of the guest_memfd file
     ("signal_every", np.int64),  # every n-th device interrupt brings a signal, 0: none does
     ("falls_back", np.int64),  # ACCEPT: 1: refused, it tries 4K pages, then panics
+    ("is_hostile", np.int64),  # 1: what its vCPUs lose is their own fault
 ]
 GROUP = np.dtype(GROUP_FIELDS, align=True)
 
@@ -115,9 +125,10 @@ SETUP_FIELDS = [
     ("hp_timeout", np.int64),  # [cycles]
     ("freezes", np.int64),  # 1: a fault freezes the SPTE of the page that it adds
     ("break_on_contention", np.int64),  # zap drops mmu_lock between pages if contended
-    ("module_version", np.int64),  # place in `module.seamcalls.MODULE_VERSIONS`
+    ("module_versions", np.int64),  # bit set of places in `module.versions.MODULE_VERSIONS`
+    ("resched", np.int64),  # a Resched
     ("kernel", np.int64),  # place in `state.kernels.KERNELS`
-    ("guests_lock_free", np.int64),  # module: guests lock FREE entries
+    ("guests_lock_free", np.int64),  # guests lock FREE entries, if the module lets them
     ("stops_on_timeout", np.int64),  # 1: user space stops a TD whose guest was refused too long
     ("dynamic_pamt", np.int64),  # a Pamt
     ("n_pcpus_low", np.int64),  # CPUs that the vCPU threads share, 0: one for each
@@ -130,7 +141,7 @@ SETUP_FIELDS = [
     ("time_cap", np.int64),  # [cycles]
     ("preempt_limit", np.int64),  # [cycles]
     ("yield_weight", np.int64),  # 0 or 1
-    ("reward_scale", np.int64),  # [cycles]
+    ("weights", np.float64, (len(WEIGHED),)),  # of the parts of the cost
     ("cost_bands", np.int64),  # bit set of allowed bands
     ("cost_low", np.int64, (N_COSTS,)),
     ("cost_high", np.int64, (N_COSTS,)),
