@@ -118,6 +118,11 @@ def ranges(scenario: Scenario, fields: set[str]) -> dict[str, Range]:
     return found
 
 
+def is_about_waiting(slug: str) -> bool:
+    """Say whether what is decided there is when to kick, while others wait for a lock of KVM's."""
+    return isinstance(ABOUT.get(slug), Category)
+
+
 def are_disjoint(some: dict[str, Range], others: dict[str, Range]) -> bool:
     """Say whether at least one key's ranges have no value in common."""
     return any(
@@ -202,7 +207,7 @@ def test_controls_are_the_families_with_few_decisions(slug):
 def test_core_scenarios_have_decisions_and_can_be_survived(slug):
     splits = [load(f"{slug}/{split}") for split in SPLITS]
     has_decisions = all(one.decisions is not None and one.decisions.low > 0 for one in splits)
-    has_decisions |= isinstance(ABOUT.get(slug), Category)  # when to kick is one
+    has_decisions |= is_about_waiting(slug)
     is_core = has_decisions and slug in ABOUT and slug not in HANGS | HISTORY.keys()
     is_core = is_core and "what_if" not in splits[0].marks
     assert [one.is_core for one in splits] == [is_core] * len(splits)
@@ -221,7 +226,7 @@ def test_a_scenario_that_is_no_control_has_enough_decisions(slug):
     for split in SPLITS:
         decisions = load(f"{slug}/{split}").decisions
         assert decisions is not None
-        assert slug not in ABOUT or decisions.high >= FEWEST
+        assert is_about_waiting(slug) or slug not in ABOUT or decisions.high >= FEWEST
 
 
 @pytest.mark.parametrize("slug", SLUGS)
@@ -262,7 +267,9 @@ def test_decisions_of_an_episode_are_as_the_file_says(name):
     assert decisions is not None
     median = np.median(batch.run["n_decisions"])
     assert decisions.low <= median <= decisions.high
-    assert name.partition("/")[0] not in ABOUT or FEWEST <= median <= 100 * FEWEST
+    slug = name.partition("/")[0]
+    is_rich = FEWEST <= median <= 100 * FEWEST
+    assert is_rich or slug not in ABOUT or is_about_waiting(slug)
 
 
 @pytest.mark.slow
