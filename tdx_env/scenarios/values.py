@@ -58,8 +58,8 @@ class Choice(BaseModel):
         return max(self.choices)
 
     def __str__(self) -> str:
-        """Return the ends, and that it isn't every number between them."""
-        return f"{self.low:,}..{self.high:,} by weight"
+        """Return the smallest and the largest, as a range has it."""
+        return f"{self.low:,}..{self.high:,}"
 
 
 def refuse(allowed: str) -> PydanticCustomError:
