@@ -83,6 +83,7 @@ ALLOWED = {
     "tdx_eval.tracing": STUDIED,
     "tdx_eval.abandoned": STUDIED | {"tdx_eval.lost"},
     "tdx_eval.coverage": {"tdx_eval.comparing"},
+    "tdx_eval.waiting_rate": BELOW_EVAL,
     "tdx_eval.track_busy": STUDIED | {"tdx_eval.reality"},
     "tdx_eval.reward_scales": STUDIED,
     "tdx_eval.reporting": {"tdx_eval.comparing"},
