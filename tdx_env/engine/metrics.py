@@ -79,7 +79,8 @@ METRIC_NAMES = (
     "module_version",
 )
 """Places of `metric_values`. The three of kill are NONE unless the TD was killed: who did it, a
-`Leaf` (NONE: the guest itself) and its `Outcome`. The last is a place in `MODULE_VERSIONS`."""
+`Leaf` (NONE: the guest itself) and its `Outcome`. The last, the version of the module that the
+episode has drawn, is a place in `MODULE_VERSIONS`."""
 
 _PAMT = ("n_pamt_gets", "n_pamt_adds", "pamt_get_cycles", "pamt_get_max")
 _SCALARS = [str(name) for name, kind, *shape in RUN_FIELDS if kind is np.int64 and not shape]
@@ -178,7 +179,7 @@ def episode_numbers(batch: Batch, index: int) -> dict[str, Any]:
     end = End(run["end"])
     metrics: dict[str, Any] = {
         "end": end.name.lower(),
-        "module_version": module_drawn(batch, index),
+        "module": module_drawn(batch, index),
         "elapsed_cycles": run["now"],
         "n_threads": n_threads,
         "n_cpus": run["n_cpus"],

@@ -95,7 +95,6 @@ def release_mmu(world: World, actor: int) -> None:
         return
     if me["has_mmu_lock"] == WRITE:
         run["mmu_writer"] = NONE
-        run["write_held"] += run["now"] - run["write_taken"]
         end_write_hold(world)
     else:
         run["mmu_readers"] -= 1

@@ -129,8 +129,8 @@ class Host(FileTable):
         "first and last page (fast, posted and not merged)",
     )
     n_vcpus: Annotated[Range | Choice, Sizes(1, MAX_VCPUS)] = Field(
-        description="vCPUs of the TD; choices and weights: one of these sizes, as often as its "
-        "weight says"
+        description="vCPUs of the TD; choices and weights (as many, not negative, not all 0): one "
+        "of these sizes, as often as its weight says"
     )
     n_pcpus: Annotated[Range | Literal["each"], Span(1, MAX_PCPUS, (EACH,))] = Field(
         default=EACH,

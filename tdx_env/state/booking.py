@@ -124,6 +124,7 @@ def end_write_hold(world: World) -> None:
     run = world.run
     cycles = run["now"] - run["write_taken"]
     run["holds"][latency_bin(cycles)] += 1
+    run["write_held"] += cycles
     run["hold_max"] = max(run["hold_max"], cycles)
 
 

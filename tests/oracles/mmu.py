@@ -44,9 +44,6 @@ def release(w: OracleWorld, a: Actor) -> None:
     """Drop mmu_lock if held, and hand it over."""
     if not w.mmu.is_held_by(a.number):
         return
-    if w.mmu.writer == a.number:
-        assert a.stretch_since is not None
-        w.write_held += w.now - a.stretch_since
     end_stretch(w, a)
     end_hold(w, a)
     for number in w.mmu.release(a.number):

@@ -6,6 +6,7 @@ from tdx_env.command import Version
 from tdx_eval.commands.compare import compare
 from tdx_eval.commands.costs import costs
 from tdx_eval.commands.decisions import decisions
+from tdx_eval.commands.flush import flush
 from tdx_eval.commands.lost import lost
 from tdx_eval.commands.policies import policies
 from tdx_eval.commands.ranks import ranks
@@ -25,6 +26,6 @@ def about(version: Version = False) -> None:
     """
 
 
-for _command in (policies, compare, reality, costs, lost, ranks, trace, scale):
+for _command in (policies, compare, reality, costs, lost, ranks, scale, trace, flush):
     app.command(_command.__name__)(_command)
 app.add_typer(decisions, name="decisions")
