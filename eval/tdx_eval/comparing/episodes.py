@@ -31,7 +31,7 @@ _NO_CALL = "guest access before accept"
 # Column and the field of a run that it is, in the order of the results.
 _BEGINNING = {
     "end": "end",  # an End
-    "module_version": "module_version",  # place in MODULE_VERSIONS
+    "module": "module_version",  # place in MODULE_VERSIONS
     "elapsed_cycles": "now",
     "n_threads": "n_actors",
     "n_cpus": "n_cpus",
@@ -61,13 +61,6 @@ _COUNTS = {
     "longest_nonpreemptible_cycles": "longest_stretch",
     "n_masked_actions": "n_masked",
     **{name: name for name in COUNTERS},
-}
-_OWNED = {  # field of a run, and owner
-    "host_cycles": ("owned", Owner.HOST),
-    "stolen_cycles": ("owned", Owner.STOLEN),
-    "hostile_cycles": ("owned", Owner.HOSTILE),
-    "host_track_cycles": ("track", Owner.HOST),
-    "stolen_track_cycles": ("track", Owner.STOLEN),
 }
 _KILL = ("kill_leaf", "kill_outcome")  # become the text `killed_by`
 _OPERATIONS = [
@@ -193,7 +186,7 @@ def episodes_table(
     columns |= {name: episodes[name] for name in EPISODE.names or () if name not in _KILL}
     ends = np.array([end.name.lower() for end in End], object)
     columns["end"] = ends[episodes["end"]]
-    columns["module_version"] = np.array([*MODULE_VERSIONS], object)[episodes["module_version"]]
+    columns["module"] = np.array([*MODULE_VERSIONS], object)[episodes["module"]]
     columns["total_cost"] = np.concatenate([np.zeros(0, np.int64), *costs])
     columns["killed_by"] = _killers(episodes)
     return pd.DataFrame(columns)
