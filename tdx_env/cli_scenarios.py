@@ -66,7 +66,7 @@ def list_command(split: str | None = None, as_json: bool = False) -> None:
     if as_json:
         print(json.dumps(records, indent=2))
         return
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             record["name"],
             record["vcpus"],
