@@ -63,18 +63,21 @@ def simulate(
     seed: Annotated[int, typer.Option(min=0, max=_MAX_SEED, help="Seed of the episode")] = 0,
     conflicts: Annotated[int, typer.Option(min=0, help="Conflicts to show")] = 20,
     as_json: command.AsJson = False,
+    module: Annotated[
+        str | None, typer.Option(help="Version of the TDX module, or several: module.version")
+    ] = None,
     kernel: Annotated[str | None, typer.Option(help="Version of KVM: host.kernel")] = None,
     set_: Overrides = None,
     costs: CostsFile = None,
 ) -> None:
     """Run one episode and give a readable account of it."""
     from tdx_env.engine.warm import warm_up
-    from tdx_env.scenarios import load, overrides_from
+    from tdx_env.scenarios import load, machine_overrides, overrides_from
     from tdx_env.simulate import account_text, load_policy
     from tdx_env.simulate import simulate as run_episode
     from tdx_env.table import folded
 
-    given = {} if kernel is None else {"host.kernel": kernel}
+    given = machine_overrides(module, kernel)
     scenario = load(name, overrides_from(set_ or [], costs) | given)
     player = load_policy(policy)
     warm_up()
@@ -106,7 +109,7 @@ def conflicts(
     a: Annotated[str | None, typer.Argument(help="The call that holds, e.g. PAGE.AUG")] = None,
     b: Annotated[str | None, typer.Argument(help="The call that comes")] = None,
     as_json: command.AsJson = False,
-    module: Annotated[str, typer.Option(help="Version of the TDX module")] = "1.5.01",
+    module: Annotated[str, typer.Option(help="Version of the TDX module")] = "1.5.34",
     changes: Annotated[
         tuple[str, str] | None,
         typer.Option(help="Two versions: show what the second does otherwise", metavar="FROM TO"),

@@ -146,7 +146,7 @@ def _all_rows(scenario: Scenario) -> Iterator[tuple[str, str, str, str]]:
 
 def _parameters(scenario: Scenario, read: Layers, overrides: Mapping[str, object]) -> str:
     """Return the table of all parameters but the costs."""
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (key, value, unit, _set_by(read, overrides, key), meaning)
         for key, value, unit, meaning in _all_rows(scenario)
     ]

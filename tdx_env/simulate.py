@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tdx_env.engine.batch import Batch
-from tdx_env.engine.metrics import busy_cells, episode_metrics
+from tdx_env.engine.metrics import busy_cells, episode_metrics, module_drawn
 from tdx_env.engine.render import holder_text, microseconds
 from tdx_env.engine.waiting import together
 from tdx_env.errors import BrokenError, PolicyError, TdxEnvError
@@ -22,6 +22,8 @@ from tdx_env.state.discipline import N_ACTIONS, Action
 from tdx_env.status.decoder import Status, encode
 
 _STATUS = {
+    Outcome.SUCCESS: Status.SUCCESS,  # of BLOCK, at a flush point
+    Outcome.GPA_RANGE_ALREADY_BLOCKED: Status.SUCCESS,  # which KVM takes for one
     Outcome.OPERAND_BUSY: Status.OPERAND_BUSY,
     Outcome.INTERRUPTED: Status.INTERRUPTED_RESTARTABLE,
     Outcome.INTERRUPTED_RESUMABLE: Status.INTERRUPTED_RESUMABLE,
@@ -91,7 +93,7 @@ def blamed(name: str) -> Iterator[None]:
 
 def _chooser(policy: Any, batch: Batch) -> Callable[[], int]:
     """Return a function that asks the policy for the action of the decision waited for."""
-    observation = np.empty((1, observation_size()), np.float32)
+    observation = np.empty((1, observation_size(policy.discipline.asks)), np.float32)
 
     def choose() -> int:
         if policy.decide is not None:
@@ -111,7 +113,7 @@ def _conflict(batch: Batch, action: int) -> Conflict:
     return Conflict(
         time=int(run["now"]),
         actor=actor,
-        path=CallPath(int(me["path"])).name.lower(),
+        path=CallPath(int(me["question"])).name.lower(),
         call=Leaf(int(me["leaf"])).name,
         status=encode(_STATUS[Outcome(int(me["outcome"]))], int(me["operand"])),
         issue=int(me["issues"]),
@@ -152,7 +154,7 @@ def simulate(scenario: Scenario, policy: Any, seed: int, n_conflicts: int) -> Ac
         conflicts,
         busy_cells(batch, 0),
         scenario.clock_khz,
-        machine_of(scenario, policy.discipline.kernel),
+        machine_of(scenario, policy.discipline.kernel, module_drawn(batch, 0)),
     )
 
 

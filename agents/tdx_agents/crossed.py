@@ -17,7 +17,8 @@ from tdx_env.state.discipline import Action
 def under(decisions: Policy, frame: Policy) -> Policy:
     """Return the decisions of one policy under the discipline of another.
 
-    What a decision takes goes with who decides: it is the first one's.
+    What a decision takes, and where decisions are asked for, goes with who decides: it is the first
+    one's.
     """
     return replace(
         decisions,
@@ -25,7 +26,9 @@ def under(decisions: Policy, frame: Policy) -> Policy:
         number="",
         title=f"decisions of {decisions.name}, discipline of {frame.name}",
         source=f"{decisions.source}; discipline: {frame.source}",
-        discipline=frame.discipline.with_(decision_cycles=decisions.decision_cycles),
+        discipline=frame.discipline.with_(
+            decision_cycles=decisions.decision_cycles, asks=decisions.discipline.asks
+        ),
         behaves_as="",
     )
 

@@ -2,11 +2,28 @@
 
 import functools
 
-from tdx_agents import adaptive, fault_loop, kick, merged, retry, split, structure
+from tdx_agents import adaptive, fault_loop, flush, kick, merged, retry, split, structure, tries
 from tdx_agents.protocol import Policy
 from tdx_agents.row import Row
 from tdx_env.table import table_text
 
+_FLUSH: tuple[Row, ...] = (
+    structure.batched_retry(8),
+    structure.batched_retry(16),
+    structure.batched_retry(64),
+    structure.batched_retry(512),
+    flush.until_waits(),
+    flush.needbreak(),
+    flush.needbreak(is_preemptible=False),
+    flush.pages_or_time(),
+    flush.greedy(),
+    flush.greedy(50),
+    flush.greedy(200),
+    flush.greedy(sees="count"),
+    flush.greedy_random(),
+    flush.root(),
+    flush.root(sees="count"),
+)
 _ROWS: tuple[Row, ...] = (
     retry.blind(),
     retry.blind_any(),
@@ -42,8 +59,11 @@ _ROWS: tuple[Row, ...] = (
     split.bounded_resume(),
     structure.no_private_faults(),
     retry.zero_tolerance(),
-    structure.batched_retry(16),
-    structure.batched_retry(512),
+    tries.plain_tries(1),
+    tries.retry_once(),
+    *(tries.plain_tries(n) for n in (4, 8, 16, 32, 64)),
+    tries.operand_split(),
+    *_FLUSH,
     adaptive.break_even(),
     adaptive.operand(),
     adaptive.uniform_random(),
@@ -71,10 +91,20 @@ def _compiled(row: Row) -> Policy:
     return row.compile()
 
 
+@functools.cache
+def _decided() -> tuple[Row, ...]:
+    """Return the flush rules as decision functions, that of each page first."""
+    return tuple(flush.decided(row) for row in (structure.batched_retry(1), *_FLUSH))
+
+
 def find(name: str) -> Policy | None:
-    """Return the policy of a name or number, in capital or small letters, or None."""
+    """Return the policy of a name or number, in capital or small letters, or None.
+
+    A flush rule's name behind "decided-" is the same rule as decisions.
+    """
     wanted = name.lower()
-    known = (row for row in _ROWS if wanted in (row.name.lower(), row.number.lower()))
+    among = _decided() if wanted.startswith(flush.DECIDED_PREFIX) else _ROWS
+    known = (row for row in among if wanted in (row.name.lower(), row.number.lower()))
     row = next(known, None) if wanted else None
     return None if row is None else _compiled(row)
 

@@ -16,7 +16,7 @@ from tdx_env.state.broken import Place, break_off
 from tdx_env.state.calls import NONE
 from tdx_env.state.costs import N_COSTS
 from tdx_env.state.draws import draw, uniform
-from tdx_env.state.features import N_AVERAGES, TRIES_UNIT
+from tdx_env.state.features import HITS_UNIT, N_AVERAGES, TRIES_UNIT
 from tdx_env.state.kernels import OF_SCENARIO
 from tdx_env.state.setup import MAX_PCPUS, REST
 from tdx_env.state.streams import Draw
@@ -29,6 +29,8 @@ _FIRST_TRY_CYCLES = 5_000  # averages before the first measurement: middles of t
 _FIRST_KICK_SEND = 600  # eight targets in one cluster
 _FIRST_KICK_WAIT = 9_500  # delivery, TD exit, handler, and eight answers
 _FIRST_KICK_TARGET = 10_700  # TD exit, handler, run loop, VP.ENTER
+_FIRST_FLUSH_SEND = 12_000  # TRACK's kick of eight targets
+_FIRST_CALM = 50_000  # five pages blocked until somebody waits, in half of the batches: a guess
 
 
 @inner
@@ -278,6 +280,10 @@ def _set_scalars(world: World) -> None:
     run["kick_send_target"] = _FIRST_KICK_SEND
     run["kick_wait"] = _FIRST_KICK_WAIT
     run["kick_target"] = _FIRST_KICK_TARGET
+    run["flush_send"] = _FIRST_FLUSH_SEND
+    run["flush_target"] = _FIRST_KICK_TARGET
+    run["calm_cycles"] = _FIRST_CALM
+    run["calm_hits"] = HITS_UNIT // 2
     for column in range(N_AVERAGES):
         run["try_cycles"][column] = _FIRST_TRY_CYCLES
         run["tries"][column] = 2 * TRIES_UNIT

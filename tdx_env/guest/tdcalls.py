@@ -178,6 +178,12 @@ def _acquire_entry(world: World, word: int) -> tuple[int, int]:
 
 
 @inner
+def _locks_free(world: World) -> bool:
+    """Say whether guests lock FREE entries: the module does so, and the scenario leaves it."""
+    return bool(world.program["guests_lock_free_entries"] and world.setup["guests_lock_free"])
+
+
+@inner
 def try_entry(world: World, actor: int) -> None:
     """Handle TDCALL: walk, then try the entry's lock as a guest."""
     run = world.run
@@ -192,7 +198,7 @@ def try_entry(world: World, actor: int) -> None:
             tdcall_over(world, actor)
         return
     entry = world.entries["row"][end]
-    if entry["state"] == EntryState.FREE and not world.setup["guests_lock_free"]:
+    if entry["state"] == EntryState.FREE and not _locks_free(world):
         me["outcome"] = Outcome.EPT_VIOLATION
         _exit_with_violation(world, actor)
         return

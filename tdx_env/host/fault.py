@@ -289,6 +289,7 @@ def _meet_frozen(world: World, vcpu: int) -> None:
     me = world.actors["row"][vcpu]
     rules = world.discipline
     me["entry"] = NONE
+    run["n_frozen_met"] += 1
     way = rules["on_frozen"]
     if way == OnFrozen.LOCAL_RETRY or way == OnFrozen.REENTER:
         give_up(world, vcpu, way == OnFrozen.REENTER)

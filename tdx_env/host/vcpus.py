@@ -134,6 +134,9 @@ def enter_guest(world: World, vcpu: int) -> None:
     if me["trip"] == Category.KICK_TARGET:
         trip = run["now"] - me["exit_started"]
         run["kick_target"] += (trip - run["kick_target"]) >> EWMA_SHIFT
+    elif me["trip"] == Category.TRACK_KICK:
+        trip = run["now"] - me["exit_started"]
+        run["flush_target"] += (trip - run["flush_target"]) >> EWMA_SHIFT
     # MODEL: interrupts that came while the vCPU was out are posted, and served for free.
     pass_interrupts(world, vcpu)
     set_arming(world, vcpu)

@@ -140,15 +140,16 @@ def _check_other_tds(scenario: Scenario) -> None:
 
 def _check_kernel(scenario: Scenario) -> None:
     """Check that kernel and module can do what is asked of them."""
-    host, version = scenario.host, scenario.module.version
+    host = scenario.host
     if host.dynamic_pamt != "static":
         if not KERNELS[host.kernel].can_dynamic_pamt:
             able = _able("dynamic_pamt")
             must = f'must be "static": KVM {host.kernel} has no Dynamic PAMT, {able}'
             raise mistake("host.dynamic_pamt", host.dynamic_pamt, must)
-        if not module_version(version).has_dynamic_pamt:
-            must = f'must be "static": module {version} has no Dynamic PAMT'
-            raise mistake("host.dynamic_pamt", host.dynamic_pamt, must)
+        for version in scenario.module.version:
+            if not module_version(version).has_dynamic_pamt:
+                must = f'must be "static": module {version} has no Dynamic PAMT'
+                raise mistake("host.dynamic_pamt", host.dynamic_pamt, must)
     if KERNELS[host.kernel].can_convert_in_place:
         return
     for table, rows in (("groups", scenario.groups), ("tasks", scenario.tasks)):

@@ -32,7 +32,7 @@ from tdx_env.state.actors import Program, Task
 from tdx_env.state.calls import NONE, Leaf
 from tdx_env.state.costs import Cost
 from tdx_env.state.kernels import kernel_number
-from tdx_env.state.setup import REST, SETUP, Initial, Pamt
+from tdx_env.state.setup import REST, SETUP, Initial, Pamt, Resched
 
 
 def _put_range(row: np.void, field: str, value: Range) -> None:
@@ -125,13 +125,12 @@ def _fill_areas(row: np.void, scenario: Scenario) -> None:
 def _fill_module(row: np.void, scenario: Scenario) -> None:
     """Write what module and guest do differently from scenario to scenario."""
     module = scenario.module
-    version = MODULE_VERSIONS[module.version]
     row["sept_ve_disable"] = scenario.guest.sept_ve_disable
     row["zero_step_threshold"] = module.zero_step_threshold
     row["zero_step_capacity"] = module.zero_step_capacity
     row["hp_timeout"] = timeout_cycles(module.hp_timeout_us, scenario.clock_khz // 1000)
-    row["module_version"] = list(MODULE_VERSIONS).index(module.version)
-    row["guests_lock_free"] = module.guests_lock_free and version.guests_lock_free_entries
+    row["module_versions"] = sum(1 << list(MODULE_VERSIONS).index(v) for v in module.version)
+    row["guests_lock_free"] = module.guests_lock_free
 
 
 def _fill_host(row: np.void, scenario: Scenario) -> None:
@@ -140,6 +139,7 @@ def _fill_host(row: np.void, scenario: Scenario) -> None:
     row["kernel"] = kernel_number(host.kernel)
     row["dynamic_pamt"] = Pamt[host.dynamic_pamt.upper()]
     row["break_on_contention"] = host.break_on_contention
+    row["resched"] = Resched[host.resched.upper()]
     _put_range(row, "n_pcpus", NONE_DRAWN if isinstance(host.n_pcpus, str) else host.n_pcpus)
     row["n_sockets"] = host.n_sockets
     row["ipi_cluster"] = host.ipi_cluster

@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
 
-from tdx_env.module.versions import DEFAULT_VERSION
+from tdx_env.module.versions import DEFAULT_VERSION, TRAINED_VERSIONS
 from tdx_env.module.zero_step import EPF_THRESHOLD, GPA_LIST_SIZE
-from tdx_env.scenarios.values import AUTO, EACH, KernelName, ModuleName, Range, Span, Whole, refuse
+from tdx_env.scenarios.values import AUTO, EACH, KernelName, ModuleNames, Range, Span, Whole, refuse
 from tdx_env.state.costs import Cost
 from tdx_env.state.kernels import DEFAULT_KERNEL
 from tdx_env.state.setup import MAX_IPI_CLUSTER, MAX_PCPUS, MAX_SOCKETS, PAGES_PER_2M
@@ -137,15 +137,25 @@ class Host(FileTable):
         default=1_000, description="window that has one irq-off section or none [µs]"
     )
     break_on_contention: StrictBool = Field(
-        default=True, description="a zap drops mmu_lock between pages when others queue for it"
+        default=True,
+        description="a zap drops mmu_lock between pages when others queue for it: preemptible "
+        "kernels (rwlock_needbreak)",
+    )
+    resched: Literal["never", "vcpus", "all"] = Field(
+        default="never",
+        description="a zap drops mmu_lock between pages when its thread's slice is over and "
+        "another thread wants the CPU (need_resched): never modelled, for vCPU threads that share "
+        "CPUs, or for host tasks too, whose CPUs another thread then always wants",
     )
 
 
 class Module(FileTable):
     """The TDX module."""
 
-    version: Annotated[str, ModuleName()] = Field(
-        default=DEFAULT_VERSION, description="table of locks that the calls follow"
+    version: Annotated[tuple[str, ...], ModuleNames()] = Field(
+        default=(DEFAULT_VERSION,),
+        description="version of the module, or a list of which each episode draws one; left out, "
+        f"train draws from {', '.join(TRAINED_VERSIONS)}",
     )
     zero_step_threshold: Annotated[int, Whole(0, 1000)] = Field(
         default=EPF_THRESHOLD, description="EPT violations at one RIP that only count"

@@ -167,15 +167,23 @@ class Word(_Checked):
 
 
 @dataclass(frozen=True)
-class ModuleName(_Checked):
-    """A version of the TDX module; an older name of one warns and is replaced."""
+class ModuleNames(_Checked):
+    """Versions of the TDX module, a name or a list; an older name warns and is replaced."""
 
-    def check(self, value: Any) -> str:
-        """Return the version's present name.
+    def check(self, value: Any) -> tuple[str, ...]:
+        """Return the versions' present names, in the order of the table.
 
         Raises:
-            PydanticCustomError: There is no such version.
+            PydanticCustomError: There is no such version, or none is given, or one twice.
         """
+        given = list(value) if isinstance(value, list | tuple) else [value]
+        names = [self._name(one) for one in given]
+        if not names or len(set(names)) < len(names):
+            raise refuse(f"one, or a list of different ones, of {', '.join(MODULE_VERSIONS)}")
+        return tuple(name for name in MODULE_VERSIONS if name in names)
+
+    def _name(self, value: Any) -> str:
+        """Return the present name of one version."""
         try:
             if isinstance(value, str):
                 return version_name(value)

@@ -29,6 +29,14 @@ class Initial(IntEnum):
     MAPPED_2M = 5
 
 
+class Resched(IntEnum):
+    """Who drops mmu_lock between two pages of a zap because another thread is to have the CPU."""
+
+    NEVER = 0  # nobody
+    VCPUS = 1  # vCPU threads, where they share CPUs
+    ALL = 2  # host tasks too, whose CPUs another thread always wants
+
+
 class Pamt(IntEnum):
     """How the host keeps PAMT."""
 
@@ -110,9 +118,10 @@ SETUP_FIELDS = [
     ("zero_step_capacity", np.int64),
     ("hp_timeout", np.int64),  # [cycles]
     ("break_on_contention", np.int64),  # zap drops mmu_lock between pages if contended
-    ("module_version", np.int64),  # place in `module.seamcalls.MODULE_VERSIONS`
+    ("module_versions", np.int64),  # bit set of places in `module.versions.MODULE_VERSIONS`
+    ("resched", np.int64),  # a Resched
     ("kernel", np.int64),  # place in `state.kernels.KERNELS`
-    ("guests_lock_free", np.int64),  # module: guests lock FREE entries
+    ("guests_lock_free", np.int64),  # guests lock FREE entries, if the module lets them
     ("dynamic_pamt", np.int64),  # a Pamt
     ("n_pcpus_low", np.int64),  # CPUs that the vCPU threads share, 0: one for each
     ("n_pcpus_high", np.int64),

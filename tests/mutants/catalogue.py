@@ -48,6 +48,18 @@ MUTANTS = [
         "if False:",
     ),
     Mutant(
+        "module drawn by the stream of the scenario",
+        "engine/seeds.py",
+        "_draw(seeds, Draw.MODULE, 0, 0, 0)",
+        "_draw(seeds, Draw.SCENARIO, 0, 0, 0)",
+    ),
+    Mutant(
+        "guests lock FREE entries whatever the module does",
+        "guest/tdcalls.py",
+        'bool(world.program["guests_lock_free_entries"] and world.setup["guests_lock_free"])',
+        'bool(world.setup["guests_lock_free"])',
+    ),
+    Mutant(
         "tree never has a mark",
         "host/lock_words.py",
         'return bool(world.program["tree_has_priority"])',
@@ -403,9 +415,9 @@ MUTANTS = [
     ),
     Mutant(
         "one page too many in a batch",
-        "host/zap.py",
-        'if me["blocked"] >= world.discipline["track_batch"]:',
-        'if me["blocked"] > world.discipline["track_batch"]:',
+        "host/flush.py",
+        'if me["blocked"] >= rule["pages"]:',
+        'if me["blocked"] > rule["pages"]:',
     ),
     Mutant(
         "gate of the kick before TRACK stays closed",

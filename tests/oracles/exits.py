@@ -226,6 +226,8 @@ def entered(w: OracleWorld, v: Actor) -> None:
     kick.release_gate(w, v)
     if v.trip == Category.KICK_TARGET:
         w.kick_target = moved(w.kick_target, w.now - v.exit_started)
+    if v.trip == Category.TRACK_KICK:
+        w.flush_target = moved(w.flush_target, w.now - v.exit_started)
     interrupts.pass_due(w, v)
     if v.is_arming:
         v.arm_at = w.now + v.group.spec.arm_cycles

@@ -167,6 +167,7 @@ def resolved(w: OracleWorld, v: Actor) -> None:
 def met_frozen(w: OracleWorld, v: Actor) -> None:
     """Somebody else works on an entry of the walk."""
     v.call.entry = None
+    w.n_frozen_met += 1
     d = w.discipline
     if d.on_frozen == OnFrozen.WALK_AGAIN and v.walks < d.walks_again:
         v.walks += 1

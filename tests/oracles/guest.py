@@ -161,7 +161,7 @@ def outcome_without_lock(w: OracleWorld, v: Actor, end: Entry) -> Outcome | None
     if v.call.leaf == Leaf.ACCEPT and end is not v.asked:
         is_mapped = end.level == 1 and end.state in ACCESSIBLE
         return Outcome.PAGE_ALREADY_ACCEPTED if is_mapped else Outcome.EPT_VIOLATION
-    if end.state == E.FREE and not w.setup.guests_lock_free:
+    if end.state == E.FREE and not (w.rules.locks_free and w.setup.guests_lock_free):
         return Outcome.EPT_VIOLATION
     return None
 

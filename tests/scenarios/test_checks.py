@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from tdx_env.errors import ScenarioError
-from tdx_env.module.seamcalls import DEFAULT_VERSION
 from tdx_env.scenarios import load
 from tdx_env.scenarios.values import Range
 from tests.scenarios.conftest import TINY
@@ -178,9 +177,13 @@ REFUSED = {
         "must be one of: 7.4-queue",
     ),
     "Dynamic PAMT on a module without": (
-        "", {"host.dynamic_pamt": "fast", "host.kernel": "7.4-queue"},
-        f'host.dynamic_pamt = "fast", must be "static": module {DEFAULT_VERSION} has no Dynamic '
-        "PAMT",
+        "", {"host.dynamic_pamt": "fast", "host.kernel": "7.4-queue", "module.version": "1.5.06"},
+        'host.dynamic_pamt = "fast", must be "static": module 1.5.06 has no Dynamic PAMT',
+    ),
+    "Dynamic PAMT on a module without, among others": (
+        "", {"host.dynamic_pamt": "fast", "host.kernel": "7.4-queue",
+             "module.version": ["1.5.28", "1.5.06"]},
+        'host.dynamic_pamt = "fast", must be "static": module 1.5.06 has no Dynamic PAMT',
     ),
     "other TDs with static PAMT": (
         '[tasks.others]\nkind = "other_tds"\nthink_cycles = 10_000\n', {},

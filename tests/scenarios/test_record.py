@@ -30,6 +30,7 @@ def test_the_record_has_one_row_of_the_dtype(write):
         ("zero_step_capacity", 32),
         ("hp_timeout", 2_000_000_000),
         ("break_on_contention", 1),
+        ("resched", 0),
         ("n_pcpus_low", 0),
         ("n_pcpus_high", 0),
         ("n_sockets", 1),
@@ -89,12 +90,16 @@ def test_costs_and_bands_agree_with_the_scenario(write):
 def test_old_name_of_a_module_version_warns_and_is_replaced(write):
     with pytest.warns(FutureWarning, match=r"'1\.5' is an old name, now '1\.5\.01'"):
         scenario = load(write(), {"module.version": "1.5"})
-    assert scenario.module.version == "1.5.01"
+    assert scenario.module.version == ("1.5.01",)
 
 
-def test_a_module_version_that_leaves_free_entries_alone_says_so(write):
-    setup = setup_of(load(write(), {"module.version": "hypothetical-no-free-lock"}))
-    assert setup[0]["guests_lock_free"] == 0
+@pytest.mark.parametrize(
+    ("version", "places"),
+    [("1.5.01", [0]), ("1.5.34", [3]), (["1.5.34", "1.5.06"], [1, 3])],
+)
+def test_versions_of_the_module_are_a_set_of_their_places(version, places, write):
+    setup = setup_of(load(write(), {"module.version": version}))[0]
+    assert setup["module_versions"] == sum(1 << place for place in places)
 
 
 def test_2m_areas_alone_have_one_entry_a_region():

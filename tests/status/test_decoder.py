@@ -291,6 +291,12 @@ def test_linux_status_is_not_the_modules() -> None:
     assert decoded.operand_name is None
 
 
+@pytest.mark.parametrize("value", [0x40000002_00000000, 0x60000007_00000000])
+def test_values_of_linux_that_no_module_returns(value: int) -> None:
+    """Linux, arch/x86/include/asm/shared/tdx_errno.h: the TD's two non-recoverable statuses."""
+    assert decode(value).name is None
+
+
 def test_decoded_status_reads_as_in_a_log() -> None:
     assert str(decode(TREE_BUSY)) == "0x8000020000000092 TDX_OPERAND_BUSY | SEPT_TREE"
 

@@ -8,7 +8,9 @@ from tdx_eval.commands.costs import costs
 from tdx_eval.commands.decisions import decisions
 from tdx_eval.commands.lost import lost
 from tdx_eval.commands.policies import policies
+from tdx_eval.commands.ranks import ranks
 from tdx_eval.commands.reality import reality
+from tdx_eval.commands.trace import trace
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -22,6 +24,6 @@ def about(version: Version = False) -> None:
     """
 
 
-for _command in (policies, compare, reality, costs, lost):
+for _command in (policies, compare, reality, costs, lost, ranks, trace):
     app.command(_command.__name__)(_command)
 app.add_typer(decisions, name="decisions")
