@@ -74,6 +74,7 @@ ALLOWED = {
     "tdx_eval.ranks": STUDIED,
     "tdx_eval.tracing": STUDIED,
     "tdx_eval.track_busy": STUDIED | {"tdx_eval.reality"},
+    "tdx_eval.coverage": STUDIED,
     "tdx_eval.reporting": {"tdx_eval.comparing"},
     "tdx_eval.comparing": BELOW_EVAL,
 }
