@@ -10,7 +10,7 @@ from tdx_env.host.cpus import put_on_cpu, queue_for_cpu
 from tdx_env.host.tasks import start_task_item
 from tdx_env.jit import inner
 from tdx_env.state.accounting import Category
-from tdx_env.state.actors import NEVER, Program, State, Task
+from tdx_env.state.actors import NEVER, CallPath, Program, State, Task
 from tdx_env.state.agenda import open_agenda
 from tdx_env.state.broken import Place, break_off
 from tdx_env.state.calls import NONE
@@ -18,7 +18,8 @@ from tdx_env.state.costs import N_COSTS
 from tdx_env.state.draws import draw, uniform
 from tdx_env.state.features import HITS_UNIT, N_AVERAGES, TRIES_UNIT
 from tdx_env.state.kernels import OF_SCENARIO
-from tdx_env.state.setup import MAX_PCPUS, REST
+from tdx_env.state.owners import Party
+from tdx_env.state.setup import MAX_CHOICES, MAX_PCPUS, REST
 from tdx_env.state.streams import Draw
 from tdx_env.state.world import MAX_ACTORS, World
 
@@ -37,6 +38,23 @@ _FIRST_CALM = 50_000  # five pages blocked until somebody waits, in half of the 
 def _draw_size(world: World, number: int, low: int, high: int) -> int:
     """Draw one size of the episode."""
     return uniform(low, high, draw(world.run["seed"], Draw.SIZE, 0, number, 0))
+
+
+@inner
+def _draw_n_vcpus(world: World) -> int:
+    """Draw the TD's size: one of some by weight, or any from low to high."""
+    setup = world.setup
+    left = 0
+    for choice in range(MAX_CHOICES):
+        left += setup["n_vcpus_weights"][choice]
+    if left == 0:
+        return _draw_size(world, 0, setup["n_vcpus_low"], setup["n_vcpus_high"])
+    left = _draw_size(world, 0, 0, left - 1)
+    place = 0
+    while left >= setup["n_vcpus_weights"][place]:
+        left -= setup["n_vcpus_weights"][place]
+        place += 1
+    return setup["n_vcpus_choices"][place]
 
 
 @inner
@@ -108,6 +126,8 @@ def _clear_actor(world: World, actor: int) -> None:
     me["arm_at"] = NEVER
     me["ipi_at"] = NEVER
     me["operation_started"] = NONE
+    me["fault_since"] = NONE
+    me["chunk_since"] = NONE
     me["nonpreemptible_since"] = NONE
     me["busy_since"] = NONE
     me["vcpu_epoch"] = 1
@@ -152,6 +172,7 @@ def _start_vcpu(world: World, vcpu: int) -> None:
     _start_interrupts(world, vcpu)
     begin_item(world, vcpu)
     me["trip"] = Category.EXIT_ENTRY
+    me["path"] = CallPath.ENTER
     program = me["program"]
     if program == Program.PARKED:
         me["state"] = State.PARKED
@@ -218,6 +239,8 @@ def _start_vcpus(world: World) -> None:
             me["group"] = group
             me["member"] = member
             me["program"] = program
+            is_hostile = world.setup["groups"][group]["is_hostile"]
+            me["party"] = Party.HOSTILE_VCPU if is_hostile else Party.VCPU
             _place(world, vcpu)
             me["items"] = drawn["items"]
             if is_foreground(program):
@@ -237,6 +260,7 @@ def _start_tasks(world: World) -> None:
             me["group"] = task
             me["member"] = member
             me["kind"] = world.setup["tasks"][task]["kind"]
+            me["party"] = Party.TASK
             me["items"] = drawn["items"]
             me["device_gap"] = drawn["device_gap"]
             if drawn["device_gap"] > 0:
@@ -307,7 +331,7 @@ def start(world: World, seed: np.uint64) -> None:
     for cost in range(N_COSTS):
         run["costs"][cost] = draw_cost(world, cost)
     set_delays(world)
-    run["n_vcpus"] = _draw_size(world, 0, setup["n_vcpus_low"], setup["n_vcpus_high"])
+    run["n_vcpus"] = _draw_n_vcpus(world)
     n_pcpus = _draw_size(world, 1, setup["n_pcpus_low"], setup["n_pcpus_high"])
     run["n_pcpus"] = min(n_pcpus, run["n_vcpus"])
     _draw_groups(world)

@@ -48,10 +48,20 @@ def seamcall_returned(world: World, actor: int) -> None:
         succeed(world, actor)
     elif _was_interrupted(outcome):
         _on_interrupted(world, actor)
+    elif _came_second(world, actor):
+        give_up(world, actor, 0)
     elif _is_fatal(outcome):
         kill(world, actor, me["leaf"], outcome)
     else:
         break_off(world, actor, Place.STATUS, outcome)
+
+
+@inner
+def _came_second(world: World, actor: int) -> bool:
+    """Say whether somebody else has added the page, which nothing but a FROZEN SPTE prevents."""
+    me = world.actors["row"][actor]
+    is_added = me["outcome"] == Outcome.EPT_ENTRY_STATE_INCORRECT
+    return bool(is_added and me["leaf"] == Leaf.MEM_PAGE_AUG and not world.setup["freezes"])
 
 
 @inner

@@ -19,7 +19,7 @@ from tdx_env.scenarios.tables import (
     Module,
 )
 from tdx_env.scenarios.tasks import KINDS
-from tdx_env.scenarios.values import Range, is_range_table
+from tdx_env.scenarios.values import Choice, Range, is_range_table
 from tdx_env.scenarios.wording import as_written, known
 from tdx_env.toml_file import why_not_toml
 
@@ -73,6 +73,8 @@ def _plain(value: object) -> object:
         return value.tolist()
     if isinstance(value, Range):
         return {"low": value.low, "high": value.high}
+    if isinstance(value, Choice):
+        return {"choices": list(value.choices), "weights": list(value.weights)}
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

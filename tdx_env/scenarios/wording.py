@@ -6,7 +6,7 @@ from datetime import date, time
 import numpy as np
 
 from tdx_env.errors import ScenarioError, one_of, printable
-from tdx_env.scenarios.values import Range
+from tdx_env.scenarios.values import Choice, Range
 
 _MOST_ITEMS = 12  # of a list or table that a message repeats
 _DEEPEST = 4
@@ -36,6 +36,8 @@ def as_written(value: object, depth: int = 0) -> str:
         return f'"{printable(value)}"'
     if isinstance(value, Range):
         return as_written({"low": value.low, "high": value.high}, depth)
+    if isinstance(value, Choice):
+        return as_written({"choices": value.choices, "weights": value.weights}, depth)
     if isinstance(value, Mapping | list | tuple) and depth == _DEEPEST:
         return "..."
     if isinstance(value, Mapping) and _ENDS <= value.keys() <= _ENDS | {"source", "by"}:

@@ -188,6 +188,20 @@ def test_trace_of_a_swallowed_failure_begins_with_it():
     assert "PAGE.DEMOTE: GPA_RANGE_NOT_BLOCKED" in lines[-2]
 
 
+def test_trace_of_a_panic_tells_who_left_the_mark():
+    """Only what was done to the page, up to the first refusal."""
+    case = Case("p20-merged-6.19", "s26-abandoned-mark/test", 0)
+    assert chain_of_kill(Replay(case)).text == (
+        "The guest's ACCEPT was refused for the mark of a busy host call, and it tries once: it "
+        "panics"
+    )
+    lines = trace_of(case, "killed")
+    assert "PAGE.AUG, issue 1: the S-EPT entry is busy, held by host task" in lines[0]
+    assert "gives up this pass over the fault" in lines[1]
+    assert "is refused, a host call's mark is on it" in lines[-2]
+    assert lines[-1].strip() == "the guest panics: TDX: Failed to accept memory"
+
+
 def test_trace_of_a_hang_ends_with_who_waits():
     lines = trace_of(Case("p23-unbounded-restart", STORM, SEED), "hung")
     assert sum("PAGE.DEMOTE: INTERRUPTED" in line for line in lines) >= 2

@@ -31,7 +31,7 @@ BAD = {
     ),
     "future schema": ("schema_version = 1", "schema_version = 2", "", "schema_version = 2", "1"),
     "unknown program": ('"compute"', '"sleep"', "", 'spinners.program = "sleep"', "or 4 others"),
-    "family": ('family = "own"', 'family = "S27"', "", 'family = "S27"', "S1 to S25"),
+    "family": ('family = "own"', 'family = "S99"', "", 'family = "S99"', "S1 to S27"),
     "version": (
         "[host]", '[module]\nversion = "2"\n[host]', "", 'module.version = "2"', "of 1.5.28, 2.0.18"
     ),

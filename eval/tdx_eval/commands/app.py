@@ -10,6 +10,7 @@ from tdx_eval.commands.lost import lost
 from tdx_eval.commands.policies import policies
 from tdx_eval.commands.ranks import ranks
 from tdx_eval.commands.reality import reality
+from tdx_eval.commands.scale import scale
 from tdx_eval.commands.trace import trace
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
@@ -24,6 +25,6 @@ def about(version: Version = False) -> None:
     """
 
 
-for _command in (policies, compare, reality, costs, lost, ranks, trace):
+for _command in (policies, compare, reality, costs, lost, ranks, scale, trace):
     app.command(_command.__name__)(_command)
 app.add_typer(decisions, name="decisions")
