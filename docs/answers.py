@@ -60,7 +60,7 @@ def _row(name: str, number: str, result: Mapping[str, Any], clock_khz: int) -> t
     other = result["to_reference"] or {}
     n_lost = result["killed"] + result["hung"] + result["capped"]
     return (
-        f"{number} `{name}`" if number else f"`{name}`",
+        f"`{name}`" if number.lower() in ("", name) else f"{number} `{name}`",
         f"{result['cost']['value'] / per_us:,.0f}",
         _relative(other.get("relative")),
         _relative(other.get("with_track")),
@@ -119,9 +119,8 @@ def fill(path: Path, results: Path) -> None:
 
 def play(name: str) -> None:
     """Play a run."""
-    app(
-        [*arguments(RUNS[name]), "--out", str(RESULTS / name), "--overwrite"], standalone_mode=False
-    )
+    where = ["--jobs", "1", "--backend", "sequential", "--out", str(RESULTS / name), "--overwrite"]
+    app([*arguments(RUNS[name]), *where], standalone_mode=False)
 
 
 def main() -> None:
