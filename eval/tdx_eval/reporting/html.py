@@ -111,14 +111,11 @@ class Line:
         us = max(self.scenario.us(cycles), self.low)
         return 3 + 94 * math.log(us / self.low) / math.log(self.high / self.low)
 
-    def interval(self, result: PolicyResult) -> str:
-        """Return the style of an interval."""
-        low, high = self._place(result.cost.low), self._place(result.cost.high)
-        return f"left:{low:.1f}%;width:{max(high - low, 0):.1f}%"
-
-    def point(self, result: PolicyResult) -> str:
-        """Return the style of a mean."""
-        return f"left:{self._place(result.cost.value):.1f}%"
+    def style(self, result: PolicyResult) -> str:
+        """Return where interval and mean stand, for the style sheet."""
+        ends = (result.cost.low, result.cost.high, result.cost.value)
+        low, high, mean = (round(self._place(one)) for one in ends)
+        return f"--l:{low};--w:{high - low};--m:{mean}"
 
 
 def line_of(scenario: ScenarioResult) -> Line:
