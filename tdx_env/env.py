@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 from tdx_env.arguments import (
     RENDER_MODES,
     DisciplineSpec,
+    ModuleSpec,
     PlainSpec,
     ScenarioSpec,
+    asked,
     checked_action,
     checked_options,
     checked_render_mode,
     checked_seed,
-    discipline_record,
     scenarios_of,
     setups_of,
 )
@@ -28,8 +29,8 @@ from tdx_env.engine.seeds import later_seeds, scenario_rows
 from tdx_env.engine.snapshot import check_layout, layout
 from tdx_env.engine.warm import warm_up
 from tdx_env.errors import NotResetError
-from tdx_env.host.discipline import DEFAULT
 from tdx_env.info import ENDS, OPERATIONS_ROW, PATHS, info_table, no_metrics
+from tdx_env.scenarios import machine_overrides
 from tdx_env.snapshots import EnvSnapshot, check_snapshot, remember, remembered
 from tdx_env.spaces import (
     action_space,
@@ -40,9 +41,9 @@ from tdx_env.spaces import (
     observe,
 )
 from tdx_env.state.world import End
+from tdx_env.timeline import Timeline
 
 _DRAWN_SEEDS = 1 << 31
-_SIZE = observation_size()
 # Plain integers: reading them is quicker than a member of an enum.
 _N_READ = int(Number.OPERATION) + 1
 _RUNNING, _CAPPED = int(End.RUNNING), int(End.CAPPED)
@@ -70,10 +71,12 @@ class _Episode:
 
     Args:
         batch: Has one world.
+        n_columns: Of an observation.
     """
 
-    def __init__(self, batch: Batch) -> None:
+    def __init__(self, batch: Batch, n_columns: int) -> None:
         self.batch = batch
+        self.n_columns = n_columns
         self.mask = batch.masks[0]
         self.features = batch.features[0]
         self.numbers = batch.numbers[:_N_READ].reshape(-1).tolist  # calling it is quick
@@ -82,19 +85,19 @@ class _Episode:
 
     def __reduce__(self) -> Any:
         """Return what a copy is made of: views of the memory that it has."""
-        return type(self), (self.batch,)
+        return type(self), (self.batch, self.n_columns)
 
     def advance(self, action: int) -> NDArray[np.float32]:
         """Run to the next decision, or to the end; return the observation."""
         self._action[0] = action
-        observation = np.empty((1, _SIZE), np.float32)
+        observation = np.empty((1, self.n_columns), np.float32)
         self.batch.advance(None, self._action, observation)
         return observation[0]
 
     def start(self, seed: int, row: NDArray[np.int64]) -> NDArray[np.float32]:
         """Start an episode of the scenario in a row; return the start observation."""
         self.batch.reset([seed], row)
-        observation = np.empty((1, _SIZE), np.float32)
+        observation = np.empty((1, self.n_columns), np.float32)
         observe(self.batch.features, observation)
         return observation[0]
 
@@ -103,8 +106,9 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
     """A host thread of KVM whose SEAMCALL came back with TDX_OPERAND_BUSY.
 
     Description:
-        Each step is one busy reply. The simulated machine runs on until the next one, of whatever
-        thread, or until the episode's fixed work is done. `docs/model.md` has every rule.
+        Each step is one busy reply, or a flush point if `decisions` says so. The simulated machine
+        runs on until the next one, of whatever thread, or until the episode's fixed work is done.
+        `docs/model.md` has every rule.
 
     Action Space:
         {actions}
@@ -146,9 +150,17 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
             table, or a list of them; one is drawn for each episode.
         discipline: What the host does round the decisions, a `Discipline` or a table of its fields;
             default: `tdx_env.host.discipline`.
-        render_mode: "ansi" shows CPUs, locks and who waits, as text.
+        render_mode: "ansi" shows CPUs, locks and who waits, as text; "rgb_array" draws the last
+            step, who did what until the reply that is decided about (needs the extra eval).
+        decisions: Where somebody is asked: "busy" at busy replies, "flush" at the flush points of a
+            zap (a page is blocked, another one could be: go on, or stop the vCPUs now), "all" at
+            both. Asked at flush points, the default discipline has flush = "decided", and the
+            observation its last columns, from path=FLUSH on. What nobody is asked about is the
+            discipline's: a busy call is issued again, a flush comes by its `flush`.
         operations_in_info: True adds `info["cost_by_operation"]`: what each fault and page's zap
             that ended since the last decision has wasted.
+        module, kernel: Version of the TDX module (or a list, of which each episode draws one) and
+            of KVM for all scenarios; default: what each says. Options of `reset` go before them.
         options of `reset`: any scenario parameter by its dotted name, for that one episode.
 
     Version History:
@@ -159,20 +171,25 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
 
     spec: Any = PlainSpec()
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, what Gymnasium and users give by name
         self,
         scenario: ScenarioSpec = "train",
-        discipline: DisciplineSpec = DEFAULT,
+        discipline: DisciplineSpec | None = None,
         render_mode: str | None = None,
         operations_in_info: bool = False,
+        module: ModuleSpec = None,
+        kernel: str | None = None,
+        decisions: str = "busy",
     ) -> None:
         self._has_operations = operations_in_info
+        self._machine = machine_overrides(module, kernel)
         self.render_mode = checked_render_mode(render_mode)
-        self.observation_space: Any = observation_space()
         self.action_space = action_space()
         self._spec_of_scenario = scenario
-        self._discipline = discipline_record(discipline)
-        self._scenarios = scenarios_of(scenario, {})
+        self._scenarios = scenarios_of(scenario, {}, self._machine)
+        self._discipline = asked(discipline, decisions, self._scenarios).record()
+        self.observation_space: Any = observation_space(decisions)
+        self._n_columns = observation_size(decisions)
         self._usual = self._episode_of(setups_of(self._scenarios))
         self._episode = self._usual
         self._is_running = False
@@ -180,11 +197,12 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         self._first_seed: int | None = None
         self._n_episodes = self._seed = self._scenario = self._cost = self._time = 0
         self._reward_scale = 1.0
+        self._timeline: Timeline | None = None
 
     def _episode_of(self, setups: NDArray[np.void]) -> _Episode:
         """Return memory for one episode of any of the scenarios, dtype SETUP, shape (n,)."""
         warm_up()
-        return _Episode(Batch(setups, self._discipline))
+        return _Episode(Batch(setups, self._discipline), self._n_columns)
 
     @property
     def scenario_names(self) -> tuple[str, ...]:
@@ -223,7 +241,7 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         super().reset(seed=seed)
         scenarios, self._episode = self._scenarios, self._usual
         if overrides:
-            scenarios = scenarios_of(self._spec_of_scenario, overrides)
+            scenarios = scenarios_of(self._spec_of_scenario, overrides, self._machine)
             self._episode = self._episode_of(setups_of(scenarios))
         self._seed = self._next_seed(seed)
         row = scenario_rows(np.array([self._seed]), len(scenarios))
@@ -231,6 +249,8 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         self._reward_scale = scenarios[self._scenario].limits.reward_scale
         observation = self._episode.start(self._seed, row)
         self._is_running = self._has_begun = True
+        if self._timeline is not None:
+            self._timeline.forget()
         self._cost = 0
         self._time = 0
         return observation, self._info(self._episode.numbers())
@@ -251,6 +271,8 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
                 "interrupted"
             )
         self._is_running = False  # if Ctrl-C ends this step, there is nothing to go on with
+        if self._timeline is not None:
+            self._timeline.keep(self._episode.batch, number)
         observation = self._episode.advance(number)
         numbers = self._episode.numbers()
         info = self._info(numbers)
@@ -321,6 +343,8 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         episode = self._usual if found.setups is None else self._episode_of(found.setups)
         episode.batch.restore(found.state)
         self._episode = episode
+        if self._timeline is not None:
+            self._timeline.forget()
         remember(self, found.own)
 
     def __copy__(self) -> Self:
@@ -349,17 +373,29 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         """Return which actions are allowed now, shape (3,); what maskable learners ask for."""
         return self._episode.mask != 0
 
-    def render(self) -> str | None:
-        """Return CPUs, locks and waiting threads as text, or None without a render mode.
+    def render(self) -> Any:
+        """Return the state as text or picture, or None without a render mode.
+
+        Returns:
+            "ansi": CPUs, locks and waiting threads as text. "rgb_array": the last step as a
+            picture, uint8, shape (540, 960, 3); the first picture of an episode that began before
+            it shows no step yet.
 
         Raises:
             NotResetError: There is no episode to show.
+            MissingExtraError: There are to be pictures, and Pillow is not installed.
         """
         if self.render_mode is None:
             return None
         if not self._has_begun:
             raise NotResetError("render() was called before reset()")
-        return state_text(self._episode.batch, 0)
+        if self.render_mode == "ansi":
+            return state_text(self._episode.batch, 0)
+        if self._timeline is None:
+            self._timeline = Timeline()
+        scenario = self._scenarios[self._scenario]
+        title = f"{scenario.name}, seed {self._seed}"
+        return self._timeline.frame(self._episode.batch, scenario.clock_khz, title)
 
 
 def _document() -> None:

@@ -11,17 +11,18 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from tdx_env.arguments import (
-    RENDER_MODES,
+    VECTOR_RENDER_MODES,
     DisciplineSpec,
+    ModuleSpec,
     PlainSpec,
     ScenarioSpec,
+    asked,
     checked_actions,
     checked_count,
     checked_mask,
     checked_mode,
     checked_options,
     checked_render_mode,
-    discipline_record,
     scenarios_of,
     setups_of,
 )
@@ -31,15 +32,13 @@ from tdx_env.engine.render import state_text
 from tdx_env.engine.snapshot import check_layout, layout
 from tdx_env.engine.warm import warm_up
 from tdx_env.errors import NotResetError
-from tdx_env.host.discipline import DEFAULT
 from tdx_env.info import INFO_ROWS, OPERATIONS_ROW, no_metrics
-from tdx_env.scenarios import Scenario
+from tdx_env.scenarios import Scenario, machine_overrides
 from tdx_env.series import Series
 from tdx_env.snapshots import EnvSnapshot, check_snapshot, remember, remembered
 from tdx_env.spaces import action_space, observation_size, observation_space, observe
 from tdx_env.state.world import End
 
-_SIZE = observation_size()
 _N_OWN = int(Number.NOW) + 1  # END, COST, NOW
 _SHOWN = slice(int(Number.WAS_MASKED), int(Number.OPERATION) + 1)  # WAS_MASKED to OPERATION
 _END = int(Number.END)
@@ -76,7 +75,8 @@ class SeamcallRetryVectorEnv(
 
     Arguments:
         num_envs: Environments.
-        scenario, discipline, render_mode, operations_in_info: As for `SeamcallRetryEnv`.
+        scenario, discipline, render_mode, operations_in_info, module, kernel, decisions: As
+            for `SeamcallRetryEnv`.
         autoreset_mode: "NextStep" (the step after the end ignores its action and returns the next
             episode's start observation) or "SameStep" (the end's step returns it at once, with
             `info["final_obs"]` and `info["final_info"]`).
@@ -87,7 +87,7 @@ class SeamcallRetryVectorEnv(
     """
 
     metadata: dict[str, Any] = {
-        "render_modes": list(RENDER_MODES),
+        "render_modes": list(VECTOR_RENDER_MODES),
         "autoreset_mode": AutoresetMode.NEXT_STEP,
     }
 
@@ -97,14 +97,18 @@ class SeamcallRetryVectorEnv(
         self,
         num_envs: int = 1,
         scenario: ScenarioSpec = "train",
-        discipline: DisciplineSpec = DEFAULT,
+        discipline: DisciplineSpec | None = None,
         autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
         n_threads: int | None = None,
         max_episode_steps: int | None = None,
         render_mode: str | None = None,
         operations_in_info: bool = False,
+        module: ModuleSpec = None,
+        kernel: str | None = None,
+        decisions: str = "busy",
     ) -> None:
         self._has_operations = operations_in_info
+        self._machine = machine_overrides(module, kernel)
         self.num_envs = checked_count("num_envs", num_envs)
         threads = min(os.cpu_count() or 1, -(-num_envs // _WORLDS_A_THREAD))
         if n_threads is not None:
@@ -112,21 +116,22 @@ class SeamcallRetryVectorEnv(
         self._max_steps = None
         if max_episode_steps is not None:
             self._max_steps = checked_count("max_episode_steps", max_episode_steps)
-        self.render_mode = checked_render_mode(render_mode)
+        self.render_mode = checked_render_mode(render_mode, VECTOR_RENDER_MODES)
         self._mode = checked_mode(autoreset_mode)
         self.metadata = {**type(self).metadata, "autoreset_mode": self._mode}
-        self.single_observation_space = observation_space()
+        self.single_observation_space = observation_space(decisions)
+        self._n_columns = observation_size(decisions)
         self.single_action_space = action_space()
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._spec_of_scenario = scenario
-        self._scenarios = scenarios_of(scenario, {})
-        record = discipline_record(discipline)
+        self._scenarios = scenarios_of(scenario, {}, self._machine)
+        record = asked(discipline, decisions, self._scenarios).record()
         warm_up()
         self._batch = Batch(setups_of(self._scenarios), record, num_envs, n_threads=threads)
         self._origin = self._batch.origin()
         self._series = Series(num_envs, self._scenarios)
-        self._buffers = np.empty((2, num_envs, _SIZE), np.float32)
+        self._buffers = np.empty((2, num_envs, self._n_columns), np.float32)
         self._turn = 0
         self._costs, self._times, self._n_steps = np.zeros((3, num_envs), np.int64)
         self._over = np.zeros(num_envs, np.bool_)
@@ -180,7 +185,9 @@ class SeamcallRetryVectorEnv(
         overrides = dict(checked_options(options))
         mask = overrides.pop("reset_mask", self._everywhere)
         which = self._chosen(checked_mask(mask, self.num_envs))
-        changed = scenarios_of(self._spec_of_scenario, overrides) if overrides else []
+        changed = []
+        if overrides:
+            changed = scenarios_of(self._spec_of_scenario, overrides, self._machine)
         self._series.take_seeds(seed, which)
         first_row = self._make_room(changed, which) if changed else 0
         self._start(which, first_row)
@@ -281,7 +288,7 @@ class SeamcallRetryVectorEnv(
         for index in chosen.tolist():
             final_obs[index] = observations[index].copy()
         self._start(over)
-        first = np.empty((len(chosen), _SIZE), np.float32)
+        first = np.empty((len(chosen), self._n_columns), np.float32)
         observe(self._batch.features[chosen], first)
         observations[chosen] = first
         elapsed = np.where(over, 0, info["elapsed_cycles"])

@@ -48,26 +48,36 @@ ALLOWED = {
     "tdx_env.info": ENGINE,
     "tdx_env.snapshots": ENGINE,
     "tdx_env.arguments": ENV,
+    "tdx_env.timeline": ENGINE,
     "tdx_env.series": ENV | {"tdx_env.arguments"},
-    "tdx_env.env": ENV | CLIENT,
+    "tdx_env.env": ENV | CLIENT | {"tdx_env.timeline"},
     "tdx_env.vector": ENV | CLIENT | {"tdx_env.series"},
     "tdx_env.simulate": ENV | {"tdx_env.status"},
-    "tdx_env.cli": {f"tdx_env.{name}" for name in ("cli_module", "cli_scenarios", "simulate")}
-    | {"tdx_env.engine", "tdx_env.scenarios", "tdx_env.command"},
+    "tdx_env.cli": {
+        f"tdx_env.{name}" for name in ("cli_decode", "cli_module", "cli_scenarios", "simulate")
+    }
+    | {"tdx_env.engine", "tdx_env.scenarios", "tdx_env.command", "tdx_env.table"},
     "tdx_env.command": {"tdx_env.errors"},
-    "tdx_env.cli_module": MATRIX,
-    "tdx_env.cli_scenarios": MODULE | {"tdx_env.scenarios"},
+    "tdx_env.table": set(),
+    "tdx_env.cli_decode": STATUS,
+    "tdx_env.cli_module": MATRIX | {"tdx_env.table"},
+    "tdx_env.cli_scenarios": MODULE | {"tdx_env.scenarios", "tdx_env.table"},
     "tdx_agents": {"tdx_env"},
     "tdx_train": {"tdx_env", "tdx_agents"},
     "tdx_eval": set(),
     "tdx_eval.cli": {"tdx_env.command", "tdx_eval.commands"},
     "tdx_eval.commands": STUDIED
-    | {f"tdx_eval.{study}" for study in ("reality", "costs", "lost", "tracing", "forking")},
+    | {
+        f"tdx_eval.{study}"
+        for study in ("reality", "costs", "lost", "ranks", "tracing", "forking")
+    },
     "tdx_eval.reality": STUDIED,
     "tdx_eval.costs": STUDIED,
     "tdx_eval.lost": STUDIED,
+    "tdx_eval.ranks": STUDIED,
     "tdx_eval.tracing": STUDIED,
     "tdx_eval.forking": STUDIED | {"tdx_eval.tracing"},
+    "tdx_eval.abandoned": STUDIED | {"tdx_eval.lost"},
     "tdx_eval.track_busy": STUDIED | {"tdx_eval.reality"},
     "tdx_eval.reporting": {"tdx_eval.comparing"},
     "tdx_eval.comparing": BELOW_EVAL,

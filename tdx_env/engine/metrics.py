@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from tdx_env.engine.batch import Batch
 from tdx_env.engine.waiting import waiting_actors
+from tdx_env.module.versions import MODULE_VERSIONS
 from tdx_env.state.accounting import Category
 from tdx_env.state.calls import NONE, Leaf, Outcome
 from tdx_env.state.world import (
@@ -30,6 +31,7 @@ COUNTERS = (
     "n_ipis",
     "n_kicks",
     "n_guest_busy",
+    "n_abandoned",
     "n_synthetic",
     "n_armed",
     "guest_items",
@@ -59,9 +61,10 @@ METRIC_NAMES = (
     "kill_actor",
     "kill_leaf",
     "kill_outcome",
+    "module_version",
 )
-"""Places of `metric_values`. The last three are NONE unless the TD was killed: who did it, a `Leaf`
-(NONE: the guest itself) and its `Outcome`."""
+"""Places of `metric_values`. The three of kill are NONE unless the TD was killed: who did it, a
+`Leaf` (NONE: the guest itself) and its `Outcome`. The last is a place in `MODULE_VERSIONS`."""
 
 _PAMT = ("n_pamt_gets", "n_pamt_adds", "pamt_get_cycles", "pamt_get_max")
 _SCALARS = [str(name) for name, kind, *shape in RUN_FIELDS if kind is np.int64 and not shape]
@@ -123,6 +126,11 @@ def busy_cells(batch: Batch, index: int) -> list[dict[str, Any]]:
     return found
 
 
+def module_drawn(batch: Batch, index: int) -> str:
+    """Return which version of the module an episode has met."""
+    return list(MODULE_VERSIONS)[batch.run["module_version"][index]]
+
+
 def episode_numbers(batch: Batch, index: int) -> dict[str, Any]:
     """Return the metrics of an episode that has ended, without who waits for what.
 
@@ -139,6 +147,7 @@ def episode_numbers(batch: Batch, index: int) -> dict[str, Any]:
     end = End(run["end"])
     metrics: dict[str, Any] = {
         "end": end.name.lower(),
+        "module_version": module_drawn(batch, index),
         "elapsed_cycles": run["now"],
         "n_threads": n_threads,
         "n_cpus": run["n_cpus"],
@@ -179,6 +188,7 @@ def metric_values(batch: Batch, index: int) -> NDArray[np.int64]:
     """Return the metrics of an episode that has ended as numbers, in the order of METRIC_NAMES."""
     metrics = episode_numbers(batch, index)
     run = scalars(batch, index)
+    metrics["module_version"] = run["module_version"]
     was_killed = metrics["killed"]
     for name in ("kill_actor", "kill_leaf", "kill_outcome"):
         metrics[name] = run[name] if was_killed else NONE

@@ -99,7 +99,7 @@ def _show(world: World, index: int, shown: Shown) -> None:
         numbers[Number.OPERATION, index] = NONE
         return
     me = world.actors["row"][actor]
-    numbers[Number.PATH, index] = me["path"]
+    numbers[Number.PATH, index] = me["question"]
     numbers[Number.OPERATION, index] = NONE
     if me["operation_started"] != NONE:
         numbers[Number.OPERATION, index] = me["operation_id"]
@@ -192,7 +192,7 @@ def start_some(
     memory: tuple[NDArray[np.int64], NDArray[np.int64]],
     shown: Shown,
 ) -> None:
-    """Start an episode in each of the chosen worlds, of the scenario that its record names.
+    """Start an episode in each of the chosen worlds, of the scenario and module it names.
 
     Args:
         worlds: All worlds.
@@ -206,10 +206,10 @@ def start_some(
     for place in range(len(which)):
         index = which[place]
         world = pick(worlds, index)
-        scenario = world.run["scenario"]
+        scenario, module = world.run["scenario"], world.run["module_version"]
         runs[index] = 0
         actors[index] = 0
-        world.run["scenario"] = scenario
+        world.run["scenario"], world.run["module_version"] = scenario, module
         world.run["capacity"] = capacities[0]
         world.run["trace_capacity"] = capacities[1]
         world.run["decision_capacity"] = capacities[2]

@@ -212,7 +212,8 @@ def _install_leaf(world: World, vcpu: int) -> None:
     run = world.run
     me = world.actors["row"][vcpu]
     entry = me["fault_entry"]
-    world.entries["row"][entry]["spte"] = Spte.FROZEN
+    if world.setup["freezes"]:
+        world.entries["row"][entry]["spte"] = Spte.FROZEN
     run["target"] = entry
     if _kicks_first(world, vcpu):
         me["flagged"] = 0
@@ -289,6 +290,7 @@ def _meet_frozen(world: World, vcpu: int) -> None:
     me = world.actors["row"][vcpu]
     rules = world.discipline
     me["entry"] = NONE
+    run["n_frozen_met"] += 1
     way = rules["on_frozen"]
     if way == OnFrozen.LOCAL_RETRY or way == OnFrozen.REENTER:
         give_up(world, vcpu, way == OnFrozen.REENTER)
@@ -335,7 +337,8 @@ def end_pass(world: World, actor: int) -> None:
     entry = me["entry"]
     if entry != NONE:
         is_there = me["leaf"] == Leaf.EXPORT_UNBLOCKW
-        world.entries["row"][entry]["spte"] = Spte.PRESENT if is_there else Spte.ABSENT
+        if me["leaf"] != Leaf.MEM_PAGE_AUG or world.setup["freezes"]:
+            world.entries["row"][entry]["spte"] = Spte.PRESENT if is_there else Spte.ABSENT
         if run["target"] == entry:
             run["target"] = NONE
     release_lock(world, actor, HostLock.SEAMCALL)

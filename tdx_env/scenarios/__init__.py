@@ -13,7 +13,7 @@ has the models and the checks look at it, and says in `complaints` what they fou
 """
 
 from tdx_env.scenarios.loader import expand, load, names
-from tdx_env.scenarios.machine import Machine, machine_of
+from tdx_env.scenarios.machine import Machine, machine_of, machine_overrides
 from tdx_env.scenarios.overrides import overrides_from
 from tdx_env.scenarios.record import setup_of
 from tdx_env.scenarios.schema import SPLITS, Scenario, digest
@@ -28,6 +28,7 @@ __all__ = [
     "expand",
     "load",
     "machine_of",
+    "machine_overrides",
     "names",
     "overrides_from",
     "setup_of",

@@ -149,6 +149,12 @@ class Accept(Working):
     splits: ClassVar[bool] = True
 
     program: Annotated[Literal["accept"], _PROGRAM]
+    when_refused: Literal["repeat", "fall_back"] = Field(
+        default="repeat",
+        description="what the guest makes of a refused ACCEPT (OPERAND_BUSY): repeat it after a "
+        "pause, or fall_back, as Linux does: from a 2M page to its 4K pages, from a 4K page to a "
+        "panic",
+    )
 
 
 class Convert(Working):

@@ -42,7 +42,7 @@ class Scenario(FileTable):
         str, Word(r"[a-z0-9]+(-[a-z0-9]+)*(/[a-z]+)?", "lower-case words joined by hyphens")
     ] = Field(description="name, the split included")
     family: Annotated[
-        str, Word(r"S([1-9]|1[0-9]|2[0-5])|own", 'a family from S1 to S25, or "own"')
+        str, Word(r"S([1-9]|1[0-9]|2[0-7])|W|own", 'a family from S1 to S27, W, or "own"')
     ] = Field(description="scenario family")
     title: StrictStr = Field(min_length=1, description="a few words")
     description: StrictStr = Field(min_length=1, description="what it answers, what is expected")

@@ -97,6 +97,7 @@ RUN_FIELDS = [
     ("n_ipis", np.int64),
     ("n_kicks", np.int64),
     ("n_guest_busy", np.int64),
+    ("n_abandoned", np.int64),  # of them those by the mark of a host call that was given up
     ("n_synthetic", np.int64),  # zero-step's synthetic exits
     ("n_armed", np.int64),  # VP.ENTERs that took the tree lock
     ("n_interrupted", np.int64),  # SEAMCALLs that came back for an interrupt
@@ -141,6 +142,14 @@ RUN_FIELDS = [
     ("mmu_readers", np.int64),
     ("mmu_first", np.int64),  # queue of mmu_lock: first and last actor, or NONE
     ("mmu_last", np.int64),
+    ("mmu_queued", np.int64),  # threads in it ...
+    ("mmu_waited", np.int64),  # ... and what all have waited in it, up to ... [cycles]
+    ("mmu_counted", np.int64),  # ... this time [cycles]
+    ("n_behind_writers", np.int64),  # threads that began to wait while mmu_lock was held for write
+    ("write_held", np.int64),  # mmu_lock held for write, in all [cycles]
+    ("write_taken", np.int64),  # since when it is now [cycles]
+    ("n_flushes", np.int64),  # TRACKs' kicks
+    ("n_frozen_met", np.int64),  # faults that met a FROZEN SPTE
     (
         "lock_owner",
         np.int64,
@@ -169,6 +178,7 @@ RUN_FIELDS = [
     ("time_cap", np.int64),  # [cycles]
     ("scenario", np.int64),  # row of the setups
     ("kernel", np.int64),  # whose rules hold: place in `state.kernels.KERNELS`
+    ("module_version", np.int64),  # drawn: place in `module.versions.MODULE_VERSIONS`
     ("was_masked", np.int64),  # 1: the last action given was masked
     ("n_masked", np.int64),  # masked actions given in this episode
     ("fault_max", np.int64),  # [cycles]
@@ -183,6 +193,10 @@ RUN_FIELDS = [
     ("kick_send_target", np.int64),  # average sending cost of one IPI [cycles]
     ("kick_wait", np.int64),  # average wait after sending [cycles]
     ("kick_target", np.int64),  # average exit to re-entry of a kicked vCPU [cycles]
+    ("flush_send", np.int64),  # average time of the sender of TRACK's kick [cycles]
+    ("flush_target", np.int64),  # average exit to re-entry of a vCPU that it stops [cycles]
+    ("calm_cycles", np.int64),  # average of a batch until somebody is seen waiting [cycles]
+    ("calm_hits", np.int64),  # share of the batches in which somebody is [1/1024]
     ("features", np.int64, (N_FEATURES,)),  # of the decision that is waited for
     ("mask", np.int64, (N_ACTIONS,)),
     ("n_ended", np.int64),  # operations ended since the last decision
@@ -245,6 +259,7 @@ MODULE_RULES = (
     "accept_keeps_mark",
     "guests_test_mark_first",
     "acceptable_pending_disarms",
+    "guests_lock_free_entries",
 )
 PROGRAM_FIELDS = [
     ("steps", STEP, (N_LEAVES, MAX_STEPS)),
@@ -256,8 +271,8 @@ PROGRAM = np.dtype(PROGRAM_FIELDS, align=True)
 class World(NamedTuple):
     """All state of one episode: records, which compiled code passes round as pointers.
 
-    A batch has arrays of these records: one for each episode, but one for each scenario for `setup`
-    and one in all for `discipline` and `program`.
+    A batch has arrays of these records: one for each episode, but one for each scenario for
+    `setup`, one for each version of the module for `program`, and one in all for `discipline`.
     """
 
     run: np.void  # RUN

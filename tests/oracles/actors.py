@@ -41,6 +41,7 @@ class KickUnderWay:
     started: int
     waiting: set[int]
     n_targets: int
+    begun: int = 0  # [cycles]
     sent: int = 0
     sent_at: int = 0  # end of sending [cycles]
     left_at: int = 0  # when the last of those that have left did so [cycles]
@@ -93,6 +94,7 @@ class Actor:
     operation_started: int | None = None
     busies: int = 0
     action: int = 0
+    question: CallPath = CallPath.FAULT  # of the last decision
     # vCPUs
     phase: Phase = Phase.THINK
     remaining: int = 0
@@ -118,6 +120,7 @@ class Actor:
     trip: Category = Category.EXIT_ENTRY
     vcpu_epoch: int = 1
     asked: Entry | None = None  # what the guest's TDCALL asks for
+    small: int | None = None  # 4K page of its 2M page that a guest has come down to
     zs_counter: int = 0
     zs_list: list[Entry] = field(default_factory=list)
     hp_since: int | None = None
@@ -141,6 +144,13 @@ class Actor:
     batch_first: int | None = None  # first page of the open batch
     batch_size: int = 0
     batch_end: int | None = None  # one past its last page, once all are blocked
+    batch_number: int = 0
+    batch_opened: int = 0  # [cycles]
+    seen_waiting_at: int | None = None  # when the batch first saw that somebody waits [cycles]
+    waited_before: int = 0  # by all threads, before the batch [cycles]
+    frozen_before: int = 0
+    makes_way: bool = False  # mmu_lock goes after the batch
+    is_mid_zap: bool = False  # waits for a CPU between two pages
     is_first: bool = False  # PAMT.ADD is made for the page's block
     pamt_since: int = 0  # start of tdx_pamt_get
     failed: int = 0  # busy entries of the list

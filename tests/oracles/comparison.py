@@ -25,12 +25,17 @@ COUNTERS = (
     "n_ipis",
     "n_kicks",
     "n_guest_busy",
+    "n_abandoned",
     "n_synthetic",
     "n_armed",
     "n_interrupted",
     "n_list_busy",
     "n_splits",
     "n_write_locks",
+    "n_behind_writers",
+    "write_held",
+    "n_flushes",
+    "n_frozen_met",
     "n_switches",
     "n_moves",
     "n_pamt_gets",
@@ -236,9 +241,14 @@ def difference(oracle: Episode, kernel: Episode) -> str:
     return ""
 
 
-def compare(world_seed: int) -> str:
-    """Run the random world of a seed on both sides; return the first difference, or ''."""
-    setup, discipline, seed = random_world(world_seed)
+def compare(world_seed: int, make: Callable[[int], Any] = random_world) -> str:
+    """Run a random world on both sides; return the first difference, or ''.
+
+    Args:
+        world_seed: What the world and the rule by which is decided follow from.
+        make: Makes the world.
+    """
+    setup, discipline, seed = make(world_seed)
     rule = RULES[world_seed % len(RULES)]
     oracle, _ = run_oracle(setup, discipline, seed, rule)
     return difference(oracle, run_kernel(setup, discipline, seed, rule))

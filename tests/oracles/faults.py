@@ -131,7 +131,8 @@ def walk(w: OracleWorld, v: Actor) -> None:
     elif leaf.spte == Spte.PRESENT:
         met_present(w, v, leaf)
     else:
-        leaf.spte = Spte.FROZEN
+        if w.setup.freezes:
+            leaf.spte = Spte.FROZEN
         w.target = leaf
         if v.is_flagged and w.discipline.kick_flagged:
             v.is_flagged = False
@@ -167,6 +168,7 @@ def resolved(w: OracleWorld, v: Actor) -> None:
 def met_frozen(w: OracleWorld, v: Actor) -> None:
     """Somebody else works on an entry of the walk."""
     v.call.entry = None
+    w.n_frozen_met += 1
     d = w.discipline
     if d.on_frozen == OnFrozen.WALK_AGAIN and v.walks < d.walks_again:
         v.walks += 1
@@ -196,8 +198,10 @@ def on_unwind(w: OracleWorld, v: Actor) -> None:
 def end_pass(w: OracleWorld, v: Actor) -> None:
     """Everything is undone: try again here, or let the guest fault again."""
     if v.call.entry is not None:
+        was_frozen = w.setup.freezes or v.call.leaf != Leaf.MEM_PAGE_AUG
         is_unblock = v.call.leaf == Leaf.EXPORT_UNBLOCKW
-        v.call.entry.spte = Spte.PRESENT if is_unblock else Spte.ABSENT
+        if was_frozen:
+            v.call.entry.spte = Spte.PRESENT if is_unblock else Spte.ABSENT
         drop_target(w, v.call.entry)
     seamcalls.release_lock(w, v, w.seamcall_lock)
     kick.release_gate(w, v)

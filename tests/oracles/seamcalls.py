@@ -322,6 +322,9 @@ def on_seam_return(w: OracleWorld, a: Actor) -> None:
         synthetic_exit(w, a)
     elif a.call.outcome == Outcome.GPA_RANGE_ALREADY_BLOCKED:
         succeeded(w, a)
+    elif a.call.leaf == Leaf.MEM_PAGE_AUG and not w.setup.freezes:
+        assert a.call.outcome == Outcome.EPT_ENTRY_STATE_INCORRECT
+        faults.give_up(w, a, is_local=True)
     else:
         w.kill(a, a.call.leaf, a.call.outcome)
 

@@ -33,8 +33,9 @@ from . import (
 from .actors import Actor, Group, book, charge_cell, end_stretch
 from .kernels import rules_of
 from .locks import Mutex, QueuedLock, SharedLock
-from .programs import MODULE_RULES, PROGRAMS
+from .programs import PROGRAMS
 from .sept import Entry, Epochs, Table
+from .versions import RULES, drawn
 
 MODULES = (
     guest,
@@ -73,8 +74,8 @@ class OracleWorld:
         self.seed = int(seed)
         self._clear_counters()
         self.kernel = rules_of(self.setup.kernel, self.discipline.kernel)
-        self.programs = PROGRAMS[self.setup.module_version]
-        self.rules = MODULE_RULES[self.setup.module_version]
+        self.module = drawn(self.seed, self.setup.module_versions)
+        self.programs, self.rules = PROGRAMS[self.module], RULES[self.module]
         self.costs = start.draw_costs(self)
         self.delays = start.delays(self)
         self.populate_cycles = start.prepopulate(self)
@@ -84,6 +85,8 @@ class OracleWorld:
         self.n_gates = self.n_kicks_begun = 0
         self.try_cycles, self.tries = [5000] * 3, [32] * 3
         self.kick_send_target, self.kick_wait, self.kick_target = 600, 9500, 10700
+        self.flush_send, self.flush_target = 12_000, 10700
+        self.calm_cycles, self.calm_hits = 50_000, 512
         self.groups: list[Group] = []
         self.task_groups: list[Group] = []
         self.vcpus: list[Actor] = []
@@ -98,6 +101,8 @@ class OracleWorld:
         self.line_socket = 0
         self.epochs = Epochs()
         self.mmu = QueuedLock()
+        self.mmu_since: dict[int, int] = {}  # actor: when it came into the queue [cycles]
+        self.mmu_waited = 0
         self.seamcall_lock = QueuedLock()
         self.guard = Mutex()
         self.track_lock = QueuedLock()
@@ -115,9 +120,11 @@ class OracleWorld:
         self.decisions: list[tuple[int, ...]] = []
         self.n_events = self.n_decisions = self.n_seamcalls = self.n_busy = 0
         self.n_ipis = self.n_kicks = self.n_guest_busy = self.n_synthetic = self.n_armed = 0
+        self.n_abandoned = 0
         self.n_interrupted = self.n_list_busy = self.n_splits = 0
         self.n_pamt_gets = self.n_pamt_adds = self.pamt_get_cycles = self.pamt_get_max = 0
         self.n_write_locks = self.n_switches = self.n_moves = 0
+        self.n_flushes = self.n_frozen_met = self.n_behind_writers = self.write_held = 0
         self.guest_items = self.task_items = self.work_done = self.work_total = 0
         self.last_progress = 0
         self.preempt_penalty = self.longest_stretch = self.fault_max = self.zap_max = 0

@@ -55,6 +55,7 @@ CHANGED: dict[str, tuple[object, dict[str, object]]] = {
     "trigger_lead": (1, {"trigger_group": "workers"}),
     "in_place": (True, {}),
     "block_pages": (7, {}),
+    "when_refused": ("fall_back", {}),
 }
 NEVER = ("touch", "level")  # must be 0
 ROWS = [

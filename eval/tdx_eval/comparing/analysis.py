@@ -15,6 +15,7 @@ from tdx_env.scenarios.machine import machine_of
 from tdx_env.state.accounting import CATEGORY_TABLE, Category
 from tdx_eval.comparing.episodes import CATEGORY, CELL_KEY
 from tdx_eval.comparing.manifest import manifest
+from tdx_eval.comparing.multiplicity import corrected
 from tdx_eval.comparing.plan import REFERENCE, Plan
 from tdx_eval.comparing.statistics import (
     Estimate,
@@ -272,7 +273,7 @@ def _scenario_result(
         description=" ".join(scenario.description.split()),
         is_control=scenario.is_control,
         clock_khz=scenario.clock_khz,
-        results=results,
+        results=corrected(results),
         hindsight=hindsight,
         reach=_reach(results, entrants),
         contests={
