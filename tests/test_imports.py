@@ -67,16 +67,16 @@ ALLOWED = {
     "tdx_eval": set(),
     "tdx_eval.cli": {"tdx_env.command", "tdx_eval.commands"},
     "tdx_eval.commands": STUDIED
-    | {
-        f"tdx_eval.{study}"
-        for study in ("reality", "costs", "lost", "ranks", "tracing", "forking")
-    },
+    | {f"tdx_eval.{study}" for study in ("reality", "costs", "lost", "ranks", "tracing")}
+    | {f"tdx_eval.{study}" for study in ("forking", "mapping", "auditing")},
     "tdx_eval.reality": STUDIED,
     "tdx_eval.costs": STUDIED,
     "tdx_eval.lost": STUDIED,
     "tdx_eval.ranks": STUDIED,
     "tdx_eval.tracing": STUDIED,
     "tdx_eval.forking": STUDIED | {"tdx_eval.tracing"},
+    "tdx_eval.mapping": STUDIED,
+    "tdx_eval.auditing": STUDIED,
     "tdx_eval.abandoned": STUDIED | {"tdx_eval.lost"},
     "tdx_eval.track_busy": STUDIED | {"tdx_eval.reality"},
     "tdx_eval.reporting": {"tdx_eval.comparing"},

@@ -3,10 +3,12 @@
 import typer
 
 from tdx_env.command import Version
+from tdx_eval.commands.audit import diff, gate, replay_results
 from tdx_eval.commands.compare import compare
 from tdx_eval.commands.costs import costs
 from tdx_eval.commands.decisions import decisions
 from tdx_eval.commands.lost import lost
+from tdx_eval.commands.map import map_policies
 from tdx_eval.commands.policies import policies
 from tdx_eval.commands.ranks import ranks
 from tdx_eval.commands.reality import reality
@@ -24,6 +26,8 @@ def about(version: Version = False) -> None:
     """
 
 
-for _command in (policies, compare, reality, costs, lost, ranks, trace):
+for _command in (policies, compare, gate, diff, reality, costs, lost, ranks, trace):
     app.command(_command.__name__)(_command)
+app.command("map")(map_policies)
+app.command("replay")(replay_results)
 app.add_typer(decisions, name="decisions")

@@ -33,6 +33,9 @@ def verdict_on(difference: Difference, n_seeds: int) -> Verdict:
         return Verdict.NO_DIFFERENCE if same else Verdict.NOT_TOLD_APART
     if n_seeds < FEWEST_SEEDS:
         return Verdict.NOT_TOLD_APART
+    if not difference.cycles.is_significant:  # after correction for the other policies
+        is_in_band = relative.low >= -BAND and relative.high <= BAND
+        return Verdict.NO_DIFFERENCE if is_in_band else Verdict.NOT_TOLD_APART
     if relative.high < -BAND:
         return Verdict.BETTER
     if relative.low > BAND:
