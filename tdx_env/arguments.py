@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from tdx_env.errors import ActionError, RenderModeError, ScenarioError, printable, shown
 from tdx_env.host.discipline import DEFAULT, Discipline
 from tdx_env.host.flush_table import DECIDED
-from tdx_env.scenarios import Scenario, expand, load, setup_of
+from tdx_env.scenarios import Scenario, expand, load
 from tdx_env.scenarios.checks import check
 from tdx_env.scenarios.complaints import scenario_error
 from tdx_env.scenarios.groups import Convert
@@ -91,11 +91,6 @@ def scenarios_of(
     return [scenario for one in spec for scenario in scenarios_of(one, overrides, machine)]
 
 
-def setups_of(scenarios: Sequence[Scenario]) -> NDArray[np.void]:
-    """Return scenarios as the simulator reads them, dtype SETUP, shape (n,)."""
-    return np.concatenate([setup_of(one) for one in scenarios])
-
-
 def asked(
     discipline: DisciplineSpec | None, decisions: object, scenarios: Sequence[Scenario]
 ) -> Discipline:
@@ -120,7 +115,8 @@ def asked(
             f"decisions = {shown(decisions)}: discipline.flush = {shown(found.flush)} asks nobody "
             f"at flush points, must be {DECIDED!r}"
         )
-    if not any(has_zaps(one) for one in scenarios):
+    is_chosen = discipline is not None or decisions == "flush"
+    if is_chosen and not any(has_zaps(one) for one in scenarios):
         names = ", ".join(one.name for one in scenarios)
         raise ScenarioError(
             f"decisions = {shown(decisions)}: nothing is zapped in {names}, so that there are no "

@@ -73,6 +73,10 @@ class ScenarioError(TdxEnvError, ValueError):
     """A scenario (or a setting of one) that is unknown, malformed or impossible."""
 
 
+class ObjectiveError(TdxEnvError, ValueError):
+    """An objective that doesn't exist, or weights that are none."""
+
+
 class PolicyError(TdxEnvError, ValueError):
     """A policy that is unknown, can't be loaded, or answered with something not allowed."""
 

@@ -9,6 +9,7 @@ from tdx_env.state.actors import Program, Task
 from tdx_env.state.calls import NONE, Leaf
 from tdx_env.state.costs import Cost
 from tdx_env.state.kernels import KERNELS
+from tdx_env.state.objectives import weights_of
 from tdx_env.state.setup import MAX_CHOICES, N_BANDS, REST, SETUP, Initial, Pamt, Resched
 from tests.random_costs import REAL_COSTS, TINY, TINY_COSTS
 from tests.random_ranges import WILD_SHARE, Record, Rng, apart, pick, random_range, set_range
@@ -90,6 +91,7 @@ class _Builder:
         self._more_versions()
         self._resched()
         self._guests()
+        self._hostile()
         return self.setup[()]
 
     def _guests(self) -> None:
@@ -135,6 +137,12 @@ class _Builder:
             for number in rng.integers(len(KNOWN), size=2).tolist():
                 self.setup["module_versions"] |= 1 << number
 
+    def _hostile(self) -> None:
+        """Let a quarter of the groups be hostile."""
+        rng = self._apart()
+        for row in self.setup["groups"][: self.setup["n_groups"]]:
+            row["is_hostile"] = rng.random() < 0.25
+
     def _newer_than(self, version: str) -> str:
         """Return a newer release in half of the worlds, by draws that shift no others."""
         rng = self._apart()
@@ -163,7 +171,7 @@ class _Builder:
         s["time_cap"] = pick(rng, (200_000, 500_000, 1_000_000)) * self.scale
         s["preempt_limit"] = pick(rng, (0, 3000, 50_000))
         s["yield_weight"] = rng.integers(2)
-        s["reward_scale"] = 100_000
+        s["weights"] = weights_of("thread")
         bands = int(rng.integers(1, 1 << N_BANDS))
         s["cost_bands"] = (1 << N_BANDS) - 1 if rng.random() < 0.5 else bands
 

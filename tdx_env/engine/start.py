@@ -10,7 +10,7 @@ from tdx_env.host.cpus import put_on_cpu, queue_for_cpu
 from tdx_env.host.tasks import start_task_item
 from tdx_env.jit import inner
 from tdx_env.state.accounting import Category
-from tdx_env.state.actors import NEVER, Program, State, Task
+from tdx_env.state.actors import NEVER, CallPath, Program, State, Task
 from tdx_env.state.agenda import open_agenda
 from tdx_env.state.broken import Place, break_off
 from tdx_env.state.calls import NONE
@@ -18,6 +18,7 @@ from tdx_env.state.costs import N_COSTS
 from tdx_env.state.draws import draw, uniform
 from tdx_env.state.features import HITS_UNIT, N_AVERAGES, TRIES_UNIT
 from tdx_env.state.kernels import OF_SCENARIO
+from tdx_env.state.owners import Party
 from tdx_env.state.setup import MAX_CHOICES, MAX_PCPUS, REST
 from tdx_env.state.streams import Draw
 from tdx_env.state.world import MAX_ACTORS, World
@@ -125,6 +126,8 @@ def _clear_actor(world: World, actor: int) -> None:
     me["arm_at"] = NEVER
     me["ipi_at"] = NEVER
     me["operation_started"] = NONE
+    me["fault_since"] = NONE
+    me["chunk_since"] = NONE
     me["nonpreemptible_since"] = NONE
     me["busy_since"] = NONE
     me["vcpu_epoch"] = 1
@@ -169,6 +172,7 @@ def _start_vcpu(world: World, vcpu: int) -> None:
     _start_interrupts(world, vcpu)
     begin_item(world, vcpu)
     me["trip"] = Category.EXIT_ENTRY
+    me["path"] = CallPath.ENTER
     program = me["program"]
     if program == Program.PARKED:
         me["state"] = State.PARKED
@@ -235,6 +239,8 @@ def _start_vcpus(world: World) -> None:
             me["group"] = group
             me["member"] = member
             me["program"] = program
+            is_hostile = world.setup["groups"][group]["is_hostile"]
+            me["party"] = Party.HOSTILE_VCPU if is_hostile else Party.VCPU
             _place(world, vcpu)
             me["items"] = drawn["items"]
             if is_foreground(program):
@@ -254,6 +260,7 @@ def _start_tasks(world: World) -> None:
             me["group"] = task
             me["member"] = member
             me["kind"] = world.setup["tasks"][task]["kind"]
+            me["party"] = Party.TASK
             me["items"] = drawn["items"]
             me["device_gap"] = drawn["device_gap"]
             if drawn["device_gap"] > 0:

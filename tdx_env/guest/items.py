@@ -5,6 +5,7 @@ import numpy as np
 from tdx_env.jit import inner
 from tdx_env.state.actors import Phase, Program, State
 from tdx_env.state.agenda import wake_at
+from tdx_env.state.booking import end_fault
 from tdx_env.state.calls import NONE
 from tdx_env.state.draws import own, uniform
 from tdx_env.state.streams import Draw
@@ -123,6 +124,7 @@ def finish_item(world: World, actor: int) -> None:
     run["guest_items"] += 1
     run["work_done"] += 1
     run["last_progress"] = run["now"]
+    end_fault(world, actor)
     me["refault"] = 0
     me["repeats"] = 0
     me["item"] += 1

@@ -22,7 +22,7 @@ from tdx_env.jit import inner
 from tdx_env.module.sept import is_write_blocked
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import CallPath, Exit, Kick, Purge, Purpose, Spte, State
-from tdx_env.state.booking import begin_operation, book, end_operation
+from tdx_env.state.booking import begin_operation, book, end_fault, end_operation
 from tdx_env.state.broken import Place, break_off
 from tdx_env.state.calls import NONE, Leaf
 from tdx_env.state.costs import Cost
@@ -269,6 +269,7 @@ def resolve(world: World, actor: int) -> None:
     release_gate(world, actor)
     release_mmu(world, actor)
     end_operation(world, actor, Operation.FAULT)
+    end_fault(world, actor)
     me["refault"] = 0
     me["repeats"] = 0
     me["synthetic"] = 0

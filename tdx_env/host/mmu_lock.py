@@ -10,7 +10,7 @@ from tdx_env.jit import inner
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import NEVER, State
 from tdx_env.state.agenda import wake_at
-from tdx_env.state.booking import begin_stretch, end_stretch
+from tdx_env.state.booking import begin_stretch, end_stretch, end_write_hold
 from tdx_env.state.calls import NONE
 from tdx_env.state.costs import Cost
 from tdx_env.state.world import World
@@ -54,6 +54,7 @@ def _take(world: World, actor: int, write: int) -> None:
         run["mmu_writer"] = actor
         run["n_write_locks"] += 1
         run["write_taken"] = run["now"]
+        me["hold_since"] = run["now"]
         me["has_mmu_lock"] = WRITE
     else:
         run["mmu_readers"] += 1
@@ -96,6 +97,7 @@ def release_mmu(world: World, actor: int) -> None:
     if me["has_mmu_lock"] == WRITE:
         run["mmu_writer"] = NONE
         run["write_held"] += run["now"] - run["write_taken"]
+        end_write_hold(world, actor)
     else:
         run["mmu_readers"] -= 1
     me["has_mmu_lock"] = 0

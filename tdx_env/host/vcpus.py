@@ -15,7 +15,7 @@ from tdx_env.host.srcu import srcu_quiescent
 from tdx_env.jit import inner
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import Exit, State
-from tdx_env.state.booking import begin_operation, book
+from tdx_env.state.booking import begin_fault, begin_operation, book
 from tdx_env.state.broken import Place, break_off
 from tdx_env.state.calls import NONE, Leaf, Lock, Outcome
 from tdx_env.state.costs import Cost
@@ -186,4 +186,5 @@ def after_synthetic_exit(world: World, vcpu: int) -> None:
         break_off(world, vcpu, Place.KICK_FLAGGED, when)
     release_gate(world, vcpu)
     begin_operation(world, vcpu)
+    begin_fault(world, vcpu)
     begin_fault_pass(world, vcpu)

@@ -23,7 +23,13 @@ from tdx_env.host.tasks import entry_at, finish_task_item, is_vcpu, set_cursor, 
 from tdx_env.jit import inner
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import CallPath, Kick, Purge, Purpose, Spte, State, Task
-from tdx_env.state.booking import begin_operation, book, end_operation
+from tdx_env.state.booking import (
+    begin_chunk_time,
+    begin_operation,
+    book,
+    end_chunk_time,
+    end_operation,
+)
 from tdx_env.state.calls import NONE, Leaf
 from tdx_env.state.costs import Cost
 from tdx_env.state.setup import PAGES_PER_2M
@@ -69,6 +75,7 @@ def begin_zap(world: World, actor: int) -> None:
 @inner
 def request_for_zap(world: World, actor: int) -> None:
     """Ask for mmu_lock for write; with it, zap on."""
+    begin_chunk_time(world, actor)
     if request_mmu(world, actor, 1, Purpose.ZAP):
         zap_with_lock(world, actor)
 
@@ -192,6 +199,8 @@ def _begin_page(world: World, actor: int, entry: int) -> None:
 def _end_chunk(world: World, actor: int) -> None:
     """All pages of the item are gone."""
     me = world.actors["row"][actor]
+    world.run["n_chunks"] += 1
+    end_chunk_time(world, actor)
     if is_in_place(world, actor):
         _end_in_place(world, actor)
     if is_vcpu(me):
@@ -336,6 +345,7 @@ def page_gone(world: World, actor: int) -> None:
         release_gate(world, actor)
     end_operation(world, actor, Operation.ZAP)
     run["last_progress"] = run["now"]
+    run["n_pages"] += 1
     me["zapped"] += 1
     me["unflushed"] = not run["is_building"]
     if following != NONE:

@@ -188,6 +188,16 @@ def load(name: str | Path, overrides: Mapping[str, object] | None = None) -> Sce
     return scenario
 
 
+def file_of(name: str | Path) -> Path:
+    """Return the file that a scenario is read from.
+
+    Args:
+        name: As for `load`.
+    """
+    file, _ = _split_name(str(name))
+    return Path(file) if file.endswith(_SUFFIX) else _FOLDER / f"{file}{_SUFFIX}"
+
+
 def names(split: str | None = None) -> list[str]:
     """Return the names of the package's scenarios, of one split or of all.
 

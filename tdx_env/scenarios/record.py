@@ -41,6 +41,7 @@ from tdx_env.state.actors import Program, Task
 from tdx_env.state.calls import NONE, Leaf
 from tdx_env.state.costs import Cost
 from tdx_env.state.kernels import kernel_number
+from tdx_env.state.objectives import THREAD, weights_of
 from tdx_env.state.setup import REST, SETUP, Initial, Pamt, Resched
 
 
@@ -79,6 +80,7 @@ def _fill_group(row: np.void, scenario: Scenario, name: str, group: Group) -> No
         row["arm_cycles"] = group.arm_cycles
         _put_range(row, "device", _in_cycles(scenario, group.device_us))
         row["signal_every"] = group.signal_every
+        row["is_hostile"] = group.hostile
     if isinstance(group, Thinking):
         _put_range(row, "think", group.think_cycles)
     if isinstance(group, Working):
@@ -176,7 +178,7 @@ def _fill_limits(row: np.void, scenario: Scenario) -> None:
     row["time_cap"] = scenario.cycles(limits.time_cap_us)
     row["preempt_limit"] = scenario.cycles(limits.preempt_limit_us)
     row["yield_weight"] = limits.yield_weight
-    row["reward_scale"] = limits.reward_scale
+    row["weights"] = weights_of(scenario.objective or THREAD)
 
 
 def _fill_costs(row: np.void, scenario: Scenario) -> None:

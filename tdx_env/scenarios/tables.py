@@ -225,6 +225,11 @@ class Limits(FileTable):
     reward_scale: Annotated[int, Whole(1, 10**12)] = Field(
         description="waste that costs a reward of 1 [cycles]"
     )
+    reward_scale_v1: Annotated[int | None, Whole(1, 10**12)] = Field(
+        default=None,
+        description="the same from version 1 of the environment on: the mean cost by cpu of "
+        "retrying on the train split, measured by tdx-eval scale [cycles]",
+    )
 
 
 class Area(FileTable):

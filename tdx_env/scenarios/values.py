@@ -9,9 +9,10 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from tdx_env.errors import N_NEAREST, ScenarioError
+from tdx_env.errors import N_NEAREST, ObjectiveError, ScenarioError
 from tdx_env.module.versions import MODULE_VERSIONS, nearest_first, version_name
 from tdx_env.state.kernels import KERNELS, nearest_kernels
+from tdx_env.state.objectives import ALLOWED_OBJECTIVES, objective_name
 from tdx_env.state.setup import MAX_CHOICES, N_BANDS
 
 REST: Final = "rest"  # a group's count: the vCPUs that no other group has
@@ -233,6 +234,22 @@ class Word(_Checked):
         if isinstance(value, str) and re.fullmatch(self.pattern, value):
             return value
         raise refuse(self.allowed)
+
+
+@dataclass(frozen=True)
+class ObjectiveText(_Checked):
+    """An objective: a preset's name, or weights as a table or a text; kept as a text."""
+
+    def check(self, value: Any) -> str:
+        """Return the objective as a text.
+
+        Raises:
+            PydanticCustomError: It is none.
+        """
+        try:
+            return objective_name(value)
+        except ObjectiveError as error:
+            raise refuse(ALLOWED_OBJECTIVES) from error
 
 
 @dataclass(frozen=True)

@@ -189,6 +189,9 @@ ACTOR_FIELDS = [
     ("operation_started", np.int64),  # current fault or page zap, or NONE [cycles]
     ("operation_id", np.int64),  # number of the operation
     ("operation_cost", np.int64),  # waste booked on this actor since the operation began [cycles]
+    ("fault_since", np.int64),  # exit of the fault that the guest waits for, or NONE [cycles]
+    ("chunk_since", np.int64),  # asked for mmu_lock to zap the chunk, or NONE [cycles]
+    ("hold_since", np.int64),  # mmu_lock had for write [cycles]
     ("nonpreemptible_since", np.int64),  # preemption off since, or NONE [cycles]
     ("busy_since", np.int64),  # issue of the last busy call not yet charged to a cell, or NONE
     ("vcpu_epoch", np.int64),  # epoch sampled at the last VP.ENTER
@@ -198,6 +201,7 @@ ACTOR_FIELDS = [
     ("rip", np.int64),  # RIP, as a number of the place in the program
     ("state", np.int32),  # a State
     ("category", np.int32),  # Category the open activity is booked to
+    ("party", np.int32),  # a Party: what it is to the owners of cycles
     ("trip", np.int32),  # Category of the current exit and re-entry
     ("group", np.int32),  # row of the guest or host group
     ("member", np.int32),  # number within the group

@@ -5,6 +5,7 @@ from enum import IntEnum
 import numpy as np
 
 from tdx_env.state.costs import N_COSTS
+from tdx_env.state.objectives import WEIGHED
 
 MAX_GROUPS = 4
 MAX_TASKS = 4
@@ -72,6 +73,7 @@ GROUP_FIELDS = [
     ("in_place", np.int64),  # CONVERT: 1: under the lock of the guest_memfd file
     ("signal_every", np.int64),  # every n-th device interrupt brings a signal, 0: none does
     ("falls_back", np.int64),  # ACCEPT: 1: refused, it tries 4K pages, then panics
+    ("is_hostile", np.int64),  # 1: what its vCPUs lose is their own fault
 ]
 GROUP = np.dtype(GROUP_FIELDS, align=True)
 
@@ -139,7 +141,7 @@ SETUP_FIELDS = [
     ("time_cap", np.int64),  # [cycles]
     ("preempt_limit", np.int64),  # [cycles]
     ("yield_weight", np.int64),  # 0 or 1
-    ("reward_scale", np.int64),  # [cycles]
+    ("weights", np.float64, (len(WEIGHED),)),  # of the parts of the cost
     ("cost_bands", np.int64),  # bit set of allowed bands
     ("cost_low", np.int64, (N_COSTS,)),
     ("cost_high", np.int64, (N_COSTS,)),

@@ -18,6 +18,7 @@ from tdx_env.state.calls import (
 from tdx_env.state.costs import N_COSTS
 from tdx_env.state.discipline import N_ACTIONS, N_HOST_LOCKS
 from tdx_env.state.features import N_AVERAGES, N_FEATURES
+from tdx_env.state.owners import N_OWNERS
 from tdx_env.state.setup import MAX_GROUPS, MAX_PCPUS, MAX_TASKS
 
 N_CALLS = LAST_SEAMCALL + 1
@@ -112,7 +113,12 @@ RUN_FIELDS = [
     ("pamt_get_max", np.int64),  # the longest one [cycles]
     ("waste", np.int64),  # [cycles]
     ("overhead", np.int64),  # [cycles]
-    ("preempt_penalty", np.int64),  # [cycles]
+    ("owned", np.int64, (N_OWNERS,)),  # overhead by Owner [cycles]
+    ("track", np.int64, (N_OWNERS,)),  # TRACK's kicks and the shared EPT's flush in it [cycles]
+    ("latency", np.int64),  # of faults and chunks [cycles]
+    ("preempt_penalty", np.int64),  # beyond the scenario's limit [cycles]
+    ("preempt_1ms", np.int64),  # beyond 1 ms [cycles]
+    ("preempt_50us", np.int64),  # beyond 50 us [cycles]
     ("tail_cost", np.int64),  # n_cpus * (cap - now) of an episode that did not finish [cycles]
     ("longest_stretch", np.int64),  # longest non-preemptible stretch [cycles]
     ("n_vcpus", np.int64),
@@ -181,6 +187,10 @@ RUN_FIELDS = [
     ("module_version", np.int64),  # drawn: place in `module.versions.MODULE_VERSIONS`
     ("was_masked", np.int64),  # 1: the last action given was masked
     ("n_masked", np.int64),  # masked actions given in this episode
+    ("n_chunks", np.int64),  # chunks zapped
+    ("n_pages", np.int64),  # pages removed
+    ("chunk_cycles", np.int64),  # from asking for mmu_lock to the end of each chunk [cycles]
+    ("hold_max", np.int64),  # mmu_lock held for write [cycles]
     ("fault_max", np.int64),  # [cycles]
     ("zap_max", np.int64),  # [cycles]
     ("n_operations", np.int64, (N_OPERATIONS,)),  # finished, for each Operation
@@ -213,6 +223,7 @@ RUN_FIELDS = [
     ("ended", np.int64, (MAX_ENDED, 2)),  # the latest of them: id, waste booked on their actor
     ("cells", np.int64, (N_CELLS, 2)),  # busy replies, cycles lost
     ("histogram", np.int32, (N_OPERATIONS, N_BINS)),  # latencies of each Operation
+    ("holds", np.int32, (N_BINS,)),  # how long mmu_lock was held for write
 ]
 RUN = np.dtype(RUN_FIELDS, align=True)
 

@@ -81,6 +81,7 @@ class Actor:
     category: Category = Category.IDLE
     since: int = 0
     booked: list[int] = field(default_factory=lambda: [0] * N_CATEGORIES)
+    of_host: list[int] = field(default_factory=lambda: [0] * N_CATEGORIES)  # of `booked`
     item: int = 0
     attempt: int = 0
     call: Call = field(default_factory=Call)
@@ -92,6 +93,10 @@ class Actor:
     cell: tuple[int, int, int] | None = None
     busy_since: int = 0
     operation_started: int | None = None
+    fault_since: int | None = None
+    chunk_since: int | None = None
+    hold_since: int = 0
+    serves_host: bool = False  # a vCPU's thread that converts or splits
     busies: int = 0
     action: int = 0
     question: CallPath = CallPath.FAULT  # of the last decision
@@ -211,8 +216,17 @@ def think(w: OracleWorld, a: Actor) -> int:
 
 def book(w: OracleWorld, a: Actor, category: Category | None = None) -> None:
     """Book the open cycles."""
-    a.booked[a.category if category is None else category] += w.now - a.since
+    chosen = a.category if category is None else category
+    a.booked[chosen] += w.now - a.since
+    if is_hosts(a):
+        a.of_host[chosen] += w.now - a.since
     a.since = w.now
+
+
+def is_hosts(a: Actor) -> bool:
+    """Return whether the host is the one who loses the actor's time."""
+    is_kicking = a.state in (State.KICK_SEND, State.KICK_WAIT)
+    return not a.is_vcpu or a.serves_host or is_kicking
 
 
 def go(
@@ -241,6 +255,28 @@ def end_operation(w: OracleWorld, a: Actor) -> int:
     return cycles
 
 
+def begin_fault(w: OracleWorld, v: Actor) -> None:
+    """The guest waits for a page, perhaps still."""
+    if v.fault_since is None:
+        v.fault_since = w.now
+
+
+def end_fault(w: OracleWorld, v: Actor) -> None:
+    """The guest waits no longer, if it did."""
+    if v.fault_since is not None and v.is_vcpu and not v.group.spec.is_hostile:
+        w.latency += w.now - v.fault_since
+    v.fault_since = None
+
+
+def end_chunk(w: OracleWorld, a: Actor) -> None:
+    """No chunk is under way any more."""
+    if a.chunk_since is not None:
+        w.chunk_cycles += w.now - a.chunk_since
+        if not (a.is_vcpu and a.group.spec.is_hostile):
+            w.latency += w.now - a.chunk_since
+    a.chunk_since = None
+
+
 def begin_stretch(w: OracleWorld, a: Actor) -> None:
     """Preemption goes off."""
     assert a.stretch_since is None
@@ -255,6 +291,9 @@ def end_stretch(w: OracleWorld, a: Actor) -> None:
     a.stretch_since = None
     w.longest_stretch = max(w.longest_stretch, cycles)
     w.preempt_penalty += max(0, cycles - w.setup.preempt_limit)
+    ms = w.setup.clock_khz
+    w.preempt_1ms += max(0, cycles - ms)
+    w.preempt_50us += max(0, cycles - ms * 50 // 1000)
 
 
 def charge_cell(w: OracleWorld, a: Actor) -> None:

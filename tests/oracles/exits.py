@@ -10,7 +10,7 @@ from tdx_env.state.calls import NONE, Leaf, Outcome
 from tdx_env.state.costs import Cost
 
 from . import cpus, faults, guest, interrupts, kick, seamcalls, slots
-from .actors import NEVER, Actor, begin_operation, book, go
+from .actors import NEVER, Actor, begin_fault, begin_operation, book, go
 from .draws import moved
 from .sept import ACCEPTABLE, WRITABLE, Entry
 
@@ -74,6 +74,7 @@ def begin_exit(w: OracleWorld, v: Actor, reason: Exit, accept_fault: int = 0) ->
         if not accept_fault:
             log_ept_violation(w, v, v.fault_entry)
         begin_operation(w, v)
+        begin_fault(w, v)
     go(w, v, State.TD_EXIT, v.trip, w.costs[Cost.TD_EXIT])
 
 

@@ -23,7 +23,7 @@ from . import (
     split,
     tasks,
 )
-from .actors import Actor, book, drop_target, end_operation, go
+from .actors import Actor, book, drop_target, end_fault, end_operation, go
 from .sept import NEXT, Entry, is_leaf
 
 if TYPE_CHECKING:
@@ -156,6 +156,7 @@ def resolved(w: OracleWorld, v: Actor) -> None:
     kick.release_gate(w, v)
     mmu.release(w, v)
     w.fault_max = max(w.fault_max, end_operation(w, v))
+    end_fault(w, v)
     v.refault = v.repeats = v.synthetic = 0
     drop_target(w, v.fault_entry)
     if v.is_vcpu:

@@ -10,7 +10,7 @@ from tdx_env.state.calls import Leaf, Outcome
 from tdx_env.state.costs import Cost
 
 from . import exits, tasks
-from .actors import Actor, book, go, own_jitter, think
+from .actors import Actor, book, end_fault, go, own_jitter, think
 from .locks import Result
 from .sept import ACCEPTABLE, ACCESSIBLE, NEXT, NON_LEAF, NOT_READABLE, WRITABLE, E, Entry, is_leaf
 
@@ -42,6 +42,7 @@ def finish_item(w: OracleWorld, v: Actor) -> None:
     w.guest_items += 1
     w.work_done += 1
     w.last_progress = w.now
+    end_fault(w, v)
     v.refault = v.repeats = 0
     v.item += 1
     begin_item(w, v)

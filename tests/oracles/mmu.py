@@ -22,6 +22,8 @@ def request(w: OracleWorld, a: Actor, is_write: bool, purpose: Purpose) -> None:
     a.purpose = purpose
     w.meet(purpose)
     is_behind_writer = w.mmu.writer != NONE
+    if purpose == Purpose.ZAP and a.chunk_since is None:
+        a.chunk_since = w.now
     if w.mmu.request(a.number, is_write):
         taken(w, a)
         go_on(w, a)
@@ -35,6 +37,7 @@ def taken(w: OracleWorld, a: Actor) -> None:
     """From now on the actor holds mmu_lock."""
     begin_stretch(w, a)
     w.n_write_locks += w.mmu.writer == a.number
+    a.hold_since = w.now
 
 
 def release(w: OracleWorld, a: Actor) -> None:
@@ -45,11 +48,18 @@ def release(w: OracleWorld, a: Actor) -> None:
         assert a.stretch_since is not None
         w.write_held += w.now - a.stretch_since
     end_stretch(w, a)
+    end_hold(w, a)
     for number in w.mmu.release(a.number):
         following = w.actors[number]
         w.mmu_waited += w.now - w.mmu_since[number]
         taken(w, following)
         go(w, following, State.MMU_GRANTED, None, w.costs[Cost.MMU_HANDOFF])
+
+
+def end_hold(w: OracleWorld, a: Actor) -> None:
+    """Keep how long a writer had the lock."""
+    if w.mmu.writer == a.number:
+        w.holds.append(w.now - a.hold_since)
 
 
 def on_granted(w: OracleWorld, a: Actor) -> None:

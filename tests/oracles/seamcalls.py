@@ -14,6 +14,7 @@ from tdx_env.state.features import TRIES_UNIT
 from . import busy, effects, exits, export, faults, guard, interrupts, kick, split, tasks, zap
 from .actors import (
     Actor,
+    begin_fault,
     begin_operation,
     book,
     charge_cell,
@@ -337,6 +338,7 @@ def synthetic_exit(w: OracleWorld, v: Actor) -> None:
     if w.discipline.kick_flagged == KickFlagged.ZERO_STEP:
         v.is_flagged = True
     begin_operation(w, v)
+    begin_fault(w, v)
     faults.begin_fault_pass(w, v)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from tdx_env.state.accounting import IS_OVERHEAD, IS_WASTE, N_CATEGORIES, Category
 from tdx_env.state.actors import Task
 from tdx_env.state.calls import NONE, Outcome
+from tdx_env.state.owners import N_OWNERS, Owner
 from tdx_env.state.world import End
 
 from . import (
@@ -30,7 +31,7 @@ from . import (
     tasks,
     zap,
 )
-from .actors import Actor, Group, book, charge_cell, end_stretch
+from .actors import Actor, Group, book, charge_cell, end_chunk, end_fault, end_stretch
 from .kernels import rules_of
 from .locks import Mutex, QueuedLock, SharedLock
 from .programs import PROGRAMS
@@ -129,6 +130,10 @@ class OracleWorld:
         self.last_progress = 0
         self.preempt_penalty = self.longest_stretch = self.fault_max = self.zap_max = 0
         self.waste = self.overhead = self.tail_cost = 0
+        self.preempt_1ms = self.preempt_50us = self.latency = 0
+        self.n_chunks = self.n_pages = self.chunk_cycles = 0
+        self.holds: list[int] = []
+        self.owned, self.track = [0] * N_OWNERS, [0] * N_OWNERS
         self.kill_actor = self.kill_leaf = NONE
         self.kill_outcome = Outcome.SUCCESS
         self.is_building = False
@@ -146,6 +151,26 @@ class OracleWorld:
         while self.end == End.RUNNING:
             self._step()
         self._close()
+
+    def _share_out(self, a: Actor, weight: list[int]) -> None:
+        """Give the actor's overhead to those who lose it."""
+        is_hostile = a.is_vcpu and a.group.spec.is_hostile
+        for category in range(N_CATEGORIES):
+            if not IS_OVERHEAD[category]:
+                continue
+            hosts = weight[category] * a.of_host[category]
+            guests = weight[category] * a.booked[category] - hosts
+            for owner, cycles in (
+                (Owner.HOST, hosts),
+                (Owner.HOSTILE if is_hostile else Owner.STOLEN, guests),
+            ):
+                self.owned[owner] += cycles
+                self.track[owner] += cycles * (category == Category.TRACK_KICK)
+
+    @property
+    def hold_max(self) -> int:
+        """Return the longest time that mmu_lock was held for write."""
+        return max(self.holds, default=0)
 
     def _step(self) -> None:
         a = min(self.actors, key=lambda actor: (actor.due, actor.number))
@@ -179,6 +204,9 @@ class OracleWorld:
             charge_cell(self, a)
             end_stretch(self, a)
             book(self, a)
+            end_fault(self, a)
+            end_chunk(self, a)
+            mmu.end_hold(self, a)
         self.meet(self.end)
         self.overhead = self.populate_cycles
         weight = [1] * N_CATEGORIES
@@ -187,6 +215,9 @@ class OracleWorld:
             cycles = weight[category] * sum(a.booked[category] for a in self.actors)
             self.waste += cycles * int(IS_WASTE[category])
             self.overhead += cycles * int(IS_OVERHEAD[category])
+        self.owned[Owner.HOST] = self.populate_cycles
+        for a in self.actors:
+            self._share_out(a, weight)
         if self.end != End.FINISHED:
             own = [a for a in self.actors if not a.is_vcpu and a.kind != Task.OTHER_TDS]
             n_cpus = (self.n_pcpus or len(self.vcpus)) + len(own)

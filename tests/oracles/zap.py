@@ -10,7 +10,7 @@ from tdx_env.state.calls import Leaf
 from tdx_env.state.costs import Cost
 
 from . import cpus, exits, file_lock, flush, guest, kick, mmu, pamt, seamcalls, slots, split, tasks
-from .actors import Actor, begin_operation, book, drop_target, end_operation, go
+from .actors import Actor, begin_operation, book, drop_target, end_chunk, end_operation, go
 from .sept import Entry
 
 if TYPE_CHECKING:
@@ -82,6 +82,9 @@ def freeze(w: OracleWorld, a: Actor, entry: Entry) -> None:
 
 def chunk_done(w: OracleWorld, a: Actor) -> None:
     """All units of the item are gone."""
+    w.n_chunks += 1
+    end_chunk(w, a)
+    a.serves_host = False
     mmu.release(w, a)
     if a.group.spec.in_place:
         tasks.share(w, a)
@@ -152,6 +155,7 @@ def page_gone(w: OracleWorld, a: Actor) -> None:
     w.last_progress = w.now
     drop_target(w, a.call.entry)
     a.zapped += 1
+    w.n_pages += 1
     a.is_unflushed = not w.is_building
     if following is not None:
         a.cursor = following.number

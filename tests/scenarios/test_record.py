@@ -47,7 +47,6 @@ def test_the_record_has_one_row_of_the_dtype(write):
         ("time_cap", 1_000_000_000),
         ("preempt_limit", 2_000_000),
         ("yield_weight", 1),
-        ("reward_scale", 1_000),
         ("cost_bands", 0b1111111111),
     ],
 )
