@@ -12,6 +12,7 @@ from tdx_eval.commands.map import map_policies
 from tdx_eval.commands.policies import policies
 from tdx_eval.commands.ranks import ranks
 from tdx_eval.commands.reality import reality
+from tdx_eval.commands.report import report
 from tdx_eval.commands.scale import scale
 from tdx_eval.commands.trace import trace
 
@@ -27,7 +28,7 @@ def about(version: Version = False) -> None:
     """
 
 
-for _command in (policies, compare, gate, diff, reality, costs, lost, ranks, scale, trace):
+for _command in (policies, compare, report, gate, diff, reality, costs, lost, ranks, scale, trace):
     app.command(_command.__name__)(_command)
 app.command("map")(map_policies)
 app.command("replay")(replay_results)

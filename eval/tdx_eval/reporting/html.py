@@ -15,7 +15,8 @@ from tdx_eval.comparing.yardsticks import KICK, RETRY, YIELD
 from tdx_eval.reporting import answer, sentences, verdicts, wins, wording
 from tdx_eval.reporting.charts import Chart, as_json, library
 from tdx_eval.reporting.forest import forest_chart
-from tdx_eval.reporting.shares import shares_chart, track_cycles
+from tdx_eval.reporting.matrix import busy_matrix, matrix_title, regret_rows
+from tdx_eval.reporting.shares import charted_policies, shares_chart, track_cycles
 from tdx_eval.reporting.verdicts import Verdict, tally
 
 NOTHING_MORE = Markup("")
@@ -248,6 +249,10 @@ _CALLED: tuple[Callable[..., object], ...] = (  # by the template
     lost_rows,
     svg_of,
     track_cycles,
+    charted_policies,
+    busy_matrix,
+    matrix_title,
+    regret_rows,
     library,
     short_policy,
 )
