@@ -33,9 +33,6 @@ def verdict_on(difference: Difference, n_seeds: int) -> Verdict:
         return Verdict.NO_DIFFERENCE if same else Verdict.NOT_TOLD_APART
     if n_seeds < FEWEST_SEEDS:
         return Verdict.NOT_TOLD_APART
-    if not difference.cycles.is_significant:  # after correction for the other policies
-        is_in_band = relative.low >= -BAND and relative.high <= BAND
-        return Verdict.NO_DIFFERENCE if is_in_band else Verdict.NOT_TOLD_APART
     if relative.high < -BAND:
         return Verdict.BETTER
     if relative.low > BAND:
@@ -43,6 +40,20 @@ def verdict_on(difference: Difference, n_seeds: int) -> Verdict:
     if relative.low >= -BAND and relative.high <= BAND:
         return Verdict.NO_DIFFERENCE
     return Verdict.NOT_TOLD_APART
+
+
+def verdict_among(summary: Summary, scenario: ScenarioResult, name: str) -> Verdict:
+    """Return a policy's verdict against the reference, as one of many.
+
+    It has to hold after correction for the number of policies too; that of the best policy, which
+    was chosen elsewhere, stands alone.
+    """
+    difference = scenario.results[name].to_reference
+    found = verdict_on(difference, scenario.n_episodes)
+    relative = difference.relative
+    is_sure = name == summary.best or relative is None or relative.is_significant
+    is_one_sided = found in (Verdict.BETTER, Verdict.WORSE)
+    return found if is_sure or not is_one_sided else Verdict.NOT_TOLD_APART
 
 
 def tally(verdicts: Iterable[Verdict]) -> dict[Verdict, int]:
