@@ -13,10 +13,7 @@ _FIGURE = Markup(
     '<figure class="fork"><figcaption>{}: {}.</figcaption><div class="scroll" role="region" '
     'tabindex="0" aria-label="Timeline">{}</div></figure>'
 )
-_KEY = Markup(
-    '<span class="key-item"><svg viewBox="0 0 10 10" aria-hidden="true">'
-    '<path class="fk-{}" d="M0 0h10v10h-10z"/></svg> {}</span>'
-)
+_KEY = Markup('<span><i class="fk-{}"></i> {}</span>')
 _NOTE = Markup('<p class="soft">{}</p>')
 
 

@@ -15,9 +15,9 @@ _WIDTH, _LEFT, _RIGHT = 980, 150, 20
 _MAIN, _LANE, _GAP = 14, 5, 1  # heights of a named lane, of another, between them
 _STEPS = {_MAIN: 1.0, _LANE: 4.0}  # width of the narrowest bar in a lane of that height [pixels]
 _HEAD, _AXIS, _CURVE = 22, 22, 110
-_MOST_LANES = 5  # of the others
+_MOST_LANES = 4  # of the others
 _FIRST = 1000.0  # weight of what is drawn in place of all else
-_N_POINTS = 30  # of a curve
+_N_POINTS = 25  # of a curve
 _TICKS = (5, 10, 20, 25, 50, 100, 200)
 
 _C = Category
