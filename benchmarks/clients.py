@@ -18,6 +18,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import NamedTuple
 
+from tdx_env.errors import one_of
+
 ROOT = Path(__file__).resolve().parents[1]
 PROGRAMS = Path(__file__).resolve().parent / "client_programs"
 ID = "tdx_env/SeamcallRetry-v0"
@@ -192,7 +194,7 @@ def main() -> None:
     known = [client.name for client in CLIENTS]
     for name in options.names:
         if name not in known:
-            parser.error(f"{name} is unknown, must be one of: {', '.join(known)}")
+            parser.error(f"{name} is unknown, {one_of(name, known)}")
     work = options.work.resolve()
     work.mkdir(parents=True, exist_ok=True)
     for client in CLIENTS:

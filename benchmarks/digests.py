@@ -12,7 +12,7 @@ import hashlib
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,7 +26,7 @@ from tdx_env.state.features import Feature
 _POLICIES = ("P18", "P8", "P1", "P9", "P4", "break-even")
 _SEEDS = (1, 2)
 _LENGTH = 20  # hexadecimal digits of a digest
-_TEXTS = ("waiting",)  # metrics that are wording, not results
+_LEFT_OUT = ("waiting", "module_version")  # wording, and what the seed and the scenario say
 
 
 def _plain(value: Any) -> Any:
@@ -38,17 +38,30 @@ def _plain(value: Any) -> Any:
     return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
 
 
-def run_digest(scenario: Scenario, policy: Policy, features: list[str]) -> tuple[str, int]:
-    """Play a scenario under a policy; return the digest and the number of events.
+class Counted(NamedTuple):
+    """What counts, so that digests of older sources can be met.
+
+    Attributes:
+        features: Names of the integer features.
+        metrics: Names of the metrics; None: all of them, as of sources that keep no list.
+    """
+
+    features: list[str]
+    metrics: list[str] | None
+
+
+def run_digest(scenario: Scenario, policy: Policy, counted: Counted) -> tuple[str, int, set[str]]:
+    """Play a scenario under a policy; return the digest, the number of events and the metrics.
 
     Args:
         scenario: What is played.
         policy: A compiled policy.
-        features: Names of the integer features that count, so that older digests can be met.
+        counted: What counts.
     """
     assert policy.decide is not None
-    columns = [int(Feature[name]) for name in features]
+    columns = [int(Feature[name]) for name in counted.features]
     digest, n_events = hashlib.sha256(), 0
+    names_seen: set[str] = set()
     for seed in _SEEDS:
         batch = Batch(setup_of(scenario), policy.discipline.record())
         batch.reset([seed])
@@ -59,21 +72,27 @@ def run_digest(scenario: Scenario, policy: Policy, features: list[str]) -> tuple
             told = [*seen[columns], action, batch.run["now"][0], batch.costs[0]]
             digest.update(np.array(told, np.int64).tobytes())
             batch.advance(actions=[action])
-        metrics = {k: v for k, v in episode_metrics(batch, 0).items() if k not in _TEXTS}
+        metrics = {k: v for k, v in episode_metrics(batch, 0).items() if k not in _LEFT_OUT}
+        if counted.metrics is not None:
+            metrics = {k: v for k, v in metrics.items() if k in counted.metrics}
+        names_seen |= metrics.keys()
         n_events += metrics["n_events"]
         came_to = [_plain(metrics), _plain(busy_cells(batch, 0))]
         digest.update(json.dumps(came_to, sort_keys=True).encode())
-    return digest.hexdigest()[:_LENGTH], n_events
+    return digest.hexdigest()[:_LENGTH], n_events, names_seen
 
 
-def digests(policies: list[str], features: list[str]) -> dict[str, list[Any]]:
-    """Return digest and events of every packaged scenario under each policy."""
+def digests(policies: list[str], counted: Counted) -> tuple[dict[str, list[Any]], list[str]]:
+    """Return digest and events of every packaged scenario under each policy, and the metrics."""
     found = {}
+    metrics: set[str] = set()
     for name in names():
         scenario = load(name)
         for number in policies:
-            found[f"{name} {number}"] = [*run_digest(scenario, tdx_agents.load(number), features)]
-    return found
+            text, n_events, seen = run_digest(scenario, tdx_agents.load(number), counted)
+            found[f"{name} {number}"] = [text, n_events]
+            metrics |= seen
+    return found, sorted(metrics)
 
 
 def differing(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
@@ -91,8 +110,9 @@ def main() -> None:
     given = parser.parse_args()
     before = json.loads(given.against.read_text()) if given.against else None
     features = before["features"] if before else [feature.name for feature in Feature]
-    runs = digests(given.policies.split(","), features)
-    after: dict[str, Any] = {"features": features, "runs": runs}
+    counted = Counted(features, before.get("metrics") if before else None)
+    runs, metrics = digests(given.policies.split(","), counted)
+    after: dict[str, Any] = {"features": features, "metrics": metrics, "runs": runs}
     given.out.write_text(json.dumps(after, indent=0) + "\n")
     n_events = sum(run[1] for run in runs.values())
     print(f"{len(runs)} runs, {n_events:,} events")

@@ -10,3 +10,10 @@ gymnasium.register(
     vector_entry_point="tdx_env.vector:SeamcallRetryVectorEnv",
     order_enforce=False,  # the environment's own error says more
 )
+gymnasium.register(
+    id="tdx_env/SeamcallRetry-v1",
+    entry_point="tdx_env.env:SeamcallRetryEnv",
+    vector_entry_point="tdx_env.vector:SeamcallRetryVectorEnv",
+    kwargs={"edition": "v1"},
+    order_enforce=False,
+)

@@ -2,7 +2,9 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -12,36 +14,66 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from tdx_env.errors import ActionError, RenderModeError, ScenarioError, printable, shown
-from tdx_env.host.discipline import Discipline
-from tdx_env.scenarios import Scenario, expand, load, setup_of
+from tdx_env.host.discipline import DEFAULT, Discipline
+from tdx_env.host.flush_table import DECIDED
+from tdx_env.scenarios import Scenario, expand, load
 from tdx_env.scenarios.checks import check
 from tdx_env.scenarios.complaints import scenario_error
+from tdx_env.scenarios.groups import Convert
+from tdx_env.scenarios.keys import put
+from tdx_env.scenarios.tasks import SlotDelete, Zap
+from tdx_env.spaces import ASKS
 from tdx_env.state.discipline import N_ACTIONS, Action
 
 ScenarioSpec = (
     str | Path | Scenario | Mapping[str, Any] | Sequence[str | Path | Scenario | Mapping[str, Any]]
 )
 DisciplineSpec = Discipline | Mapping[str, Any]
-RENDER_MODES = ("ansi",)
+RENDER_MODES = ("ansi", "rgb_array")
 SEED_LIMIT = 1 << 63
+NO_CHOICE: Mapping[str, object] = MappingProxyType({})  # of a machine: what the scenario says
+ModuleSpec = str | Sequence[str] | None
 
 
-def _scenario_of_table(table: Mapping[str, Any]) -> Scenario:
-    """Return the scenario that a table of all its parameters means.
+def _scenario_of_table(table: Mapping[str, Any], machine: Mapping[str, object]) -> Scenario:
+    """Return the scenario that a table of all its parameters means, on a machine.
 
     Raises:
-        ScenarioError: The table is none.
+        ScenarioError: The table is none, or not what that machine can do.
     """
+    given = deepcopy(dict(table))
+    for key, value in machine.items():
+        put("scenario", given, key, value)
     try:
-        scenario = Scenario.model_validate(dict(table))
+        scenario = Scenario.model_validate(given)
     except ValidationError as error:
-        raise scenario_error("scenario", error, dict(table)) from error
+        raise scenario_error("scenario", error, given) from error
     check("scenario", scenario)
     return scenario
 
 
-def scenarios_of(spec: ScenarioSpec, overrides: Mapping[str, object]) -> list[Scenario]:
+def _scenario_as_it_is(
+    spec: Scenario | Mapping[str, Any], machine: Mapping[str, object]
+) -> Scenario:
+    """Return the scenario that an object or a table is, on a machine."""
+    if isinstance(spec, Mapping):
+        return _scenario_of_table(spec, machine)
+    if not machine:
+        return spec
+    return _scenario_of_table(spec.model_dump(mode="json", exclude_unset=True), machine)
+
+
+def scenarios_of(
+    spec: ScenarioSpec,
+    overrides: Mapping[str, object],
+    machine: Mapping[str, object] = NO_CHOICE,
+) -> list[Scenario]:
     """Return the scenarios that a name, a path, a scenario, its table or a list of them means.
+
+    Args:
+        spec: What was given.
+        overrides: Parameters by dotted name; they go before the machine's.
+        machine: As `tdx_env.scenarios.machine_overrides` returns it.
 
     Raises:
         ScenarioError: One of them is unknown or malformed.
@@ -49,30 +81,65 @@ def scenarios_of(spec: ScenarioSpec, overrides: Mapping[str, object]) -> list[Sc
     if isinstance(spec, (Scenario, Mapping)):
         if overrides:
             raise ScenarioError("options: a Scenario object can't be overridden, give its name")
-        return [spec if isinstance(spec, Scenario) else _scenario_of_table(spec)]
+        return [_scenario_as_it_is(spec, machine)]
     if isinstance(spec, Path):
-        return [load(spec, overrides)]
+        return [load(spec, {**machine, **overrides})]
     if isinstance(spec, str):
-        return [load(name, overrides) for name in expand(spec)]
+        return [load(name, {**machine, **overrides}) for name in expand(spec)]
     if not isinstance(spec, Sequence) or not spec:
         raise ScenarioError(f"scenario = {shown(spec)}, must be a name, a path or a list of them")
-    return [scenario for one in spec for scenario in scenarios_of(one, overrides)]
+    return [scenario for one in spec for scenario in scenarios_of(one, overrides, machine)]
 
 
-def setups_of(scenarios: Sequence[Scenario]) -> NDArray[np.void]:
-    """Return scenarios as the simulator reads them, dtype SETUP, shape (n,)."""
-    return np.concatenate([setup_of(one) for one in scenarios])
+def asked(
+    discipline: DisciplineSpec | None, decisions: object, scenarios: Sequence[Scenario]
+) -> Discipline:
+    """Return the discipline of an environment that asks for some decisions.
+
+    Args:
+        discipline: Given by the user, or None: the default, with flush points if they are asked at.
+        decisions: Where somebody is asked, one of `ASKS`.
+        scenarios: What is played.
+
+    Raises:
+        ScenarioError: The discipline or the word is none, or nothing would ever be asked.
+    """
+    if decisions not in ASKS:
+        known = ", ".join(ASKS)
+        raise ScenarioError(f"decisions = {shown(decisions)}, must be one of: {known}")
+    if decisions == ASKS[0]:
+        return discipline_of(DEFAULT if discipline is None else discipline).with_(asks=decisions)
+    found = discipline_of(DEFAULT.with_(flush=DECIDED) if discipline is None else discipline)
+    if found.flush != DECIDED:
+        raise ScenarioError(
+            f"decisions = {shown(decisions)}: discipline.flush = {shown(found.flush)} asks nobody "
+            f"at flush points, must be {DECIDED!r}"
+        )
+    is_chosen = discipline is not None or decisions == "flush"
+    if is_chosen and not any(has_zaps(one) for one in scenarios):
+        names = ", ".join(one.name for one in scenarios)
+        raise ScenarioError(
+            f"decisions = {shown(decisions)}: nothing is zapped in {names}, so that there are no "
+            "flush points; must have a zap, conversion or memslot deletion"
+        )
+    return found.with_(asks=decisions)
 
 
-def discipline_record(discipline: DisciplineSpec) -> NDArray[np.void]:
-    """Return a discipline as the simulator reads it, dtype DISCIPLINE, shape (1,).
+def has_zaps(scenario: Scenario) -> bool:
+    """Say whether a scenario's host takes pages away, so that there may be flush points."""
+    is_zapping = any(isinstance(task, Zap | SlotDelete) for task in scenario.tasks.values())
+    return is_zapping or any(isinstance(group, Convert) for group in scenario.groups.values())
+
+
+def discipline_of(discipline: DisciplineSpec) -> Discipline:
+    """Return a discipline of a `Discipline` or a table of its fields.
 
     Raises:
         ScenarioError: It is none.
     """
     if isinstance(discipline, Mapping):
         try:
-            return Discipline.model_validate(dict(discipline)).record()
+            return Discipline.model_validate(dict(discipline))
         except ValidationError as error:
             first = error.errors()[0]
             field = ".".join(str(part) for part in first["loc"])
@@ -83,18 +150,26 @@ def discipline_record(discipline: DisciplineSpec) -> NDArray[np.void]:
         raise ScenarioError(
             f"discipline = {shown(discipline)}, must be a Discipline or a table of its fields"
         )
-    return discipline.record()
+    return discipline
 
 
-def checked_render_mode(mode: object) -> Any:
+VECTOR_RENDER_MODES = ("ansi",)
+
+
+def checked_render_mode(mode: object, modes: Sequence[str] = RENDER_MODES) -> Any:
     """Return a render mode, or None.
+
+    Args:
+        mode: What was given.
+        modes: Those that there are.
 
     Raises:
         RenderModeError: It is none that the environment has.
     """
-    if mode is None or mode in RENDER_MODES:
+    if mode is None or mode in modes:
         return mode
-    raise RenderModeError(f"render_mode = {shown(mode)}, must be None or 'ansi'")
+    known = " or ".join(map(repr, modes))
+    raise RenderModeError(f"render_mode = {shown(mode)}, must be None or {known}")
 
 
 def checked_seed(seed: object) -> int:

@@ -1,53 +1,15 @@
-"""Commands about the TDX module alone: ``decode`` a status, show ``conflicts`` between calls."""
-
-from rich.console import Console
-from rich.table import Table
+"""Command about the TDX module alone: ``conflicts`` between its calls."""
 
 from tdx_env.matrix.cells import Cell, cell, cells_json, matrix_json, matrix_text
 from tdx_env.matrix.changes import changes_json, changes_text
 from tdx_env.matrix.parties import Party, find_party, parties, party_name, require_party
 from tdx_env.module.versions import DEFAULT_VERSION, version_name
-from tdx_env.status.decoder import Decoded, decode
+from tdx_env.table import folded, width
 
 
-def _print(text: str) -> None:
-    """Print a text as it is."""
-    Console().print(text, markup=False, highlight=False, soft_wrap=True)
-
-
-def _flags(status: Decoded) -> str:
-    """Return the flags of a status in words."""
-    flags = {
-        "error": status.is_error,
-        "non-recoverable": status.is_non_recoverable,
-        "fatal": status.is_fatal,
-        "host recoverability hint": status.has_host_recoverability_hint,
-    }
-    return ", ".join(name for name, is_set in flags.items() if is_set) or "none"
-
-
-def decode_command(status: str) -> None:
-    """Say what a completion status of the TDX module means.
-
-    Args:
-        status: A number, TDX_OPERAND_BUSY|SEPT_TREE, or a kernel log line.
-
-    Raises:
-        StatusError: It is none of these.
-    """
-    decoded = decode(status)
-    table = Table.grid(padding=(0, 2))
-    table.add_row("Status", f"0x{decoded.value:016X}")
-    table.add_row("Name", decoded.name or "unknown")
-    if decoded.operand_name:
-        table.add_row("Operand", f"{decoded.operand_name} (0x{decoded.operand:X})")
-    if decoded.status_class is not None:
-        table.add_row("Class", decoded.status_class.name)
-    table.add_row("Flags", _flags(decoded))
-    table.add_row("Meaning", decoded.explanation)
-    for number, meaning in enumerate(decoded.meanings):
-        table.add_row("" if number else "Lock", meaning)
-    Console(highlight=False, markup=False).print(table)
+def _print(text: str, as_json: bool = False) -> None:
+    """Print a text; in a narrow terminal long lines go on below, but not those of JSON."""
+    print(text if as_json else folded(text))
 
 
 def _cells(first: Party, second: Party | None, version: str) -> list[Cell]:
@@ -103,13 +65,13 @@ def conflicts_command(
     version = version_name(version)
     named = _named((a, b))
     if not named:
-        _print(matrix_json(version) if as_json else matrix_text(version))
+        _print(matrix_json(version) if as_json else matrix_text(version, columns=width()), as_json)
         return
     for party in named:
         require_party(party, version)
     cells = _cells(named[0], named[1] if len(named) > 1 else None, version)
     if as_json:
-        _print(cells_json(cells, version))
+        _print(cells_json(cells, version), as_json)
         return
     if len(named) == 1:
         cells = [found for found in cells if _has_conflicts(found)]
@@ -131,4 +93,5 @@ def changes_command(versions: tuple[str, str], a: str | None, b: str | None, as_
     """
     before, after = (version_name(version) for version in versions)
     among = tuple(_named((a, b))) or None
-    _print(changes_json(before, after, among) if as_json else changes_text(before, after, among))
+    text = changes_json(before, after, among) if as_json else changes_text(before, after, among)
+    _print(text, as_json)

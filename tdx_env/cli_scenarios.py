@@ -1,45 +1,26 @@
 """Commands about scenarios: list them, and show one with every parameter."""
 
-import os
+import json
 import re
-from collections.abc import Iterator, Mapping
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
-from rich.box import SIMPLE
-from rich.console import Console
-from rich.table import Table
 
 from tdx_env.errors import escaped
 from tdx_env.scenarios.keys import NAMED, TABLES
-from tdx_env.scenarios.loader import Layers, layers_of, load, names
+from tdx_env.scenarios.loader import SPLITS, Layers, layers_of, load, names
 from tdx_env.scenarios.machine import machine_of
 from tdx_env.scenarios.schema import CORE, Scenario, digest
 from tdx_env.scenarios.tables import CostRange
 from tdx_env.scenarios.values import Range
+from tdx_env.table import folded, table_text, width
 
-_PIPE_WIDTH = 160  # of what is no terminal, where nobody wants names cut
 _UNIT = re.compile(r"\s*\[([^\]]+)\]$")
 _HEAD = {"name", "title", "description", "schema_version"}
 _PLAIN = _HEAD | {"costs"} | set(TABLES) | set(NAMED)
-
-
-def _console() -> Console:
-    """Return the console: as wide as the terminal, or wide enough for a pipe."""
-    console = Console(highlight=False, markup=False, emoji=False)
-    if not console.is_terminal and "COLUMNS" not in os.environ:
-        console.width = _PIPE_WIDTH
-    return console
-
-
-def _table(first: str, *columns: str) -> Table:
-    """Return an empty table whose first column is never cut."""
-    table = Table(box=SIMPLE, pad_edge=False)
-    table.add_column(first, no_wrap=True, overflow="ignore")
-    for column in columns:
-        table.add_column(column)
-    return table
 
 
 def _written(value: object) -> str:
@@ -53,30 +34,74 @@ def _written(value: object) -> str:
     return "-" if value is None else f"{value:,}"
 
 
-def _decisions(scenario: Scenario) -> str:
-    """Return how many decisions an episode has, after the scenario's marks."""
-    kinds = [CORE] if scenario.is_core else []
-    kind = "".join(f"{mark}: " for mark in (*kinds, *scenario.marks))
-    return kind + ("?" if scenario.decisions is None else str(scenario.decisions))
+def _marks(scenario: Scenario) -> tuple[str, ...]:
+    """Return what a scenario is marked as."""
+    return (*((CORE,) if scenario.is_core else ()), *scenario.marks)
 
 
-def list_command(split: str | None = None) -> None:
+def _list_record(name: str, scenario: Scenario) -> dict[str, Any]:
+    """Return what the list says of a scenario, as JSON has it."""
+    decisions = scenario.decisions
+    return {
+        "name": name,
+        "family": scenario.family,
+        "title": scenario.title,
+        "vcpus": str(scenario.host.n_vcpus),
+        "decisions": None if decisions is None else str(decisions),
+        "marks": list(_marks(scenario)),
+    }
+
+
+def list_command(split: str | None = None, as_json: bool = False) -> None:
     """List the package's scenarios.
 
     Args:
         split: train, validation or test; default all.
+        as_json: Print JSON.
 
     Raises:
         ScenarioError: There is no such split.
     """
-    table = _table("name", "family", "vCPUs", "decisions", "title")
-    wanted = names(split)
-    table.columns[0].min_width = max(len(name) for name in wanted)
-    for name in wanted:
-        scenario = load(name)
-        n_vcpus = str(scenario.host.n_vcpus)
-        table.add_row(name, scenario.family, n_vcpus, _decisions(scenario), escaped(scenario.title))
-    _console().print(table)
+    records = [_list_record(name, load(name)) for name in names(split)]
+    if as_json:
+        print(json.dumps(records, indent=2))
+        return
+    rows: list[tuple[str, ...]] = [
+        (
+            record["name"],
+            record["vcpus"],
+            record["decisions"] or "?",
+            " ".join(record["marks"]),
+            escaped(record["title"]),
+        )
+        for record in records
+    ]
+    if split is None:
+        rows = _by_slug(rows)
+    print(table_text(("name", "vCPUs", "decisions", "marks", "title"), rows))
+    if split is None:
+        print(folded(f"\nEach with /{', /'.join(SPLITS)}: tdx-env list test shows one split's."))
+
+
+def _by_slug(rows: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Return one row for each scenario, its numbers for all its splits from least to most."""
+    slugs: dict[str, list[tuple[str, ...]]] = {}
+    for row in rows:
+        slugs.setdefault(row[0].partition("/")[0], []).append(row)
+    return [
+        (slug, _span(row[1] for row in same), _span(row[2] for row in same), *same[-1][3:])
+        for slug, same in slugs.items()
+    ]
+
+
+def _span(ranges: Iterable[str]) -> str:
+    """Return the range that spans ranges as low..high."""
+    ends = [part.replace(",", "") for one in ranges if one != "?" for part in one.split("..")]
+    numbers = [int(end) for end in ends]
+    if not numbers:
+        return "?"
+    low, high = min(numbers), max(numbers)
+    return f"{low:,}" if low == high else f"{low:,}..{high:,}"
 
 
 def _has(layer: Mapping[str, Any], key: str) -> bool:
@@ -119,53 +144,78 @@ def _all_rows(scenario: Scenario) -> Iterator[tuple[str, str, str, str]]:
             yield from _rows(f"{kind}.{name}.", table, set(type(table).model_fields))
 
 
-def _parameters(scenario: Scenario, read: Layers, overrides: Mapping[str, object]) -> Table:
+def _parameters(scenario: Scenario, read: Layers, overrides: Mapping[str, object]) -> str:
     """Return the table of all parameters but the costs."""
-    table = _table("parameter", "value", "unit", "meaning", "set by")
-    for key, value, unit, meaning in _all_rows(scenario):
-        table.add_row(key, value, unit, meaning, _set_by(read, overrides, key))
-    return table
+    rows: list[tuple[str, ...]] = [
+        (key, value, unit, _set_by(read, overrides, key), meaning)
+        for key, value, unit, meaning in _all_rows(scenario)
+    ]
+    return table_text(("parameter", "value", "unit", "set by", "meaning"), rows)
 
 
-def _costs(scenario: Scenario) -> Table:
+def _costs(scenario: Scenario) -> str:
     """Return the table of costs."""
-    table = _table("cost", "low", "high", "unit", "source", "by")
-    for name, cost in scenario.costs.items():
-        table.add_row(*_cost_row(name, cost))
-    return table
+    rows = [_cost_row(name, cost) for name, cost in scenario.costs.items()]
+    return table_text(("cost [cycles]", "low", "high", "source", "by"), rows)
 
 
 def _cost_row(name: str, cost: CostRange) -> tuple[str, ...]:
     """Return a row of the table of costs."""
-    return (
-        f"costs.{name}",
-        f"{cost.low:,}",
-        f"{cost.high:,}",
-        "cycles",
-        cost.source,
-        escaped(cost.by),
-    )
+    return f"costs.{name}", f"{cost.low:,}", f"{cost.high:,}", cost.source, escaped(cost.by)
 
 
-def show_command(name: str | Path, overrides: Mapping[str, object] | None = None) -> None:
+def show_command(
+    name: str | Path, overrides: Mapping[str, object] | None = None, as_json: bool = False
+) -> None:
     """Show every parameter of a scenario, and its costs with their sources.
 
     Args:
         name: As `tdx_env.scenarios.load` takes it.
         overrides: Dotted keys and their values.
+        as_json: Print JSON.
 
     Raises:
         ScenarioError: There is no such scenario, split or key, or the scenario is impossible.
     """
     changed = overrides or {}
     scenario = load(name, changed)
-    console = _console()
-    console.print(f"{scenario.name}: {escaped(scenario.title)} ({digest(scenario)})\n")
-    lines = scenario.description.strip().splitlines()
-    console.print("\n".join(escaped(line.expandtabs()) for line in lines) + "\n")
-    console.print(_parameters(scenario, layers_of(name), changed))
-    console.print(f"\nThe machine: {machine_of(scenario)}.")
-    console.print(
-        f"\nDrawn once an episode, from these tenths of each range: {scenario.cost_bands}"
-    )
-    console.print(_costs(scenario))
+    if as_json:
+        print(json.dumps(_record(scenario, layers_of(name), changed), indent=2))
+        return
+    lines = [escaped(line.expandtabs()) for line in scenario.description.strip().splitlines()]
+    parts = [
+        f"{scenario.name}: {escaped(scenario.title)} ({digest(scenario)})",
+        _paragraphs(lines),
+        _parameters(scenario, layers_of(name), changed),
+        f"The machine: {machine_of(scenario)}.",
+        f"Drawn once an episode, from these tenths of each range: {scenario.cost_bands}",
+        _costs(scenario),
+    ]
+    print(folded("\n\n".join(parts)))
+
+
+def _paragraphs(lines: list[str]) -> str:
+    """Return a description's lines, joined to paragraphs where the terminal is narrower."""
+    if all(len(line) <= width() for line in lines):
+        return "\n".join(lines)
+    paragraphs = "\n".join(lines).split("\n\n")
+    return "\n\n".join(textwrap.fill(one, width()) for one in paragraphs)
+
+
+def _record(scenario: Scenario, read: Layers, overrides: Mapping[str, object]) -> dict[str, Any]:
+    """Return what `show` says as JSON has it."""
+    fields = ("key", "value", "unit", "meaning", "set_by")
+    rows = [(*row, _set_by(read, overrides, row[0])) for row in _all_rows(scenario)]
+    return {
+        "name": scenario.name,
+        "title": scenario.title,
+        "digest": digest(scenario),
+        "description": scenario.description.strip(),
+        "machine": str(machine_of(scenario)),
+        "cost_bands": str(scenario.cost_bands),
+        "parameters": [dict(zip(fields, row, strict=True)) for row in rows],
+        "costs": {
+            name: {"low": cost.low, "high": cost.high, "source": cost.source, "by": cost.by}
+            for name, cost in scenario.costs.items()
+        },
+    }

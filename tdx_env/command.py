@@ -5,7 +5,8 @@ import io
 import os
 import sys
 from collections.abc import Iterator
-from typing import Any, NoReturn
+from importlib import metadata
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -15,6 +16,25 @@ MISTAKE = 2
 INTERRUPTED = 130  # what a shell reports for a command ended by Ctrl-C
 _STDOUT = 1  # its file descriptor
 _UsageError: Any = typer.BadParameter.__mro__[1]  # typer exports only what derives from it
+
+
+def _show_version(is_asked: bool) -> None:
+    """Print the version and leave, if it was asked for."""
+    if is_asked:
+        print(f"tdx-env {metadata.version('tdx-env')}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool,
+    typer.Option(
+        "--version", callback=_show_version, is_eager=True, help="Show the version and leave"
+    ),
+]
+"""The option of every command line that shows the version."""
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON")]
+"""The option of every command that lists or shows."""
 
 
 class _Stdout(io.FileIO):

@@ -1,4 +1,4 @@
-"""The single environment, `tdx_env/SeamcallRetry-v0`."""
+"""The single environment, `tdx_env/SeamcallRetry-v0` and `-v1`."""
 
 from collections.abc import Sequence
 from copy import deepcopy
@@ -11,25 +11,26 @@ from numpy.typing import NDArray
 from tdx_env.arguments import (
     RENDER_MODES,
     DisciplineSpec,
+    ModuleSpec,
     PlainSpec,
     ScenarioSpec,
+    asked,
     checked_action,
     checked_options,
     checked_render_mode,
     checked_seed,
-    discipline_record,
-    scenarios_of,
-    setups_of,
 )
-from tdx_env.engine.batch import COST_PARTS, Batch, Number
+from tdx_env.engine.batch import Batch
 from tdx_env.engine.metrics import episode_metrics, metric_values
 from tdx_env.engine.render import state_text
 from tdx_env.engine.seeds import later_seeds, scenario_rows
 from tdx_env.engine.snapshot import check_layout, layout
 from tdx_env.engine.warm import warm_up
+from tdx_env.episode import Episode
 from tdx_env.errors import NotResetError
-from tdx_env.host.discipline import DEFAULT
 from tdx_env.info import ENDS, OPERATIONS_ROW, PATHS, info_table, no_metrics
+from tdx_env.repertoire import Repertoire, edition_of
+from tdx_env.scenarios import machine_overrides
 from tdx_env.snapshots import EnvSnapshot, check_snapshot, remember, remembered
 from tdx_env.spaces import (
     action_space,
@@ -37,14 +38,13 @@ from tdx_env.spaces import (
     feature_table,
     observation_size,
     observation_space,
-    observe,
 )
+from tdx_env.state.objectives import N_WEIGHED, PRESETS, WEIGHED, ObjectiveSpec
 from tdx_env.state.world import End
+from tdx_env.timeline import Timeline
 
 _DRAWN_SEEDS = 1 << 31
-_SIZE = observation_size()
 # Plain integers: reading them is quicker than a member of an enum.
-_N_READ = int(Number.OPERATION) + 1
 _RUNNING, _CAPPED = int(End.RUNNING), int(End.CAPPED)
 _NO_METRICS = no_metrics()
 
@@ -65,46 +65,17 @@ _KEPT = (
 )
 
 
-class _Episode:
-    """The memory of one episode, and views of it.
-
-    Args:
-        batch: Has one world.
-    """
-
-    def __init__(self, batch: Batch) -> None:
-        self.batch = batch
-        self.mask = batch.masks[0]
-        self.features = batch.features[0]
-        self.numbers = batch.numbers[:_N_READ].reshape(-1).tolist  # calling it is quick
-        self.cost = batch.numbers[COST_PARTS, 0]
-        self._action = np.zeros(1, np.int64)
-
-    def __reduce__(self) -> Any:
-        """Return what a copy is made of: views of the memory that it has."""
-        return type(self), (self.batch,)
-
-    def advance(self, action: int) -> NDArray[np.float32]:
-        """Run to the next decision, or to the end; return the observation."""
-        self._action[0] = action
-        observation = np.empty((1, _SIZE), np.float32)
-        self.batch.advance(None, self._action, observation)
-        return observation[0]
-
-    def start(self, seed: int, row: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Start an episode of the scenario in a row; return the start observation."""
-        self.batch.reset([seed], row)
-        observation = np.empty((1, _SIZE), np.float32)
-        observe(self.batch.features, observation)
-        return observation[0]
-
-
 class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
     """A host thread of KVM whose SEAMCALL came back with TDX_OPERAND_BUSY.
 
     Description:
-        Each step is one busy reply. The simulated machine runs on until the next one, of whatever
-        thread, or until the episode's fixed work is done. `docs/model.md` has every rule.
+        Episodes are finite and a step may take a microsecond or a second: learn with ``gamma=1``
+        (or discount by time, `tdx_env.discounting.TimeDiscount`). A gamma of 0.99 pays for many
+        short steps and reverses the order of answers: `docs/objectives.md`.
+
+        Each step is one busy reply, or a flush point if `decisions` says so. The simulated machine
+        runs on until the next one, of whatever thread, or until the episode's fixed work is done.
+        `docs/model.md` has every rule.
 
     Action Space:
         {actions}
@@ -113,9 +84,11 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         {observations}
 
     Rewards:
-        Minus the cycles wasted on all CPUs since the last decision, plus penalties, divided by the
-        scenario's `reward_scale`. The return is minus the total cost, however many decisions were
-        asked for. `info["cost"]` has the parts in cycles.
+        Minus the cost since the last decision, divided by the scenario's `reward_scale` (v1:
+        `reward_scale_v1`). What costs is the objective's to say: ``thread`` (v0) counts the cycles
+        that decisions waste on all CPUs, and penalties; ``cpu`` (v1) all overhead of host and
+        guest, and penalties. The return is minus the total cost, however many decisions were asked
+        for. `info["cost"]` has the parts in cycles, the same whatever the objective.
 
     Starting State:
         A start observation, at which only RETRY is allowed and which counts as no decision. The
@@ -143,15 +116,30 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
 
     Arguments:
         scenario: A name as `tdx-env list` shows, a path, a word like "train", a `Scenario` or its
-            table, or a list of them; one is drawn for each episode.
+            table, or a list of them; one is drawn for each episode. Default: "train"; v1: "core".
         discipline: What the host does round the decisions, a `Discipline` or a table of its fields;
             default: `tdx_env.host.discipline`.
-        render_mode: "ansi" shows CPUs, locks and who waits, as text.
+        objective: What an episode costs: {presets}, or weights of {weighed}. Default: what the
+            scenario says; else thread, in v1 cpu.
+        observe_objective: True appends these weights to the observation, so that one agent can
+            serve many objectives.
+        render_mode: "ansi" shows CPUs, locks and who waits, as text; "rgb_array" draws the last
+            step, who did what until the reply that is decided about (needs the extra eval).
+        decisions: Where somebody is asked: "busy" at busy replies, "flush" at the flush points of a
+            zap (a page is blocked, another one could be: go on, or stop the vCPUs now), "all" at
+            both. Default: "busy"; v1: "all". Asked at flush points, the default discipline has
+            flush = "decided", and the observation its last columns, from path=FLUSH on. What nobody
+            is asked about is the discipline's: a busy call is issued again, a flush comes by its
+            `flush`.
         operations_in_info: True adds `info["cost_by_operation"]`: what each fault and page's zap
             that ended since the last decision has wasted.
+        module, kernel: Version of the TDX module (or a list, of which each episode draws one) and
+            of KVM for all scenarios; default: what each says. Options of `reset` go before them.
         options of `reset`: any scenario parameter by its dotted name, for that one episode.
 
     Version History:
+        v1: asks with the objective ``cpu``, on the core list; rewards divided by `reward_scale_v1`,
+            by which retrying returns about -1.
         v0: first.
     """
 
@@ -159,37 +147,49 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
 
     spec: Any = PlainSpec()
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, what Gymnasium and users give by name
         self,
-        scenario: ScenarioSpec = "train",
-        discipline: DisciplineSpec = DEFAULT,
+        scenario: ScenarioSpec | None = None,
+        discipline: DisciplineSpec | None = None,
         render_mode: str | None = None,
         operations_in_info: bool = False,
+        module: ModuleSpec = None,
+        kernel: str | None = None,
+        decisions: str | None = None,
+        objective: ObjectiveSpec | None = None,
+        observe_objective: bool = False,
+        edition: str = "v0",
     ) -> None:
         self._has_operations = operations_in_info
         self.render_mode = checked_render_mode(render_mode)
-        self.observation_space: Any = observation_space()
+        version = edition_of(edition)
+        asks = version.decisions if decisions is None else decisions
+        self._repertoire = Repertoire(
+            scenario, objective, edition, machine_overrides(module, kernel)
+        )
+        self._discipline = asked(discipline, asks, self._repertoire.scenarios).record()
+        self._n_columns = observation_size(asks)
+        self._n_observed = N_WEIGHED if observe_objective else 0
+        self.observation_space: Any = observation_space(asks, self._n_observed)
         self.action_space = action_space()
-        self._spec_of_scenario = scenario
-        self._discipline = discipline_record(discipline)
-        self._scenarios = scenarios_of(scenario, {})
-        self._usual = self._episode_of(setups_of(self._scenarios))
+        self._usual = self._episode_of(self._repertoire.setups)
         self._episode = self._usual
         self._is_running = False
         self._has_begun = False
         self._first_seed: int | None = None
         self._n_episodes = self._seed = self._scenario = self._cost = self._time = 0
-        self._reward_scale = 1.0
+        self._reward_scale = 1
+        self._timeline: Timeline | None = None
 
-    def _episode_of(self, setups: NDArray[np.void]) -> _Episode:
+    def _episode_of(self, setups: NDArray[np.void]) -> Episode:
         """Return memory for one episode of any of the scenarios, dtype SETUP, shape (n,)."""
         warm_up()
-        return _Episode(Batch(setups, self._discipline))
+        return Episode(Batch(setups, self._discipline), self._n_columns, self._n_observed)
 
     @property
     def scenario_names(self) -> tuple[str, ...]:
         """Names of the scenarios; `info["scenario"]` is a place among them."""
-        return tuple(one.name for one in self._scenarios)
+        return self._repertoire.names
 
     def _next_seed(self, seed: int | None) -> int:
         """Return the seed of the episode to start."""
@@ -221,16 +221,18 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
             seed = checked_seed(seed)
         overrides = checked_options(options)
         super().reset(seed=seed)
-        scenarios, self._episode = self._scenarios, self._usual
+        played, self._episode = self._repertoire, self._usual
         if overrides:
-            scenarios = scenarios_of(self._spec_of_scenario, overrides)
-            self._episode = self._episode_of(setups_of(scenarios))
+            played = self._repertoire.overridden(overrides)
+            self._episode = self._episode_of(played.setups)
         self._seed = self._next_seed(seed)
-        row = scenario_rows(np.array([self._seed]), len(scenarios))
+        row = scenario_rows(np.array([self._seed]), len(played.scales))
         self._scenario = int(row[0])
-        self._reward_scale = scenarios[self._scenario].limits.reward_scale
+        self._reward_scale = played.scales[self._scenario]
         observation = self._episode.start(self._seed, row)
         self._is_running = self._has_begun = True
+        if self._timeline is not None:
+            self._timeline.forget()
         self._cost = 0
         self._time = 0
         return observation, self._info(self._episode.numbers())
@@ -251,6 +253,8 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
                 "interrupted"
             )
         self._is_running = False  # if Ctrl-C ends this step, there is nothing to go on with
+        if self._timeline is not None:
+            self._timeline.keep(self._episode.batch, number)
         observation = self._episode.advance(number)
         numbers = self._episode.numbers()
         info = self._info(numbers)
@@ -321,6 +325,8 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         episode = self._usual if found.setups is None else self._episode_of(found.setups)
         episode.batch.restore(found.state)
         self._episode = episode
+        if self._timeline is not None:
+            self._timeline.forget()
         remember(self, found.own)
 
     def __copy__(self) -> Self:
@@ -343,23 +349,35 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         check_layout(state.get("layout"), "pickled environment")
         self.__dict__ |= {name: value for name, value in state.items() if name != "layout"}
         if self._usual is None:
-            self._usual = self._episode_of(setups_of(self._scenarios))
+            self._usual = self._episode_of(self._repertoire.setups)
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Return which actions are allowed now, shape (3,); what maskable learners ask for."""
         return self._episode.mask != 0
 
-    def render(self) -> str | None:
-        """Return CPUs, locks and waiting threads as text, or None without a render mode.
+    def render(self) -> Any:
+        """Return the state as text or picture, or None without a render mode.
+
+        Returns:
+            "ansi": CPUs, locks and waiting threads as text. "rgb_array": the last step as a
+            picture, uint8, shape (540, 960, 3); the first picture of an episode that began before
+            it shows no step yet.
 
         Raises:
             NotResetError: There is no episode to show.
+            MissingExtraError: There are to be pictures, and Pillow is not installed.
         """
         if self.render_mode is None:
             return None
         if not self._has_begun:
             raise NotResetError("render() was called before reset()")
-        return state_text(self._episode.batch, 0)
+        if self.render_mode == "ansi":
+            return state_text(self._episode.batch, 0)
+        if self._timeline is None:
+            self._timeline = Timeline()
+        scenario = self._repertoire.scenarios[self._scenario]
+        title = f"{scenario.name}, seed {self._seed}"
+        return self._timeline.frame(self._episode.batch, scenario.clock_khz, title)
 
 
 def _document() -> None:
@@ -371,6 +389,8 @@ def _document() -> None:
         "infos": info_table(),
         "paths": PATHS,
         "ends": ENDS,
+        "presets": ", ".join(PRESETS),
+        "weighed": ", ".join(WEIGHED),
     }
     for name, table in tables.items():
         text = text.replace(f"{{{name}}}", table.replace("\n", "\n        "))

@@ -4,9 +4,12 @@ Command lines print the message of a `TdxEnvError` alone and leave with exit cod
 where the mistake is, what was given and what is allowed.
 """
 
+import difflib
+from collections.abc import Iterable
 from typing import Self
 
 _LONGEST = 400  # characters of a name or value that a message repeats
+N_NEAREST = 3  # known names that a message offers in place of one that is unknown
 
 
 def escaped(text: str) -> str:
@@ -31,12 +34,47 @@ def shown(value: object) -> str:
     return printable(" ".join(text.split()))
 
 
+def nearest(given: str, names: Iterable[str], n: int = N_NEAREST) -> list[str]:
+    """Return the known names that are most like one that is unknown, the likeliest first.
+
+    Capitals don't matter, and a name that begins or ends as the given one is nearer than its
+    letters say; names that are equally like keep their order.
+    """
+    wanted = given.lower()[:_LONGEST]
+
+    def likeness(name: str) -> float:
+        known = name.lower()
+        has_end = bool(wanted) and (known.startswith(wanted) or known.endswith(wanted))
+        has_part = bool(wanted) and wanted in known
+        return difflib.SequenceMatcher(None, wanted, known).ratio() + (has_end + has_part) / 2
+
+    return sorted(dict.fromkeys(names), key=likeness, reverse=True)[:n]
+
+
+def one_of(given: str, names: Iterable[str]) -> str:
+    """Return what is allowed in place of a name that is unknown: the three nearest.
+
+    Args:
+        given: The unknown name.
+        names: The known ones.
+    """
+    known = list(dict.fromkeys(names))
+    n_named = N_NEAREST if len(known) > N_NEAREST + 1 else len(known)
+    found = ", ".join(map(printable, nearest(given, known, n_named)))
+    others = f" or {len(known) - n_named} others" if n_named < len(known) else ""
+    return f"must be one of: {found or '(there is none)'}{others}"
+
+
 class TdxEnvError(Exception):
     """Base of every error that is the user's to mend."""
 
 
 class ScenarioError(TdxEnvError, ValueError):
     """A scenario (or a setting of one) that is unknown, malformed or impossible."""
+
+
+class ObjectiveError(TdxEnvError, ValueError):
+    """An objective that doesn't exist, or weights that are none."""
 
 
 class PolicyError(TdxEnvError, ValueError):
@@ -46,8 +84,8 @@ class PolicyError(TdxEnvError, ValueError):
 class RenderModeError(TdxEnvError, TypeError):
     """A render mode that the environment doesn't have.
 
-    A TypeError, since stable-baselines3's `make_vec_env` asks each environment for "rgb_array" and
-    takes that error as the answer.
+    A TypeError: stable-baselines3's `make_vec_env` asks each environment for "rgb_array" and takes
+    that error as the answer of one that has no pictures.
     """
 
 

@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tdx_env.engine.metrics import METRIC_NAMES
-from tdx_env.engine.run import COST_NAMES, N_COST_PARTS
+from tdx_env.engine.run import N_COST_PARTS
 from tdx_env.spaces import text_table
 from tdx_env.state.actors import CallPath
 from tdx_env.state.discipline import N_ACTIONS
 from tdx_env.state.features import N_FEATURES
+from tdx_env.state.objectives import COST_NAMES
 from tdx_env.state.world import MAX_ENDED, End
 
 __all__ = [

@@ -8,14 +8,8 @@ from numpy.typing import NDArray
 from tdx_env.arguments import checked_seed
 from tdx_env.engine.seeds import later_seeds, scenario_rows
 from tdx_env.errors import ScenarioError
-from tdx_env.scenarios import Scenario
 
 _DRAWN_SEEDS = 1 << 31
-
-
-def _scales_of(scenarios: Sequence[Scenario]) -> NDArray[np.float64]:
-    """Return what rewards are divided by in each scenario."""
-    return np.array([one.limits.reward_scale for one in scenarios], np.float64)
 
 
 class Series:
@@ -23,7 +17,8 @@ class Series:
 
     Args:
         n_envs: Environments.
-        scenarios: One of them is drawn for each episode.
+        scales: What rewards are divided by in each of the scenarios, one of which is drawn for
+            each episode.
 
     Attributes:
         has_begun: Whether there are seeds.
@@ -32,10 +27,10 @@ class Series:
         scales: What its rewards are divided by, shape (n_envs,).
     """
 
-    def __init__(self, n_envs: int, scenarios: Sequence[Scenario]) -> None:
-        self._n_usual = len(scenarios)
+    def __init__(self, n_envs: int, scales: Sequence[int]) -> None:
+        self._n_usual = len(scales)
         self._number_of_row = np.arange(self._n_usual)
-        self._scale_of_row = _scales_of(scenarios)
+        self._scale_of_row = np.array(scales, np.float64)
         self._first_seeds, self._n_begun, self.seeds, self.rows = np.zeros((4, n_envs), np.int64)
         self.scales = np.ones(n_envs)
         self.has_begun = False
@@ -83,11 +78,11 @@ class Series:
         self.scales[chosen] = self._scale_of_row[self.rows[chosen]]
         self._n_begun[chosen] += 1
 
-    def make_room(self, changed: Sequence[Scenario], which: NDArray[np.bool_]) -> NDArray[np.int64]:
+    def make_room(self, scales: Sequence[int], which: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Add variants of all scenarios, and drop those of before that nobody plays any more.
 
         Args:
-            changed: The scenarios with some parameters overridden, in order.
+            scales: Those of the scenarios with some parameters overridden, in order.
             which: The environments that are to play them, shape (n_envs,).
 
         Returns:
@@ -99,6 +94,6 @@ class Series:
         stay = np.concatenate([np.arange(n_usual), kept])
         self.rows = np.where(which, 0, self.rows)
         self.rows[others] = n_usual + places
-        self._scale_of_row = np.concatenate([self._scale_of_row[stay], _scales_of(changed)])
+        self._scale_of_row = np.concatenate([self._scale_of_row[stay], scales])
         self._number_of_row = np.concatenate([self._number_of_row[stay], np.arange(n_usual)])
         return stay

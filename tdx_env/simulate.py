@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from tdx_env.engine.batch import Batch
-from tdx_env.engine.metrics import busy_cells, episode_metrics
+from tdx_env.engine.metrics import busy_cells, episode_metrics, module_drawn
 from tdx_env.engine.render import holder_text, microseconds
 from tdx_env.engine.waiting import together
 from tdx_env.errors import BrokenError, PolicyError, TdxEnvError
+from tdx_env.module.names import short_name
 from tdx_env.scenarios import Machine, Scenario, machine_of, setup_of
 from tdx_env.spaces import observation_size, observe
 from tdx_env.state.actors import CallPath
@@ -21,6 +22,8 @@ from tdx_env.state.discipline import N_ACTIONS, Action
 from tdx_env.status.decoder import Status, encode
 
 _STATUS = {
+    Outcome.SUCCESS: Status.SUCCESS,  # of BLOCK, at a flush point
+    Outcome.GPA_RANGE_ALREADY_BLOCKED: Status.SUCCESS,  # which KVM takes for one
     Outcome.OPERAND_BUSY: Status.OPERAND_BUSY,
     Outcome.INTERRUPTED: Status.INTERRUPTED_RESTARTABLE,
     Outcome.INTERRUPTED_RESUMABLE: Status.INTERRUPTED_RESUMABLE,
@@ -90,7 +93,7 @@ def blamed(name: str) -> Iterator[None]:
 
 def _chooser(policy: Any, batch: Batch) -> Callable[[], int]:
     """Return a function that asks the policy for the action of the decision waited for."""
-    observation = np.empty((1, observation_size()), np.float32)
+    observation = np.empty((1, observation_size(policy.discipline.asks)), np.float32)
 
     def choose() -> int:
         if policy.decide is not None:
@@ -110,7 +113,7 @@ def _conflict(batch: Batch, action: int) -> Conflict:
     return Conflict(
         time=int(run["now"]),
         actor=actor,
-        path=CallPath(int(me["path"])).name.lower(),
+        path=CallPath(int(me["question"])).name.lower(),
         call=Leaf(int(me["leaf"])).name,
         status=encode(_STATUS[Outcome(int(me["outcome"]))], int(me["operand"])),
         issue=int(me["issues"]),
@@ -151,7 +154,7 @@ def simulate(scenario: Scenario, policy: Any, seed: int, n_conflicts: int) -> Ac
         conflicts,
         busy_cells(batch, 0),
         scenario.clock_khz,
-        machine_of(scenario, policy.discipline.kernel),
+        machine_of(scenario, policy.discipline.kernel, module_drawn(batch, 0)),
     )
 
 
@@ -176,6 +179,11 @@ def _end_line(metrics: dict[str, Any]) -> str:
         kind = "hung: no progress" if metrics["hung"] else "was cut off at the time cap"
         return f"The episode {kind}. Who waits:\n  " + "\n  ".join(together(metrics["waiting"]))
     return "All work was done."
+
+
+def _shortly(call: str) -> str:
+    """Return a call's name as texts have it; what is no call (nobody) stays."""
+    return short_name(Leaf[call]) if call in Leaf.__members__ else call
 
 
 def account_text(account: Account) -> str:
@@ -204,14 +212,15 @@ def account_text(account: Account) -> str:
     if account.cells:
         lines += ["", "Who found what busy:"]
         lines += [
-            f"  {cell['call']:18} met {cell['holder']:14} on {cell['lock']:8} {cell['n_busy']:6} "
+            f"  {_shortly(cell['call'])} met {_shortly(cell['holder'])} on {cell['lock']}: "
+            f"{cell['n_busy']} "
             f"times, {us(cell['cycles_lost'])} lost"
             for cell in sorted(account.cells, key=lambda cell: -cell["cycles_lost"])
         ]
     if account.conflicts:
         lines += ["", "First conflicts:"]
         lines += [
-            f"  {us(one.time):>12}  actor {one.actor:3} {one.path:5} {one.call:16} issue "
+            f"  {us(one.time):>12}  actor {one.actor} {one.path} {_shortly(one.call)} issue "
             f"{one.issue}: {one.status:#018x}, {one.holder}, {one.n_in_guest} in guest "
             f"-> {one.action}"
             for one in account.conflicts

@@ -24,8 +24,10 @@ from tdx_env.state.calls import (
     EntryState,
     Leaf,
 )
-from tdx_env.state.discipline import N_ACTIONS, Action
+from tdx_env.state.discipline import N_ACTIONS, Action, Asks
 from tdx_env.state.features import N_FEATURES, TRIES_UNIT, Feature
+from tdx_env.state.objectives import LARGEST_WEIGHT, N_WEIGHED
+from tdx_env.state.setup import PAGES_PER_2M
 
 START = -1  # PATH of the start observation, when nothing was busy yet
 
@@ -96,7 +98,7 @@ _UPKEEP = "an add and a shift per sample, VM-wide cache line"
 
 FEATURES = (
     FeatureRow(
-        Feature.PATH, "call chain that asks", "path", START, CallPath.INTERRUPTED, Scale.ONE_HOT,
+        Feature.PATH, "call chain that asks", "path", START, CallPath.FLUSH, Scale.ONE_HOT,
         "the call chain; INTERRUPTED: RAX bits 63:32", _FREE,
     ),
     FeatureRow(
@@ -215,23 +217,69 @@ FEATURES = (
     ),
 )  # fmt: skip
 
+# What is asked at flush points has these columns behind the others. At busy replies they are 0.
+FLUSH_FEATURES = (
+    FeatureRow(
+        Feature.BLOCKED, "pages blocked in this batch", "pages", 0, PAGES_PER_2M, Scale.LOG2,
+        _HERE, _FREE,
+    ),
+    FeatureRow(
+        Feature.BATCH_CYCLES, "since the batch's first page was begun", "cycles", 0, _LONG,
+        Scale.LOG2, "TSC at the batch's start", _TSC,
+    ),
+    FeatureRow(
+        Feature.HELD_CYCLES, "since mmu_lock was taken", "cycles", 0, _LONG, Scale.LOG2,
+        "TSC when mmu_lock was taken", _TSC,
+    ),
+    FeatureRow(
+        Feature.CONTENDED_CYCLES, "since this batch first saw a waiter", "cycles", 0, _LONG,
+        Scale.LOG2, "TSC when rwlock_is_contended() was first true", _TSC,
+    ),
+    FeatureRow(
+        Feature.NEED_RESCHED, "another thread is to have the CPU", "flag", 0, 1, Scale.LINEAR,
+        "need_resched()", "one own cache line",
+    ),
+    FeatureRow(
+        Feature.FROZEN_FAULTS, "faults that met a FROZEN SPTE meanwhile", "faults", 0, _MANY,
+        Scale.LOG2, "own count, VM-wide", "one shared cache line a fault",
+    ),
+    FeatureRow(
+        Feature.FLUSH_SEND, "average time of TRACK's kick", "cycles", 0, _SHORT, Scale.LOG2,
+        _AVERAGE, _UPKEEP,
+    ),
+    FeatureRow(
+        Feature.FLUSH_TARGET, "average trip of a vCPU it stops", "cycles", 0, _SHORT, Scale.LOG2,
+        _AVERAGE, _UPKEEP,
+    ),
+    FeatureRow(
+        Feature.WAIT_GAP, "estimated gap between waiters", "cycles", 0, _LONG, Scale.LOG2,
+        "own running averages: batch up to its first waiter, share with one", _UPKEEP,
+    ),
+)  # fmt: skip
+
 ACTIONS = (
     (Action.RETRY, "fault, zap, build, export", "the same SEAMCALL again, at once"),
     (Action.RETRY, "enter", "open an interrupt window, then VP.ENTER again"),
     (Action.RETRY, "interrupted", "serve the interrupt, then the same again"),
+    (Action.RETRY, "flush", "block the next page, no kick yet"),
     (Action.KICK, "fault, zap, export", "kick the vCPUs, gate (discipline), then again"),
     (Action.KICK, "enter", "kick the other vCPUs, then VP.ENTER again"),
     (Action.KICK, "build, interrupted", "masked"),
+    (Action.KICK, "flush", "TRACK, its kick, remove what is blocked"),
     (Action.YIELD, "fault", "unwind; local retry or re-entry (discipline)"),
     (Action.YIELD, "zap", "drop mmu_lock, come back, again (zap_yield)"),
     (Action.YIELD, "enter", "leave the fast path, or barrier (discipline)"),
     (Action.YIELD, "build", "-EAGAIN to user space, which calls again"),
     (Action.YIELD, "export", "reschedule, then again"),
     (Action.YIELD, "interrupted", "open an interrupt window, then again"),
+    (Action.YIELD, "flush", "as KICK, then drop mmu_lock and reschedule"),
 )
 
+ASKS = tuple(asks.name.lower() for asks in Asks)
+"""What `decisions` may be: where somebody is asked."""
+_FLUSH_COLUMN = f"path={CallPath.FLUSH.name}"
 _CATEGORIES: dict[Feature, tuple[IntEnum, ...]] = {
-    Feature.PATH: tuple(CallPath),
+    Feature.PATH: tuple(path for path in CallPath if path != CallPath.FLUSH),
     Feature.LEAF: _HOST_LEAVES,
     Feature.OPERAND: tuple(OperandClass),
     Feature.ENTRY_STATE: tuple(EntryClass),
@@ -245,19 +293,35 @@ def columns_of(row: FeatureRow) -> list[str]:
     return [row.name]
 
 
-def observation_names() -> list[str]:
-    """Return the name of every column of the observation, in order."""
-    return ["is_start", *(name for row in FEATURES for name in columns_of(row))]
+def observation_names(decisions: str = "busy") -> list[str]:
+    """Return the name of every column of the observation, in order.
+
+    Args:
+        decisions: Where somebody is asked, one of `ASKS`. Without flush points the columns that
+            speak of them are left out; they are the last ones.
+    """
+    names = ["is_start", *(name for row in FEATURES for name in columns_of(row))]
+    if decisions != "busy":
+        names += [_FLUSH_COLUMN, *(name for row in FLUSH_FEATURES for name in columns_of(row))]
+    return names
 
 
-def observation_size() -> int:
-    """Return the number of columns of the observation."""
-    return _SIZE
+def observation_size(decisions: str = "busy") -> int:
+    """Return the number of columns of the observation; see `observation_names`."""
+    return len(observation_names(decisions))
 
 
-def observation_space() -> gymnasium.spaces.Box:
-    """Return the space of one observation: shape (observation_size(),), float32, 0 to 1."""
-    return gymnasium.spaces.Box(0.0, 1.0, (_SIZE,), np.float32)
+def observation_space(decisions: str = "busy", n_weights: int = 0) -> gymnasium.spaces.Box:
+    """Return the space of one observation: float32, 0 to 1.
+
+    Args:
+        decisions: Where somebody is asked, one of `ASKS`.
+        n_weights: Weights of an objective behind the features: from 0 to LARGEST_WEIGHT.
+    """
+    n_columns = observation_size(decisions)
+    high = np.ones(n_columns + n_weights, np.float32)
+    high[n_columns:] = LARGEST_WEIGHT
+    return gymnasium.spaces.Box(np.zeros_like(high), high, dtype=np.float32)
 
 
 def action_space() -> gymnasium.spaces.Discrete:
@@ -272,13 +336,17 @@ def _first_columns() -> NDArray[np.int64]:
     for row in FEATURES:
         first[row.feature] = column
         column += len(columns_of(row))
+    column += 1  # of the path FLUSH
+    for row in FLUSH_FEATURES:
+        first[row.feature] = column
+        column += len(columns_of(row))
     return first
 
 
 def _units() -> NDArray[np.float64]:
     """Return what the scaled value of each feature is divided by."""
     units = np.ones(N_FEATURES)
-    for row in FEATURES:
+    for row in (*FEATURES, *FLUSH_FEATURES):
         is_log = row.scale == Scale.LOG2
         units[row.feature] = math.log2(1 + row.high) if is_log else row.high - row.low
     return units
@@ -287,7 +355,7 @@ def _units() -> NDArray[np.float64]:
 def _of_rows(name: str) -> NDArray[np.int64]:
     """Return one whole number of each row, shape (N_FEATURES,); 0 for hidden features."""
     values = np.zeros(N_FEATURES, np.int64)
-    for row in FEATURES:
+    for row in (*FEATURES, *FLUSH_FEATURES):
         values[row.feature] = getattr(row, name)
     return values
 
@@ -303,7 +371,10 @@ def _entry_classes() -> NDArray[np.int64]:
     return classes
 
 
-_SIZE = len(observation_names())
+_SIZE = observation_size()
+_SIZE_ALL = observation_size("all")
+# The width of an observation says what is in it: fewer weights than columns of flush points.
+assert N_WEIGHED < _SIZE_ALL - _SIZE
 _COLUMN = _first_columns()
 _SCALE = _of_rows("scale")
 _LOW = _of_rows("low")
@@ -332,14 +403,20 @@ def _category(features: NDArray[np.int64], feature: int) -> int:
 
 @kernel
 def observe_one(features: NDArray[np.int64], out: NDArray[np.float32]) -> None:
-    """Write the observation of one vector of features; see `observe`."""
-    out[:] = 0
+    """Write the observation of one vector of features; see `observe`. What is behind it stays."""
+    n_columns = _SIZE_ALL if len(out) >= _SIZE_ALL else _SIZE
+    out[:n_columns] = 0
     is_start = features[Feature.PATH] < 0
     out[0] = is_start
+    is_flush = features[Feature.PATH] == CallPath.FLUSH
+    if is_flush and n_columns > _SIZE:
+        out[_SIZE] = 1
     for feature in range(N_FEATURES):
         scale = _SCALE[feature]
+        if _COLUMN[feature] >= n_columns:
+            break
         if scale == Scale.ONE_HOT:
-            if not is_start:
+            if not is_start and not (is_flush and feature == Feature.PATH):
                 out[_COLUMN[feature] + _category(features, feature)] = 1
         elif scale != Scale.HIDDEN:
             value = min(max(features[feature], _LOW[feature]), _HIGH[feature])
@@ -356,8 +433,9 @@ def observe(features: NDArray[np.int64], out: NDArray[np.float32]) -> None:
     Args:
         features: The integers, shape (n, N_FEATURES). PATH, LEAF are members of their enums; at
             the start observation PATH is START, and all others but N_VCPUS are 0.
-        out: Is filled, shape (n, observation_size()), float32, 0 to 1. The start observation has
-            ``is_start`` set and no category.
+        out: Is filled, shape (n, observation_size(decisions)), float32, 0 to 1; its width says
+            whether there are columns for flush points. Weights may stand behind them.
+            The start observation has ``is_start`` set and no category.
     """
     for index in range(len(features)):
         observe_one(features[index], out[index])
@@ -392,7 +470,7 @@ def _limit_text(value: int) -> str:
 def feature_table() -> str:
     """Return the table of features as text, at most 96 columns wide, for docstrings."""
     rows = [("0", "is_start", "1: nothing was busy yet", "flag", "0", "1")]
-    for row in FEATURES:
+    for row in (*FEATURES, *FLUSH_FEATURES):
         bounds = (_limit_text(row.low), _limit_text(row.high))
         rows.append((_columns_text(row), row.name, row.meaning, row.unit, *bounds))
     return text_table(("number", "name", "meaning", "unit", "low", "high"), rows)
@@ -406,5 +484,5 @@ def action_table() -> str:
 
 def reading_table() -> str:
     """Return where KVM would read each feature, and at which cost, as text."""
-    rows = [(row.name, row.read_from, row.read_cost) for row in FEATURES]
+    rows = [(row.name, row.read_from, row.read_cost) for row in (*FEATURES, *FLUSH_FEATURES)]
     return text_table(("name", "read from", "cost"), rows)

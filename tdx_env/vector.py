@@ -11,19 +11,18 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from tdx_env.arguments import (
-    RENDER_MODES,
+    VECTOR_RENDER_MODES,
     DisciplineSpec,
+    ModuleSpec,
     PlainSpec,
     ScenarioSpec,
+    asked,
     checked_actions,
     checked_count,
     checked_mask,
     checked_mode,
     checked_options,
     checked_render_mode,
-    discipline_record,
-    scenarios_of,
-    setups_of,
 )
 from tdx_env.engine.batch import COST_PARTS, SKIP, Batch, Number
 from tdx_env.engine.metrics import episode_metrics, metric_values
@@ -31,15 +30,15 @@ from tdx_env.engine.render import state_text
 from tdx_env.engine.snapshot import check_layout, layout
 from tdx_env.engine.warm import warm_up
 from tdx_env.errors import NotResetError
-from tdx_env.host.discipline import DEFAULT
 from tdx_env.info import INFO_ROWS, OPERATIONS_ROW, no_metrics
-from tdx_env.scenarios import Scenario
+from tdx_env.repertoire import Repertoire, edition_of
+from tdx_env.scenarios import machine_overrides
 from tdx_env.series import Series
 from tdx_env.snapshots import EnvSnapshot, check_snapshot, remember, remembered
 from tdx_env.spaces import action_space, observation_size, observation_space, observe
+from tdx_env.state.objectives import N_WEIGHED, ObjectiveSpec
 from tdx_env.state.world import End
 
-_SIZE = observation_size()
 _N_OWN = int(Number.NOW) + 1  # END, COST, NOW
 _SHOWN = slice(int(Number.WAS_MASKED), int(Number.OPERATION) + 1)  # WAS_MASKED to OPERATION
 _END = int(Number.END)
@@ -76,7 +75,8 @@ class SeamcallRetryVectorEnv(
 
     Arguments:
         num_envs: Environments.
-        scenario, discipline, render_mode, operations_in_info: As for `SeamcallRetryEnv`.
+        scenario, discipline, render_mode, operations_in_info, module, kernel, decisions, objective,
+        observe_objective: As for `SeamcallRetryEnv`.
         autoreset_mode: "NextStep" (the step after the end ignores its action and returns the next
             episode's start observation) or "SameStep" (the end's step returns it at once, with
             `info["final_obs"]` and `info["final_info"]`).
@@ -87,7 +87,7 @@ class SeamcallRetryVectorEnv(
     """
 
     metadata: dict[str, Any] = {
-        "render_modes": list(RENDER_MODES),
+        "render_modes": list(VECTOR_RENDER_MODES),
         "autoreset_mode": AutoresetMode.NEXT_STEP,
     }
 
@@ -96,13 +96,19 @@ class SeamcallRetryVectorEnv(
     def __init__(  # noqa: PLR0913, what Gymnasium and users give by name
         self,
         num_envs: int = 1,
-        scenario: ScenarioSpec = "train",
-        discipline: DisciplineSpec = DEFAULT,
+        scenario: ScenarioSpec | None = None,
+        discipline: DisciplineSpec | None = None,
         autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
         n_threads: int | None = None,
         max_episode_steps: int | None = None,
         render_mode: str | None = None,
         operations_in_info: bool = False,
+        module: ModuleSpec = None,
+        kernel: str | None = None,
+        decisions: str | None = None,
+        objective: ObjectiveSpec | None = None,
+        observe_objective: bool = False,
+        edition: str = "v0",
     ) -> None:
         self._has_operations = operations_in_info
         self.num_envs = checked_count("num_envs", num_envs)
@@ -112,21 +118,27 @@ class SeamcallRetryVectorEnv(
         self._max_steps = None
         if max_episode_steps is not None:
             self._max_steps = checked_count("max_episode_steps", max_episode_steps)
-        self.render_mode = checked_render_mode(render_mode)
+        self.render_mode = checked_render_mode(render_mode, VECTOR_RENDER_MODES)
         self._mode = checked_mode(autoreset_mode)
         self.metadata = {**type(self).metadata, "autoreset_mode": self._mode}
-        self.single_observation_space = observation_space()
+        version = edition_of(edition)
+        asks = version.decisions if decisions is None else decisions
+        self._repertoire = Repertoire(
+            scenario, objective, edition, machine_overrides(module, kernel)
+        )
+        record = asked(discipline, asks, self._repertoire.scenarios).record()
+        self._n_columns = observation_size(asks)
+        self._n_observed = N_WEIGHED if observe_objective else 0
+        self.single_observation_space = observation_space(asks, self._n_observed)
         self.single_action_space = action_space()
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
-        self._spec_of_scenario = scenario
-        self._scenarios = scenarios_of(scenario, {})
-        record = discipline_record(discipline)
         warm_up()
-        self._batch = Batch(setups_of(self._scenarios), record, num_envs, n_threads=threads)
+        self._batch = Batch(self._repertoire.setups, record, num_envs, n_threads=threads)
         self._origin = self._batch.origin()
-        self._series = Series(num_envs, self._scenarios)
-        self._buffers = np.empty((2, num_envs, _SIZE), np.float32)
+        self._series = Series(num_envs, self._repertoire.scales)
+        n_shown = self._n_columns + self._n_observed
+        self._buffers = np.empty((2, num_envs, n_shown), np.float32)
         self._turn = 0
         self._costs, self._times, self._n_steps = np.zeros((3, num_envs), np.int64)
         self._over = np.zeros(num_envs, np.bool_)
@@ -150,7 +162,7 @@ class SeamcallRetryVectorEnv(
     @property
     def scenario_names(self) -> tuple[str, ...]:
         """Names of the scenarios; `info["scenario"]` are places among them."""
-        return tuple(one.name for one in self._scenarios)
+        return self._repertoire.names
 
     def _start(self, which: NDArray[np.bool_], first_row: int = 0) -> None:
         """Start the next episode of each of the chosen environments, of scenarios from a row on."""
@@ -180,9 +192,9 @@ class SeamcallRetryVectorEnv(
         overrides = dict(checked_options(options))
         mask = overrides.pop("reset_mask", self._everywhere)
         which = self._chosen(checked_mask(mask, self.num_envs))
-        changed = scenarios_of(self._spec_of_scenario, overrides) if overrides else []
+        changed = self._repertoire.overridden(overrides) if overrides else None
         self._series.take_seeds(seed, which)
-        first_row = self._make_room(changed, which) if changed else 0
+        first_row = 0 if changed is None else self._make_room(changed, which)
         self._start(which, first_row)
         self._is_interrupted = False
         observations = self._next_buffer()
@@ -196,7 +208,7 @@ class SeamcallRetryVectorEnv(
         is_going_on = self._series.has_begun and not self._is_interrupted
         return mask if is_going_on else self._everywhere
 
-    def _make_room(self, changed: list[Scenario], which: NDArray[np.bool_]) -> int:
+    def _make_room(self, changed: Repertoire, which: NDArray[np.bool_]) -> int:
         """Give the batch some more scenarios, and drop those that nobody plays any more.
 
         Args:
@@ -206,8 +218,8 @@ class SeamcallRetryVectorEnv(
         Returns:
             The first one's row.
         """
-        stay = self._series.make_room(changed, which)
-        setups = np.concatenate([self._batch.setups[stay], setups_of(changed)])
+        stay = self._series.make_room(changed.scales, which)
+        setups = np.concatenate([self._batch.setups[stay], changed.setups])
         self._batch = self._batch.with_setups(setups, self._series.rows)
         return len(stay)
 
@@ -281,7 +293,10 @@ class SeamcallRetryVectorEnv(
         for index in chosen.tolist():
             final_obs[index] = observations[index].copy()
         self._start(over)
-        first = np.empty((len(chosen), _SIZE), np.float32)
+        first = observations[chosen]
+        if self._n_observed:
+            weights = self._batch.setups["weights"]
+            first[:, self._n_columns :] = weights[self._series.rows[chosen]]
         observe(self._batch.features[chosen], first)
         observations[chosen] = first
         elapsed = np.where(over, 0, info["elapsed_cycles"])
@@ -296,7 +311,10 @@ class SeamcallRetryVectorEnv(
     def _next_buffer(self) -> NDArray[np.float32]:
         """Return an array for observations that is not the one returned last."""
         self._turn = 1 - self._turn
-        return self._buffers[self._turn]
+        buffer = self._buffers[self._turn]
+        if self._n_observed:
+            buffer[:, self._n_columns :] = self._batch.setups["weights"][self._series.rows]
+        return buffer
 
     def _info(self, numbers: NDArray[np.int64], elapsed: NDArray[np.int64]) -> dict[str, Any]:
         """Return what there is to know beside the observations; see `tdx_env.info`.
@@ -357,7 +375,7 @@ class SeamcallRetryVectorEnv(
 
     def snapshot(self) -> EnvSnapshot:
         """Return the state, for `restore`; can be pickled."""
-        is_usual = len(self._batch.setups) == len(self._scenarios)
+        is_usual = len(self._batch.setups) == len(self._repertoire.names)
         setups = None if is_usual else self._batch.setups
         state, own = self._batch.snapshot(), remembered(self, _KEPT)
         return EnvSnapshot(type(self).__name__, self._origin, setups, state, own)
@@ -369,7 +387,7 @@ class SeamcallRetryVectorEnv(
             SnapshotError: It is none, or of an environment that was made with other arguments.
         """
         found = check_snapshot(snapshot, type(self).__name__, self._origin)
-        setups = self._batch.setups[: len(self._scenarios)]
+        setups = self._batch.setups[: len(self._repertoire.names)]
         setups = setups if found.setups is None else found.setups
         batch = self._batch.with_setups(setups, np.zeros(self.num_envs, np.int64))
         batch.restore(found.state)

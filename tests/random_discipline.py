@@ -6,6 +6,7 @@ from tdx_env.state.calls import N_LEAVES, Leaf
 from tdx_env.state.discipline import (
     DISCIPLINE,
     UNLIMITED,
+    Asks,
     EnterYield,
     Exhaustion,
     FaultYield,
@@ -15,9 +16,11 @@ from tdx_env.state.discipline import (
     SeamcallLock,
     SplitCheck,
     TrackKick,
+    Waiting,
 )
 from tdx_env.state.kernels import KERNELS, OF_SCENARIO
-from tests.random_ranges import WILD_SHARE, Record, Rng, pick
+from tdx_env.state.setup import PAGES_PER_2M
+from tests.random_ranges import WILD_SHARE, Record, Rng, apart, pick
 
 FAULT_LEAVES = (Leaf.MEM_SEPT_ADD, Leaf.MEM_PAGE_AUG, Leaf.EXPORT_UNBLOCKW)
 BUILD_LEAVES = (Leaf.MEM_PAGE_ADD, Leaf.MR_EXTEND, Leaf.VP_CREATE, Leaf.VP_ADDCX, Leaf.VP_INIT)
@@ -33,8 +36,13 @@ def _exhaustions(leaf: Leaf, is_wild: bool) -> list[Exhaustion]:
     return kinds
 
 
-def random_discipline(rng: Rng) -> Record:
-    """Return a random discipline, a DISCIPLINE record."""
+def random_discipline(rng: Rng, is_batching: bool = False) -> Record:
+    """Return a random discipline, a DISCIPLINE record.
+
+    Args:
+        rng: Draws.
+        is_batching: Flushes are decided or have a rule, most often.
+    """
     d = np.zeros((), DISCIPLINE)
     is_wild = rng.random() < WILD_SHARE
     for leaf in range(N_LEAVES):
@@ -54,13 +62,38 @@ def random_discipline(rng: Rng) -> Record:
     d["enter_irqs_off"] = rng.random() < 0.15
     d["decision_cycles"] = pick(rng, (0, 1, 10, 50, 3000))
     _structure(rng, d)
+    _flush(apart(rng), d, (0.55, 0.95) if is_batching else (0.35, 0.7))
     return d[()]
+
+
+def _flush(rng: Rng, d: Record, shares: tuple[float, float]) -> None:
+    """Let some worlds decide about flushes, and some have rules of all kinds.
+
+    Args:
+        rng: Draws.
+        d: Its rule is set; one that ends after so many pages stays as it is.
+        shares: Worlds that decide; these and those that have rules.
+    """
+    rule = d["flush"]
+    kind = rng.random()
+    if kind < shares[0]:
+        rule["is_decided"] = rule["contended"] = 1
+        rule["pages"] = PAGES_PER_2M
+        d["asks"] = pick(rng, (Asks.ALL, Asks.ALL, Asks.ALL, Asks.FLUSH, Asks.BUSY))
+    elif kind < shares[1]:
+        rule["pages"] = pick(rng, (4, PAGES_PER_2M, PAGES_PER_2M))
+        rule["held_us"] = pick(rng, (0, 0, 0, 2, 20))
+        rule["contended"] = rng.random() < 0.3
+        rule["resched"] = rng.random() < 0.3
+        rule["waiting"] = pick(rng, list(Waiting))
+        rule["sees_count"] = rng.random() < 0.5
+    rule["price_percent"] = pick(rng, (1, 10, 50, 100, 200))
 
 
 def _structure(rng: Rng, d: Record) -> None:
     """Draw what is done otherwise, whatever is decided."""
     d["track_kick"] = TrackKick.BEFORE if rng.random() < 0.3 else TrackKick.AFTER
-    d["track_batch"] = pick(rng, (1, 1, 2, 3, 8))
+    d["flush"]["pages"] = pick(rng, (1, 1, 2, 3, 8))
     d["prepopulate"] = rng.random() < 0.1
     d["kernel"] = pick(rng, (OF_SCENARIO, OF_SCENARIO, *range(len(KERNELS))))
     d["split_check"] = pick(rng, list(SplitCheck))

@@ -10,6 +10,11 @@ Rng = np.random.Generator
 WILD_SHARE = 0.06  # worlds whose levels, areas and SWALLOWs may contradict each other
 
 
+def apart(rng: Rng) -> Rng:
+    """Return a generator whose draws shift no others."""
+    return np.random.default_rng(rng.bit_generator.seed_seq.spawn(1)[0])  # type: ignore[attr-defined]
+
+
 def pick(rng: Rng, values: Any) -> int:
     """Return one of the values."""
     return int(values[int(rng.integers(len(values)))])

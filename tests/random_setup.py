@@ -9,9 +9,10 @@ from tdx_env.state.actors import Program, Task
 from tdx_env.state.calls import NONE, Leaf
 from tdx_env.state.costs import Cost
 from tdx_env.state.kernels import KERNELS
-from tdx_env.state.setup import N_BANDS, REST, SETUP, Initial, Pamt
+from tdx_env.state.objectives import weights_of
+from tdx_env.state.setup import MAX_CHOICES, N_BANDS, REST, SETUP, Initial, Pamt, Resched
 from tests.random_costs import REAL_COSTS, TINY, TINY_COSTS
-from tests.random_ranges import WILD_SHARE, Record, Rng, pick, random_range, set_range
+from tests.random_ranges import WILD_SHARE, Record, Rng, apart, pick, random_range, set_range
 
 
 class Theme(Enum):
@@ -23,6 +24,7 @@ class Theme(Enum):
     SPLIT = auto()  # 4K pages are wanted where 2M mappings are
     EXPORT = auto()  # live migration
     SLOTS = auto()  # memslots are deleted under faults and prefaults
+    BATCH = auto()  # long chunks of pages are taken away, under faults
 
 
 THEMES = (Theme.ANYTHING, Theme.STORM, Theme.SPLIT, Theme.EXPORT, Theme.SLOTS)
@@ -33,6 +35,7 @@ VARIANTS = (
     "hypothetical-no-free-lock",
     "hypothetical-demote-uninterruptible",
 )
+KNOWN = tuple(MODULE_VERSIONS)
 NEWER = ("1.5.06", "1.5.28", "1.5.34", "2.0.18")
 BUILD_SHARE = 0.12
 CROWD_SHARE = 0.01  # worlds of so many actors that the event loop keeps them in blocks
@@ -48,22 +51,31 @@ KINDS = {
     Theme.BUILD: (Task.BUILD, Task.BUILD, Task.INIT_VCPU, Task.INIT_VCPU, Task.ZAP),
     Theme.SPLIT: (Task.ZAP, Task.ZAP, Task.PREFAULT, Task.SLOT_DELETE),
     Theme.EXPORT: (Task.EXPORT, Task.ZAP, Task.PREFAULT),
+    Theme.BATCH: (Task.ZAP, Task.ZAP, Task.ZAP, Task.SLOT_DELETE, Task.PREFAULT),
     Theme.SLOTS: (Task.SLOT_DELETE, Task.SLOT_DELETE, Task.PREFAULT, Task.PREFAULT, Task.ZAP),
 }
-FIRST_KIND = {Theme.BUILD: Task.BUILD, Theme.EXPORT: Task.EXPORT, Theme.SLOTS: Task.SLOT_DELETE}
+FIRST_KIND = {
+    Theme.BUILD: Task.BUILD,
+    Theme.EXPORT: Task.EXPORT,
+    Theme.SLOTS: Task.SLOT_DELETE,
+    Theme.BATCH: Task.ZAP,
+}
 MAX_CHUNKS = {Task.BLOCK_RESTORE: 1, Task.EXPORT: 8}
 
 
 class _Builder:
     """Draws one setup."""
 
-    def __init__(self, rng: Rng) -> None:
+    def __init__(self, rng: Rng, theme: Theme | None) -> None:
         self.rng = rng
         self.setup = np.zeros((), SETUP)
         self.is_wild = rng.random() < WILD_SHARE
         self.theme = THEMES[int(rng.integers(len(THEMES)))]
         if rng.random() < BUILD_SHARE:
             self.theme = Theme.BUILD
+        if theme is not None:
+            self.theme = theme
+        self.longest_chunk = 24 if self.theme == Theme.BATCH else 4
         self.is_tiny = rng.random() < 0.8
         self.is_hot = rng.random() < 0.6  # everybody on the same few pages
         self.scale = 1 if self.is_tiny else 10
@@ -76,11 +88,37 @@ class _Builder:
         self._groups()
         self._tasks()
         self._timers()
+        self._more_versions()
+        self._resched()
+        self._guests()
+        self._hostile()
         return self.setup[()]
+
+    def _guests(self) -> None:
+        """Let some accepting groups fall back, and some hosts stop a TD that times out."""
+        rng = self._apart()
+        for row in self.setup["groups"][: self.setup["n_groups"]]:
+            row["falls_back"] = row["program"] == Program.ACCEPT and rng.random() < 0.3
+        self.setup["freezes"] = rng.random() < 0.85
+        self.setup["stops_on_timeout"] = rng.random() < 0.2
+        if rng.random() < 0.2:
+            self._sizes(rng)
+
+    def _sizes(self, rng: np.random.Generator) -> None:
+        """Draw the TD's size by weight, out of those between its ends, some of weight 0."""
+        s = self.setup
+        sizes = np.arange(s["n_vcpus_low"], s["n_vcpus_high"] + 1)[:MAX_CHOICES]
+        s["n_vcpus_choices"][: len(sizes)] = rng.permutation(sizes)
+        s["n_vcpus_weights"][: len(sizes)] = rng.integers(0, 4, len(sizes))
 
     def _apart(self) -> np.random.Generator:
         """Return a generator whose draws shift no others."""
-        return np.random.default_rng(self.rng.bit_generator.seed_seq.spawn(1)[0])
+        return apart(self.rng)
+
+    def _resched(self) -> None:
+        """Let zaps of half of the worlds drop mmu_lock when a slice is over."""
+        rng = self._apart()
+        self.setup["resched"] = pick(rng, (Resched.NEVER, Resched.VCPUS, Resched.ALL, Resched.ALL))
 
     def _timers(self) -> None:
         """Let half of the groups arm their timers by TD exits, and a third have host ticks."""
@@ -90,6 +128,20 @@ class _Builder:
                 row["arm_cycles"] = rng.integers(1, 300 * self.scale)
             if rng.random() < 0.35:
                 set_range(rng, row, "host_tick", 1000 * self.scale, 20_000 * self.scale)
+
+    def _more_versions(self) -> None:
+        """Let four in ten of the worlds on a newer release draw their module from some versions."""
+        rng = self._apart()
+        releases = sum(1 << KNOWN.index(name) for name in NEWER)
+        if self.setup["module_versions"] & releases and rng.random() < 0.4:
+            for number in rng.integers(len(KNOWN), size=2).tolist():
+                self.setup["module_versions"] |= 1 << number
+
+    def _hostile(self) -> None:
+        """Let a quarter of the groups be hostile."""
+        rng = self._apart()
+        for row in self.setup["groups"][: self.setup["n_groups"]]:
+            row["is_hostile"] = rng.random() < 0.25
 
     def _newer_than(self, version: str) -> str:
         """Return a newer release in half of the worlds, by draws that shift no others."""
@@ -112,14 +164,14 @@ class _Builder:
         version = VARIANTS[pick(rng, range(len(VARIANTS)))]
         if self.theme == Theme.BUILD and rng.random() < 0.5:
             version = "hypothetical-vp-init-v1"
-        s["module_version"] = list(MODULE_VERSIONS).index(self._newer_than(version))
+        s["module_versions"] = 1 << KNOWN.index(self._newer_than(version))
         s["kernel"] = pick(rng, range(len(KERNELS)))
         s["dynamic_pamt"] = pick(rng, (Pamt.STATIC, Pamt.STATIC, Pamt.LOCKED, Pamt.FAST))
         s["stall_cycles"] = pick(rng, (50_000, 200_000)) * self.scale
         s["time_cap"] = pick(rng, (200_000, 500_000, 1_000_000)) * self.scale
         s["preempt_limit"] = pick(rng, (0, 3000, 50_000))
         s["yield_weight"] = rng.integers(2)
-        s["reward_scale"] = 100_000
+        s["weights"] = weights_of("thread")
         bands = int(rng.integers(1, 1 << N_BANDS))
         s["cost_bands"] = (1 << N_BANDS) - 1 if rng.random() < 0.5 else bands
 
@@ -148,6 +200,8 @@ class _Builder:
         if self.theme == Theme.BUILD or (self.theme == Theme.EXPORT and rng.random() < 0.7):
             s["n_areas"] = 2
         s["page_shift"] = rng.integers(4)
+        if self.theme == Theme.BATCH:
+            s["page_shift"] = rng.integers(3, 6)
         self.is_large: list[bool] = []
         self.is_restored: list[bool] = []
         self.is_split: list[bool] = []  # all that is done there is done to 4K pages
@@ -166,7 +220,7 @@ class _Builder:
             self.is_restored.append(is_mixed and rng.random() < 0.5)
 
     def _large_share(self) -> float:
-        return {Theme.SPLIT: 0.9, Theme.EXPORT: 0.1}.get(self.theme, 0.35)
+        return {Theme.SPLIT: 0.9, Theme.EXPORT: 0.1, Theme.BATCH: 0.15}.get(self.theme, 0.35)
 
     def _initial(self, number: int, is_large: bool) -> int:
         """Choose how an area begins; in a build the first one is for pages to come."""
@@ -176,7 +230,9 @@ class _Builder:
             return Initial.FREE if number == 0 else pick(self.rng, [i for i in areas if i in THERE])
         if self.theme == Theme.STORM and initial in THERE:
             return Initial.EMPTY
-        is_there = self.theme in (Theme.SPLIT, Theme.EXPORT) and self.rng.random() < 0.8
+        is_there = (
+            self.theme in (Theme.SPLIT, Theme.EXPORT, Theme.BATCH) and self.rng.random() < 0.8
+        )
         return pick(self.rng, [i for i in areas if i in THERE]) if is_there else initial
 
     def _area(self, kind: int, program: int) -> int:
@@ -238,7 +294,7 @@ class _Builder:
     def _group(self, row: Record) -> None:
         rng = self.rng
         row["program"] = self._program()
-        max_chunk = 4 if row["program"] == Program.CONVERT else 1
+        max_chunk = self.longest_chunk if row["program"] == Program.CONVERT else 1
         room = self._room(row, self._area(NONE, row["program"]), max_chunk, False)
         self._place(row, max(6, int(self.setup["n_vcpus_high"])), room, 1, 0, 16)
         if row["items_high"] == 1 and row["stride"] <= 1 and rng.random() < 0.5:
@@ -326,7 +382,8 @@ class _Builder:
             row["trigger_lead"] = lead = int(rng.integers(0, 2))
         kind = int(row["kind"])
         is_small = kind in (Task.EXPORT, Task.BUILD)
-        room = self._room(row, self._area(kind, NONE), MAX_CHUNKS.get(Task(kind), 4), is_small)
+        max_chunk = MAX_CHUNKS.get(Task(kind), self.longest_chunk)
+        room = self._room(row, self._area(kind, NONE), max_chunk, is_small)
         self._place(row, 2, room, span, lead, 8)
         if rng.random() < 0.5 or row["step"] == 0:
             row["step"] = 0  # the same units again and again
@@ -339,6 +396,6 @@ class _Builder:
             self._device(row)
 
 
-def random_setup(rng: Rng) -> Record:
-    """Return a random small scenario, a SETUP record."""
-    return _Builder(rng).build()
+def random_setup(rng: Rng, theme: Theme | None = None) -> Record:
+    """Return a random small scenario, a SETUP record; of a theme, if one is given."""
+    return _Builder(rng, theme).build()

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from tdx_env.state.discipline import DISCIPLINE
 from tdx_env.state.setup import SETUP
 from tests.random_discipline import random_discipline
-from tests.random_setup import random_setup
+from tests.random_setup import Theme, random_setup
 
-__all__ = ["random_discipline", "random_setup", "random_world", "worlds"]
+__all__ = ["batch_world", "random_discipline", "random_setup", "random_world", "worlds"]
 
 
 def random_world(seed: int) -> tuple[NDArray[np.void], NDArray[np.void], int]:
@@ -19,6 +19,14 @@ def random_world(seed: int) -> tuple[NDArray[np.void], NDArray[np.void], int]:
     rng = np.random.default_rng(seed)
     setup = np.array([random_setup(rng)], SETUP)
     discipline = np.array([random_discipline(rng)], DISCIPLINE)
+    return setup, discipline, int(rng.integers(1 << 40))
+
+
+def batch_world(seed: int) -> tuple[NDArray[np.void], NDArray[np.void], int]:
+    """Return a world, as `random_world`, in which long chunks are taken away in batches."""
+    rng = np.random.default_rng(seed)
+    setup = np.array([random_setup(rng, Theme.BATCH)], SETUP)
+    discipline = np.array([random_discipline(rng, is_batching=True)], DISCIPLINE)
     return setup, discipline, int(rng.integers(1 << 40))
 
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from tdx_env import cli
-from tdx_env.cli_module import changes_command, conflicts_command, decode_command
+from tdx_env.cli_decode import decode_command
+from tdx_env.cli_module import changes_command, conflicts_command
 from tdx_env.errors import ScenarioError, StatusError
 from tdx_env.matrix.parties import parties
 from tdx_env.module.seamcalls import DEFAULT_VERSION
@@ -102,7 +103,7 @@ def test_conflict_on_the_same_vcpu_alone_says_so(capsys: Capture) -> None:
 
 
 def test_conflict_on_an_entry_that_promote_merges_says_so(capsys: Capture) -> None:
-    conflicts_command("PAGE.PROMOTE", "PAGE.AUG", False)
+    conflicts_command("PAGE.PROMOTE", "PAGE.AUG", False, "1.5.01")
     lines = capsys.readouterr().out.splitlines()
     assert sum(line.startswith("About an entry that PROMOTE merges: ") for line in lines) == 3
 

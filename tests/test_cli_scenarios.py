@@ -1,5 +1,7 @@
 """The commands that list and show scenarios."""
 
+import json
+
 import pytest
 
 from tdx_env.cli_scenarios import list_command, show_command
@@ -16,7 +18,20 @@ def wide_terminal(monkeypatch):
 def test_the_list_has_every_name(capsys):
     list_command()
     shown = capsys.readouterr().out
-    assert all(name in shown for name in names())
+    assert all(name.partition("/")[0] in shown for name in names())
+
+
+def test_the_list_of_all_spans_the_splits(capsys):
+    list_command()
+    row = next(r for r in capsys.readouterr().out.splitlines() if r.startswith("s05-zap-idle"))
+    assert row.split()[1:4] == ["4..248", "0..2", "control"]
+
+
+def test_the_list_as_json_has_every_scenario_and_split(capsys):
+    list_command(as_json=True)
+    records = json.loads(capsys.readouterr().out)
+    assert [record["name"] for record in records] == list(names())
+    assert set(records[0]) == {"name", "family", "title", "vcpus", "decisions", "marks"}
 
 
 def test_the_list_of_a_split_has_no_other(capsys):
@@ -26,12 +41,30 @@ def test_the_list_of_a_split_has_no_other(capsys):
     assert "s22-clean/train" not in shown
 
 
-@pytest.mark.parametrize("width", ["60", "80"])
-def test_no_name_is_cut_in_a_narrow_terminal(width, monkeypatch, capsys):
-    monkeypatch.setenv("COLUMNS", width)
-    list_command()
+@pytest.mark.parametrize("columns", [40, 80])
+@pytest.mark.parametrize("command", [list_command, lambda: show_command("s22-clean/test")])
+def test_a_narrow_terminal_cuts_nothing(command, columns, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "1000")
+    command()
+    whole = capsys.readouterr().out
+    monkeypatch.setenv("COLUMNS", str(columns))
+    command()
     shown = capsys.readouterr().out
-    assert all(name in shown for name in names())
+    assert max(map(len, shown.splitlines())) <= columns
+    heads = {"name", "title", "marks", "cost", "[cycles]", "parameter"}  # of tables
+    words = [set(text.replace("-", " ").replace(":", "").split()) for text in (whole, shown)]
+    assert words[0] - heads <= words[1]
+
+
+def test_show_as_json_has_parameters_and_costs(capsys):
+    show_command("s22-clean/test", {"limits.reward_scale": 7}, as_json=True)
+    record = json.loads(capsys.readouterr().out)
+    rows = {row["key"]: row for row in record["parameters"]}
+    assert (rows["limits.reward_scale"]["value"], rows["limits.reward_scale"]["set_by"]) == (
+        "7",
+        "user",
+    )
+    assert set(record["costs"]) == set(COST_NAMES)
 
 
 def test_show_has_every_cost_with_its_source(capsys):
@@ -54,7 +87,8 @@ def test_show_says_who_set_a_parameter(key, value, set_by, capsys):
     show_command("s22-clean/test", {"limits.reward_scale": 7})
     lines = capsys.readouterr().out.splitlines()
     row = next(line for line in lines if line.split()[:1] == [key])
-    assert (row.split()[1], row.split()[-1]) == (value, set_by)
+    assert row.split()[1] == value
+    assert f" {set_by} " in f"{row} "
 
 
 def test_show_of_an_unknown_scenario_is_an_error():

@@ -246,7 +246,7 @@ def _of_other_scenarios() -> Any:
 
 
 def _of_another_discipline() -> Any:
-    return SeamcallRetryEnv([BUSY, OTHER], Discipline(track_batch=4))
+    return SeamcallRetryEnv([BUSY, OTHER], Discipline(flush=4))
 
 
 def _of_another_kind() -> Any:

@@ -10,6 +10,7 @@ from tdx_env.module.operands import Operand
 from tdx_env.module.seamcalls import calls
 from tdx_env.module.steps import Call
 from tdx_env.state.calls import Leaf, Op
+from tdx_env.state.objectives import COST_PARTS, PRESETS, WEIGHED
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -77,3 +78,12 @@ def lock_line(call: Call) -> str:
 def test_locks_of_each_call_are_those_of_the_page(leaf: Leaf, version: str) -> None:
     page = (ROOT / "docs" / "module.md").read_text()
     assert leaf not in calls(version) or lock_line(calls(version)[leaf]) in page
+
+
+def test_tables_of_objectives_are_those_of_the_page() -> None:
+    page = (ROOT / "docs" / "objectives.md").read_text()
+    assert all(f"| {part.name} | {part.meaning} |" in page for part in COST_PARTS)
+    assert f"| preset | {' | '.join(WEIGHED)} |" in page
+    for name, weights in PRESETS.items():
+        cells = (f"{weights[part]:g}" if part in weights else "" for part in WEIGHED)
+        assert f"| `{name}` | {' | '.join(cells)} |" in page

@@ -223,7 +223,7 @@ def test_rewards_sum_to_minus_the_total_cost(name, seed, action_seed):
     cycles = [step[1] * scale for step in steps]
     assert all(abs(one - round(one)) < 1e-3 for one in cycles)
     assert sum(round(one) for one in cycles) == -metrics["total_cost"]
-    assert steps[-1][-1]["cost"].sum() == metrics["total_cost"]
+    assert steps[-1][-1]["cost"][:3].sum() == metrics["total_cost"]
 
 
 def test_elapsed_cycles_sum_to_the_episodes_length(env):
@@ -425,7 +425,7 @@ def test_whole_number_of_any_kind_is_an_action(action, started):
 
 
 @pytest.mark.parametrize(
-    "scenario", ["s99-nothing", "", "s10-hostile/nothing", [], 5, None, "x.toml"]
+    "scenario", ["s99-nothing", "", "s10-hostile/nothing", [], 5, [None], "x.toml"]
 )
 def test_unknown_scenario_is_refused(scenario):
     with pytest.raises(ScenarioError):
@@ -478,7 +478,7 @@ def test_make_vec_env_of_stable_baselines3_makes_ours():
     assert envs.reset().shape == (2, len(observation_names()))
 
 
-@pytest.mark.parametrize("given", ["P18", {"track_batch": 0}, {"track": 1}, 5], ids=repr)
+@pytest.mark.parametrize("given", ["P18", {"flush": 0}, {"track": 1}, 5], ids=repr)
 def test_discipline_that_is_none_is_refused(given):
     with pytest.raises(ScenarioError, match="discipline"):
         SeamcallRetryEnv(SMALL, discipline=given)
@@ -493,8 +493,8 @@ ARGUMENTS = [
     {"scenario": (Path(ROOT / "tdx_env" / "scenarios" / "s22-clean.toml"),)},
     {"scenario": load("s22-clean/test")},
     {"scenario": TABLE},
-    {"scenario": SMALL, "discipline": Discipline(track_batch=4)},
-    {"scenario": SMALL, "discipline": {"track_batch": 4}},
+    {"scenario": SMALL, "discipline": Discipline(flush=4)},
+    {"scenario": SMALL, "discipline": {"flush": 4}},
 ]
 
 
@@ -563,3 +563,57 @@ def test_docstring_has_the_headings_of_an_environment():
     places = [lines.index(f"{heading}:") for heading in headings]
     assert places == sorted(places)
     assert "{" not in SeamcallRetryEnv.__doc__
+
+
+# --- decisions: where somebody is asked
+
+ZAPS = {"scenario": "s13-balloon/train"}
+FEW_PAGES = {"tasks.balloon.items": 1, "tasks.balloon.chunk": 20, "groups.acceptors.items": 4}
+
+
+@pytest.mark.parametrize(
+    ("decisions", "paths"), [("flush", {CallPath.FLUSH}), ("all", {CallPath.FLUSH, CallPath.ZAP})]
+)
+def test_flush_points_are_asked_about_with_columns_of_their_own(decisions, paths):
+    env = SeamcallRetryEnv(**ZAPS, decisions=decisions)
+    assert env.observation_space.shape == (len(observation_names(decisions)),)
+    observation, info = env.reset(seed=2, options=FEW_PAGES)
+    flush, seen, total, has_ended = observation_names("all").index("path=FLUSH"), set(), 0.0, False
+    while not has_ended:
+        observation, reward, terminated, truncated, info = env.step(Action.RETRY)
+        assert env.observation_space.contains(observation)
+        has_ended, total = terminated or truncated, total + float(reward)
+        if not has_ended:
+            assert observation[flush] == (info["path"] == CallPath.FLUSH)
+            assert info["features"][Feature.PATH] == info["path"]
+            seen.add(info["path"])
+    assert seen <= paths
+    assert CallPath.FLUSH in seen
+    scale = load(ZAPS["scenario"]).limits.reward_scale
+    assert total * scale == pytest.approx(-info["cost"][:3].sum())
+
+
+def test_busy_replies_alone_are_asked_about_unless_it_is_said():
+    env = SeamcallRetryEnv(SMALL)
+    assert env.observation_space.shape == (len(observation_names()),)
+    assert env.observation_space == SeamcallRetryEnv(SMALL, decisions="busy").observation_space
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"decisions": "flushes"}, "decisions = 'flushes', must be one of: busy, flush, all"),
+        ({"decisions": 3}, "decisions = 3, must be one of: busy, flush, all"),
+        (
+            {"decisions": "all", "discipline": {"flush": 16}},
+            "discipline.flush = 16 asks nobody at flush points, must be 'decided'",
+        ),
+        (
+            {"decisions": "flush", "scenario": SMALL},
+            "nothing is zapped in s03-zero-step/train, so that there are no flush points",
+        ),
+    ],
+)
+def test_what_would_never_be_asked_is_refused(given, told):
+    with pytest.raises(ScenarioError, match=told):
+        SeamcallRetryEnv(**ZAPS | given)

@@ -27,7 +27,7 @@ HOST = GUEST | {"tdx_env.host"}
 SEEN = HOST | {"tdx_env.spaces"}
 ENGINE = SEEN | {"tdx_env.engine"}
 ENV = ENGINE | {"tdx_env.scenarios"}
-CLIENT = {"tdx_env.info", "tdx_env.snapshots", "tdx_env.arguments"}
+CLIENT = {f"tdx_env.{name}" for name in ("info", "snapshots", "arguments", "repertoire")}
 BELOW_EVAL = {"tdx_env", "tdx_agents"}
 STUDIED = BELOW_EVAL | {"tdx_eval.comparing", "tdx_eval.reporting"}
 ALLOWED = {
@@ -48,24 +48,41 @@ ALLOWED = {
     "tdx_env.info": ENGINE,
     "tdx_env.snapshots": ENGINE,
     "tdx_env.arguments": ENV,
+    "tdx_env.timeline": ENGINE,
+    "tdx_env.repertoire": ENV | {"tdx_env.arguments"},
+    "tdx_env.episode": ENGINE,
+    "tdx_env.discounting": {"tdx_env.errors"},
     "tdx_env.series": ENV | {"tdx_env.arguments"},
-    "tdx_env.env": ENV | CLIENT,
+    "tdx_env.env": ENV | CLIENT | {"tdx_env.episode", "tdx_env.timeline"},
     "tdx_env.vector": ENV | CLIENT | {"tdx_env.series"},
     "tdx_env.simulate": ENV | {"tdx_env.status"},
-    "tdx_env.cli": {f"tdx_env.{name}" for name in ("cli_module", "cli_scenarios", "simulate")}
-    | {"tdx_env.engine", "tdx_env.scenarios", "tdx_env.command"},
+    "tdx_env.cli": {
+        f"tdx_env.{name}" for name in ("cli_decode", "cli_module", "cli_scenarios", "simulate")
+    }
+    | {"tdx_env.engine", "tdx_env.scenarios", "tdx_env.command", "tdx_env.table"},
     "tdx_env.command": {"tdx_env.errors"},
-    "tdx_env.cli_module": MATRIX,
-    "tdx_env.cli_scenarios": MODULE | {"tdx_env.scenarios"},
+    "tdx_env.table": set(),
+    "tdx_env.cli_decode": STATUS,
+    "tdx_env.cli_module": MATRIX | {"tdx_env.table"},
+    "tdx_env.cli_scenarios": MODULE | {"tdx_env.scenarios", "tdx_env.table"},
     "tdx_agents": {"tdx_env"},
     "tdx_train": {"tdx_env", "tdx_agents"},
     "tdx_eval": set(),
     "tdx_eval.cli": {"tdx_env.command", "tdx_eval.commands"},
-    "tdx_eval.commands": STUDIED | {"tdx_eval.reality", "tdx_eval.costs", "tdx_eval.lost"},
+    "tdx_eval.commands": STUDIED
+    | {
+        f"tdx_eval.{study}"
+        for study in ("reality", "costs", "lost", "ranks", "reward_scales", "tracing")
+    },
     "tdx_eval.reality": STUDIED,
     "tdx_eval.costs": STUDIED,
     "tdx_eval.lost": STUDIED,
+    "tdx_eval.ranks": STUDIED,
+    "tdx_eval.tracing": STUDIED,
+    "tdx_eval.abandoned": STUDIED | {"tdx_eval.lost"},
     "tdx_eval.track_busy": STUDIED | {"tdx_eval.reality"},
+    "tdx_eval.reward_scales": STUDIED,
+    "tdx_eval.coverage": {"tdx_eval.comparing"},
     "tdx_eval.reporting": {"tdx_eval.comparing"},
     "tdx_eval.comparing": BELOW_EVAL,
 }

@@ -100,12 +100,19 @@ def test_end_and_metrics_are_zeros_until_the_end():
     assert n_ends > 1
 
 
-def test_cost_has_named_places_that_sum_to_the_total():
+def test_cost_has_named_places_that_the_metrics_have_too():
     for step in episodes(SeamcallRetryEnv(SCENARIOS)):
         info = step[-1]
         assert not info["cost"][len(COST_NAMES) :].any()
-        if info["end"] != End.RUNNING:
-            assert info["cost"].sum() == named_metrics(info["episode_metrics"])["total_cost"]
+        cost = dict(zip(COST_NAMES, info["cost"].tolist(), strict=False))
+        if info["end"] == End.RUNNING:
+            continue
+        metrics = named_metrics(info["episode_metrics"])
+        total = cost["waste"] + cost["preempt_penalty"] + cost["lost"]
+        assert total == metrics["total_cost"]
+        assert cost["host"] + cost["stolen"] + cost["hostile"] == metrics["overhead_cycles"]
+        for name in ("host", "stolen", "hostile", "latency", "preempt_1ms", "host_track"):
+            assert cost[name] == metrics[f"{name}_cycles"]
 
 
 def test_report_says_in_words_what_the_metrics_say():

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from tdx_env.module import Operand
 from tdx_env.spaces import (
     ACTIONS,
+    ASKS,
     FEATURES,
+    FLUSH_FEATURES,
     START,
     EntryClass,
     Scale,
@@ -32,33 +34,60 @@ from tdx_env.state.features import N_FEATURES, Feature
 DOCSTRING_WIDTH = 96
 
 
-def observed(**values):
+HIDDEN = (
+    Feature.MASK,
+    Feature.LOTTERY,
+    Feature.MMU_WAITERS,
+    Feature.MMU_WAITED,
+    Feature.BATCH_LOTTERY,
+)
+
+
+def observed(decisions="busy", **values):
     """Return the observation of one decision as name → value; features not given are 0."""
     features = np.zeros((1, N_FEATURES), np.int64)
     for name, value in values.items():
         features[0, Feature[name]] = value
-    out = np.empty((1, observation_size()), np.float32)
+    out = np.empty((1, observation_size(decisions)), np.float32)
     observe(features, out)
-    return dict(zip(observation_names(), out[0].tolist(), strict=True))
+    return dict(zip(observation_names(decisions), out[0].tolist(), strict=True))
 
 
-def test_every_feature_but_mask_and_lottery_has_a_row():
-    listed = [row.feature for row in FEATURES]
-    assert listed == [f for f in Feature if f not in (Feature.MASK, Feature.LOTTERY)]
+def test_every_feature_but_the_hidden_ones_has_a_row():
+    listed = [row.feature for row in (*FEATURES, *FLUSH_FEATURES)]
+    assert listed == [f for f in Feature if f not in HIDDEN]
 
 
 def test_hidden_features_leave_the_observation_alone():
-    assert observed(MASK=7, LOTTERY=1 << 30) == observed()
+    hidden = {feature.name: 7 for feature in HIDDEN}
+    assert observed("all", **hidden) == observed("all")
 
 
 def test_each_row_says_where_kvm_reads_it_and_at_which_cost():
-    assert all(row.read_from and row.read_cost and row.meaning and row.unit for row in FEATURES)
+    assert all(row.read_from and row.read_cost for row in (*FEATURES, *FLUSH_FEATURES))
+    assert all(row.meaning and row.unit for row in (*FEATURES, *FLUSH_FEATURES))
 
 
 def test_names_are_unique_and_as_many_as_columns():
     names = observation_names()
     assert len(set(names)) == len(names) == observation_size()
     assert sum(len(columns_of(row)) for row in FEATURES) + 1 == observation_size()
+
+
+def test_flush_points_have_columns_behind_those_of_busy_replies():
+    names = observation_names("all")
+    assert names[: observation_size()] == observation_names()
+    assert names[observation_size()] == "path=FLUSH"
+    assert observation_names("flush") == names
+    assert len(set(names)) == len(names) == observation_size("all")
+
+
+def test_busy_reply_says_nothing_of_flushes_and_a_flush_point_nothing_of_other_paths():
+    busy = observed("all", PATH=CallPath.ZAP)
+    assert not any(busy[name] for name in observation_names("all")[observation_size() :])
+    flush = observed("all", PATH=CallPath.FLUSH, BLOCKED=511)
+    assert [name for name in flush if name.startswith("path=") and flush[name]] == ["path=FLUSH"]
+    assert flush["blocked"] == pytest.approx(9 / math.log2(513))
 
 
 def test_start_observation_has_the_flag_the_vcpus_and_nothing_else():
@@ -101,7 +130,7 @@ def test_entry_states_fall_into_classes(state, expected):
 
 @pytest.mark.parametrize("path", CallPath)
 def test_every_path_has_a_column(path):
-    seen = observed(PATH=path)
+    seen = observed("all", PATH=path)
     assert [name for name in seen if name.startswith("path=") and seen[name] == 1] == [
         f"path={path.name}"
     ]
@@ -139,14 +168,15 @@ def in_range(row):
     return st.integers(-5, 1 << 62)
 
 
-@given(values=st.tuples(*(in_range(row) for row in FEATURES)))
-def test_any_observation_is_in_the_space(values):
+@pytest.mark.parametrize("decisions", ASKS)
+@given(values=st.tuples(*(in_range(row) for row in (*FEATURES, *FLUSH_FEATURES))))
+def test_any_observation_is_in_the_space(decisions, values):
     features = np.zeros((1, N_FEATURES), np.int64)
-    for row, value in zip(FEATURES, values, strict=True):
+    for row, value in zip((*FEATURES, *FLUSH_FEATURES), values, strict=True):
         features[0, row.feature] = value
-    out = np.full((1, observation_size()), np.nan, np.float32)
+    out = np.full((1, observation_size(decisions)), np.nan, np.float32)
     observe(features, out)
-    assert observation_space().contains(out[0])
+    assert observation_space(decisions).contains(out[0])
 
 
 def test_a_batch_is_observed_row_by_row():
@@ -192,6 +222,6 @@ def test_feature_table_has_the_headings_of_the_environment():
 
 
 def test_tables_name_every_feature():
-    for row in FEATURES:
+    for row in (*FEATURES, *FLUSH_FEATURES):
         assert f" {row.name} " in feature_table()
         assert f" {row.name} " in reading_table()

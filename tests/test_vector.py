@@ -384,7 +384,7 @@ def test_specification_goes_through_json():
         ID,
         num_envs=N_ENVS,
         scenario=SCENARIOS,
-        discipline=Discipline(track_batch=4),
+        discipline=Discipline(flush=4),
         autoreset_mode=AutoresetMode.SAME_STEP,
         n_threads=1,
         max_episode_steps=7,

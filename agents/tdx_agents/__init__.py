@@ -13,7 +13,7 @@ that it comes from. Importing it compiles nothing and needs no torch.
 """
 
 from tdx_agents.bundle import Manifest, Training, load_bundle, save_bundle
-from tdx_agents.handwritten import catalogue, names, policies_table
+from tdx_agents.handwritten import catalogue, names, policies_records, policies_table
 from tdx_agents.protocol import Kind, Policy
 from tdx_agents.spec import load
 
@@ -26,6 +26,7 @@ __all__ = [
     "load",
     "load_bundle",
     "names",
+    "policies_records",
     "policies_table",
     "save_bundle",
 ]

@@ -223,7 +223,8 @@ def _listed(names: Sequence[str]) -> str:
 
 def _check_observation(path: Path, manifest: Manifest) -> None:
     """Refuse a bundle that was trained on other columns than ours, and say which."""
-    ours, theirs = observation_names(), list(manifest.observation_names)
+    ours = observation_names(manifest.discipline.asks)
+    theirs = list(manifest.observation_names)
     if theirs == ours:
         return
     lacking = [name for name in ours if name not in theirs]

@@ -33,5 +33,7 @@ def constant(action: Action) -> Policy:
     It is named for the action and runs under the default discipline.
     """
     title = f"{action.name} wherever it is allowed, else RETRY"
-    row = Row(action.name.lower(), "", title, "yardstick", _RULES[action], DEFAULT)
+    row = Row(
+        action.name.lower(), "", title, "yardstick", _RULES[action], DEFAULT.with_(asks="all")
+    )
     return row.compile()

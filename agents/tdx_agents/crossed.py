@@ -8,16 +8,17 @@ nothing else either.
 from dataclasses import replace
 
 from tdx_agents.constant import constant
-from tdx_agents.handwritten import find, names
+from tdx_agents.handwritten import find, known_names
 from tdx_agents.protocol import Policy
-from tdx_env.errors import PolicyError, shown
+from tdx_env.errors import PolicyError, one_of, shown
 from tdx_env.state.discipline import Action
 
 
 def under(decisions: Policy, frame: Policy) -> Policy:
     """Return the decisions of one policy under the discipline of another.
 
-    What a decision takes goes with who decides: it is the first one's.
+    What a decision takes, and where decisions are asked for, goes with who decides: it is the first
+    one's.
     """
     return replace(
         decisions,
@@ -25,7 +26,9 @@ def under(decisions: Policy, frame: Policy) -> Policy:
         number="",
         title=f"decisions of {decisions.name}, discipline of {frame.name}",
         source=f"{decisions.source}; discipline: {frame.source}",
-        discipline=frame.discipline.with_(decision_cycles=decisions.decision_cycles),
+        discipline=frame.discipline.with_(
+            decision_cycles=decisions.decision_cycles, asks=decisions.discipline.asks
+        ),
         behaves_as="",
     )
 
@@ -45,7 +48,8 @@ def decider(name: str) -> Policy:
     if policy is not None:
         return policy
     actions = ", ".join(action.name.lower() for action in Action)
+    others = one_of(name, known_names()).removeprefix("must be ")
     raise PolicyError(
-        f"the decisions of {shown(name)} are unknown, must be one of: {actions} (always that "
-        f"action), {', '.join(names())}"
+        f"the decisions of {shown(name)} are unknown, must be {actions} (always that action) or "
+        f"{others}"
     )

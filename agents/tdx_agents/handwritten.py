@@ -2,10 +2,28 @@
 
 import functools
 
-from tdx_agents import adaptive, fault_loop, kick, merged, retry, split, structure
+from tdx_agents import adaptive, fault_loop, flush, kick, merged, retry, split, structure, tries
 from tdx_agents.protocol import Policy
 from tdx_agents.row import Row
+from tdx_env.table import table_text
 
+_FLUSH: tuple[Row, ...] = (
+    structure.batched_retry(8),
+    structure.batched_retry(16),
+    structure.batched_retry(64),
+    structure.batched_retry(512),
+    flush.until_waits(),
+    flush.needbreak(),
+    flush.needbreak(is_preemptible=False),
+    flush.pages_or_time(),
+    flush.greedy(),
+    flush.greedy(50),
+    flush.greedy(200),
+    flush.greedy(sees="count"),
+    flush.greedy_random(),
+    flush.root(),
+    flush.root(sees="count"),
+)
 _ROWS: tuple[Row, ...] = (
     retry.blind(),
     retry.blind_any(),
@@ -41,8 +59,11 @@ _ROWS: tuple[Row, ...] = (
     split.bounded_resume(),
     structure.no_private_faults(),
     retry.zero_tolerance(),
-    structure.batched_retry(16),
-    structure.batched_retry(512),
+    tries.plain_tries(1),
+    tries.retry_once(),
+    *(tries.plain_tries(n) for n in (4, 8, 16, 32, 64)),
+    tries.operand_split(),
+    *_FLUSH,
     adaptive.break_even(),
     adaptive.operand(),
     adaptive.uniform_random(),
@@ -59,16 +80,31 @@ def names() -> list[str]:
     return [row.name for row in _ROWS]
 
 
+def known_names() -> list[str]:
+    """Return what `find` understands: names and numbers, in order."""
+    return [name for row in _ROWS for name in (row.name, row.number) if name]
+
+
 @functools.cache
 def _compiled(row: Row) -> Policy:
     """Return the policy of a row, compiled once a process."""
     return row.compile()
 
 
+@functools.cache
+def _decided() -> tuple[Row, ...]:
+    """Return the flush rules as decision functions, that of each page first."""
+    return tuple(flush.decided(row) for row in (structure.batched_retry(1), *_FLUSH))
+
+
 def find(name: str) -> Policy | None:
-    """Return the policy of a name or number, in capital or small letters, or None."""
+    """Return the policy of a name or number, in capital or small letters, or None.
+
+    A flush rule's name behind "decided-" is the same rule as decisions.
+    """
     wanted = name.lower()
-    known = (row for row in _ROWS if wanted in (row.name.lower(), row.number.lower()))
+    among = _decided() if wanted.startswith(flush.DECIDED_PREFIX) else _ROWS
+    known = (row for row in among if wanted in (row.name.lower(), row.number.lower()))
     row = next(known, None) if wanted else None
     return None if row is None else _compiled(row)
 
@@ -78,15 +114,30 @@ def catalogue() -> tuple[Policy, ...]:
     return tuple(_compiled(row) for row in _ROWS)
 
 
-def policies_table() -> str:
-    """Return the catalogue as text, one line for each policy."""
-    cells = [("number", "name", "KVM", "what it does")]
+def policies_records() -> list[dict[str, str | bool]]:
+    """Return what the table of policies says, as JSON has it."""
+    return [
+        {
+            "number": row.number,
+            "name": row.name,
+            "needs_kvm_change": row.discipline.needs_kvm_change,
+            "title": row.title,
+            "behaves_as": row.behaves_as,
+            "source": row.source,
+        }
+        for row in _ROWS
+    ]
+
+
+def policies_table(columns: int | None = None) -> str:
+    """Return the catalogue as text.
+
+    Args:
+        columns: Columns of the terminal; None: ask.
+    """
+    rows = []
     for row in _ROWS:
         title = f"{row.title} (behaves as {row.behaves_as})" if row.behaves_as else row.title
         mark = "needs a change" if row.discipline.needs_kvm_change else "today"
-        cells.append((row.number or "-", row.name, mark, title))
-    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
-    return "\n".join(
-        "  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in cells
-    )
+        rows.append((row.number or "-", row.name, mark, title))
+    return table_text(("number", "name", "KVM", "what it does"), rows, columns)

@@ -4,11 +4,11 @@ from pathlib import Path
 
 from tdx_agents.bundle import is_bundle, load_bundle
 from tdx_agents.crossed import decider, under
-from tdx_agents.handwritten import find, names
+from tdx_agents.handwritten import find, known_names
 from tdx_agents.place import is_file, is_folder
 from tdx_agents.protocol import Policy
 from tdx_agents.user_file import load_user_file
-from tdx_env.errors import PolicyError, shown
+from tdx_env.errors import PolicyError, one_of, shown
 
 _FILE_SUFFIX = ".py"
 _UNDER = "@"
@@ -48,9 +48,8 @@ def load(spec: str | Path) -> Policy:
     folder = Path(text)
     if text and (is_folder(folder) or is_bundle(folder)):
         return load_bundle(folder)
-    known = ", ".join(names())
     raise PolicyError(
-        f"policy {shown(text)} is unknown, must be one of: {known}; a function in a file "
+        f"policy {shown(text)} is unknown, {one_of(text, known_names())}; a function in a file "
         "(my_policy.py:decide); the folder of a learned agent; or decisions under another's "
         "discipline (retry@P18)"
     )

@@ -32,7 +32,7 @@ def batched_merged(pages: int) -> Row:
     """P18-batch: as P18, but a zap blocks many pages before one TRACK and one kick.
 
     Args:
-        pages: Pages blocked before one TRACK, at most.
+        pages: Pages blocked before one flush, at most.
 
     Source:
         None upstream: the bound that a batching KVM could reach, under P18's decisions.
@@ -44,7 +44,7 @@ def batched_merged(pages: int) -> Row:
         number=f"P18-batch-{pages}",
         title=f"as P18, one TRACK for up to {pages} pages",
         source="variant of P18",
-        discipline=row.discipline.with_(track_batch=pages),
+        discipline=row.discipline.with_(flush=pages),
     )
 
 
@@ -52,12 +52,12 @@ def batched_retry(pages: int) -> Row:
     """Retry-batch: again whatever is busy, one TRACK for many pages, else the default discipline.
 
     Args:
-        pages: Pages blocked before one TRACK, at most.
+        pages: Pages blocked before one flush, at most.
 
     Source:
         None upstream: the bound that a batching KVM could reach without decided kicks.
     """
-    discipline = DEFAULT.with_(track_batch=pages)
+    discipline = DEFAULT.with_(flush=pages)
     title = f"again whatever is busy, one TRACK for up to {pages} pages"
     return Row(f"retry-batch-{pages}", "", title, "yardstick", always_retry, discipline)
 

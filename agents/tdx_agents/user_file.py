@@ -38,7 +38,7 @@ from tdx_agents.protocol import (
     refusal,
     told,
 )
-from tdx_env.errors import PolicyError, shown
+from tdx_env.errors import PolicyError, one_of, shown
 from tdx_env.host.discipline import DEFAULT, Discipline
 from tdx_env.jit import DECISION_SIGNATURE
 from tdx_env.state.actors import CallPath
@@ -75,8 +75,7 @@ def _function(module: ModuleType, path: Path, name: str) -> Callable[..., Any]:
     if callable(function):
         return function
     own = [key for key, value in vars(module).items() if inspect.isfunction(value)]
-    known = ", ".join(own) or "none"
-    raise PolicyError(f"{path}: has no function {name}; its functions: {known}")
+    raise PolicyError(f"{path}: has no function {name}, {one_of(name, own)}")
 
 
 def _discipline(module: ModuleType, path: Path) -> Discipline:

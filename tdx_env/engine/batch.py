@@ -27,6 +27,7 @@ from tdx_env.engine.run import (
     share,
     start_some,
 )
+from tdx_env.engine.seeds import versions_drawn
 from tdx_env.engine.snapshot import Snapshot, check_origin
 from tdx_env.jit import IS_COMPILED
 from tdx_env.spaces import observation_size
@@ -51,8 +52,9 @@ from tdx_env.state.world import (
 # Looking up a member of an enum, and comparing an array with one, takes longer.
 _ACTOR, _END, _COST = int(Number.ACTOR), int(Number.END), int(Number.COST)
 _RUNNING, _BROKEN = int(End.RUNNING), int(End.BROKEN)
-_BY_SCENARIO = ("setup", "program")  # records of which there is one for each scenario
-_SCENARIO_COLUMNS = [World._fields.index(name) for name in _BY_SCENARIO]
+# Records that several worlds share, and the number in a run that says which one is its own.
+_SHARED = {"setup": "scenario", "program": "module_version"}
+_COLUMNS = {name: World._fields.index(name) for name in World._fields}
 _SIZES = ("n_actors", "first_l3", "n_traced", "n_decisions_traced")  # of what a world uses
 _NO_OPERATION = np.array([NONE, 0])
 _WORD = 8  # bytes
@@ -141,13 +143,14 @@ class Batch:
             "entries": entries.records,
             "setup": np.ascontiguousarray(setups, SETUP),
             "discipline": np.array(discipline, DISCIPLINE),
-            "program": programs(setups),
+            "program": programs(),
             "trace": trace.records,
             "decisions": decisions.records,
         }
         self._of_setups = _digest(self._records["setup"])
         self._no_actions = np.full(n_worlds, NONE, np.int64)
         self._no_observations = np.empty((0, observation_size()), np.float32)
+        self._addresses: dict[str, NDArray[np.int64]] = {}
         self._worlds: Any = self._table()
         self._run_range = compiled_run()
         self._ask = address_of(ask())
@@ -156,22 +159,21 @@ class Batch:
         """Return where the records of each world are: what compiled code knows worlds by."""
         if not IS_COMPILED:
             return [self.world(index) for index in range(self.n_worlds)]
-        by_scenario = [addresses_of(self._records[name]) for name in _BY_SCENARIO]
-        self._of_scenarios = np.stack(by_scenario, axis=1)
         table = np.zeros((self.n_worlds, len(World._fields)), np.int64)
-        for column, name in enumerate(World._fields):
-            if name not in _BY_SCENARIO:
-                table[:, column] = addresses_of(self._records[name])
-        table[:, _SCENARIO_COLUMNS] = self._of_scenarios[self.run["scenario"]]
+        for name, column in _COLUMNS.items():
+            addresses = addresses_of(self._records[name])
+            self._addresses[name] = addresses
+            table[:, column] = addresses[self.run[_SHARED[name]]] if name in _SHARED else addresses
         return table
 
-    def _set_scenarios(self, which: NDArray[np.int64], rows: NDArray[np.integer]) -> None:
-        """Let some worlds play the scenarios in the given rows of the setups."""
-        self.run["scenario"][which] = rows
-        if IS_COMPILED:
-            self._worlds[which[:, None], _SCENARIO_COLUMNS] = self._of_scenarios[rows]
-        else:
+    def _point(self, which: NDArray[np.int64]) -> None:
+        """Let some worlds read the records of the scenario and the module that their runs name."""
+        if not IS_COMPILED:
             self._worlds = self._table()
+            return
+        for name, number in _SHARED.items():
+            rows = self.run[number][which]
+            self._worlds[which, _COLUMNS[name]] = self._addresses[name][rows]
 
     @property
     def setups(self) -> NDArray[np.void]:
@@ -226,8 +228,11 @@ class Batch:
         """
         chosen = np.arange(self.n_worlds) if which is None else np.flatnonzero(which)
         if scenarios is not None:
-            self._set_scenarios(chosen, np.asarray(scenarios)[chosen])
+            self.run["scenario"][chosen] = np.asarray(scenarios)[chosen]
         keys = np.asarray(seeds)[chosen].astype(np.uint64)
+        sets = self.setups["module_versions"][self.run["scenario"][chosen]]
+        self.run["module_version"][chosen] = versions_drawn(keys, sets)
+        self._point(chosen)
         start_some(self._worlds, chosen, keys, self._capacities, self._memory, self._shown)
 
     def advance(
@@ -330,8 +335,8 @@ class Batch:
 
     def world(self, index: int) -> World:
         """Return one world; its records are views."""
-        scenario = int(self.run["scenario"][index])
-        row = {"setup": scenario, "program": scenario, "discipline": 0}
+        row = {name: int(self.run[number][index]) for name, number in _SHARED.items()}
+        row["discipline"] = 0
         return World(**{name: rows[row.get(name, index)] for name, rows in self._records.items()})
 
     def origin(self) -> dict[str, Any]:
@@ -374,6 +379,23 @@ class Batch:
             memory[:, : kept.shape[1]] = kept
         self._worlds = self._table()
 
+    def traced(self, snapshot: Snapshot, n_events: int) -> "Batch":
+        """Return a batch that goes on from a snapshot of this one and keeps its next events.
+
+        Args:
+            snapshot: State of this batch.
+            n_events: Events kept of each episode.
+        """
+        check_origin(snapshot.origin, self.origin())
+        setups, discipline = self._records["setup"], self._records["discipline"]
+        other = Batch(setups, discipline, self.n_worlds, n_events)
+        for its, kept in zip(other._state, snapshot.memory, strict=True):
+            n_common = min(its.shape[1], kept.shape[1])
+            its[:, :n_common] = kept[:, :n_common]
+        other.run["trace_capacity"], other.run["n_traced"] = n_events, 0
+        other._worlds = other._table()
+        return other
+
     def with_setups(self, setups: NDArray[np.void], rows: NDArray[np.integer]) -> "Batch":
         """Return a batch of other scenarios whose worlds go on as here.
 
@@ -388,7 +410,8 @@ class Batch:
             n_common = min(mine.shape[1], its.shape[1])
             its[:, :n_common] = mine[:, :n_common]
         other.run["capacity"] = other._capacities[0]
-        other._set_scenarios(np.arange(self.n_worlds), rows)
+        other.run["scenario"] = rows
+        other._point(np.arange(self.n_worlds))
         return other
 
     def __reduce__(self) -> Any:

@@ -6,6 +6,7 @@ from tdx_env.state.actors import Spte, Task
 from tdx_env.state.broken import Place, break_off
 from tdx_env.state.calls import NONE, EntryState
 from tdx_env.state.costs import Cost
+from tdx_env.state.owners import Owner
 from tdx_env.state.setup import REGIONS_PER_TABLE, Initial
 from tdx_env.state.world import World
 
@@ -65,6 +66,7 @@ def _charge_populating(world: World, n_regions: int, level: int, lacks_tables: i
         cycles += n_regions * costs[Cost.SEPT_ADD]
     run["populate_cycles"] += cycles
     run["overhead"] += cycles
+    run["owned"][Owner.HOST] += cycles
 
 
 @inner

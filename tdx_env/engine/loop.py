@@ -38,7 +38,14 @@ from tdx_env.host.zap import block_page, end_page
 from tdx_env.jit import inner, pasted
 from tdx_env.state.actors import State
 from tdx_env.state.agenda import first_due, first_due_by_blocks, refresh_block
-from tdx_env.state.booking import book, charge_cell, end_stretch
+from tdx_env.state.booking import (
+    book,
+    charge_cell,
+    end_chunk_time,
+    end_fault,
+    end_stretch,
+    end_write_hold,
+)
 from tdx_env.state.broken import Place, break_off
 from tdx_env.state.calls import NONE
 from tdx_env.state.discipline import ASK
@@ -193,12 +200,16 @@ def _trace_event(world: World, actor: int) -> None:
 
 @inner
 def finish(world: World) -> None:
-    """Close the books: every open activity, cell and stretch, and the cost of not finishing."""
+    """Close the books: every open activity, wait and stretch, and the cost of not finishing."""
     run = world.run
     for actor in range(run["n_actors"]):
         book(world, actor, world.actors["row"][actor]["category"])
         charge_cell(world, actor)
         end_stretch(world, actor)
+        end_fault(world, actor)
+        end_chunk_time(world, actor)
+    if run["mmu_writer"] != NONE:
+        end_write_hold(world, run["mmu_writer"])
     if run["end"] != End.FINISHED:
         run["tail_cost"] = run["n_cpus"] * max(0, run["time_cap"] - run["now"])
 

@@ -8,8 +8,10 @@ from numpy.typing import NDArray
 
 from tdx_env.engine.batch import Batch
 from tdx_env.engine.waiting import waiting_actors
+from tdx_env.module.versions import MODULE_VERSIONS
 from tdx_env.state.accounting import Category
 from tdx_env.state.calls import NONE, Leaf, Outcome
+from tdx_env.state.owners import Owner
 from tdx_env.state.world import (
     CELL_LOCKS,
     N_CALLS,
@@ -30,8 +32,12 @@ COUNTERS = (
     "n_ipis",
     "n_kicks",
     "n_guest_busy",
+    "n_abandoned",
     "n_synthetic",
     "n_armed",
+    "n_write_locks",
+    "n_chunks",
+    "n_pages",
     "guest_items",
     "task_items",
 )
@@ -47,6 +53,16 @@ METRIC_NAMES = (
     "preempt_penalty_cycles",
     "tail_cost_cycles",
     "total_cost",
+    "host_cycles",
+    "stolen_cycles",
+    "hostile_cycles",
+    "host_track_cycles",
+    "stolen_track_cycles",
+    "latency_cycles",
+    "preempt_1ms_cycles",
+    "preempt_50us_cycles",
+    "chunk_cycles",
+    "hold_max_cycles",
     "zap_max_cycles",
     "fault_max_cycles",
     "longest_nonpreemptible_cycles",
@@ -56,12 +72,14 @@ METRIC_NAMES = (
     "n_faults",
     "zap_p99_cycles",
     "n_zaps",
+    "hold_p99_cycles",
     "kill_actor",
     "kill_leaf",
     "kill_outcome",
+    "module_version",
 )
-"""Places of `metric_values`. The last three are NONE unless the TD was killed: who did it, a `Leaf`
-(NONE: the guest itself) and its `Outcome`."""
+"""Places of `metric_values`. The three of kill are NONE unless the TD was killed: who did it, a
+`Leaf` (NONE: the guest itself) and its `Outcome`. The last is a place in `MODULE_VERSIONS`."""
 
 _PAMT = ("n_pamt_gets", "n_pamt_adds", "pamt_get_cycles", "pamt_get_max")
 _SCALARS = [str(name) for name, kind, *shape in RUN_FIELDS if kind is np.int64 and not shape]
@@ -123,14 +141,35 @@ def busy_cells(batch: Batch, index: int) -> list[dict[str, Any]]:
     return found
 
 
+def module_drawn(batch: Batch, index: int) -> str:
+    """Return which version of the module an episode has met."""
+    return list(MODULE_VERSIONS)[batch.run["module_version"][index]]
+
+
+def _owned_cycles(run: np.void) -> dict[str, int]:
+    """Return whose the overhead is, and what of it TRACK's kicks and the shared flush are."""
+    owned, track = run["owned"].tolist(), run["track"].tolist()
+    return {
+        "host_cycles": owned[Owner.HOST],
+        "stolen_cycles": owned[Owner.STOLEN],
+        "hostile_cycles": owned[Owner.HOSTILE],
+        "host_track_cycles": track[Owner.HOST],
+        "stolen_track_cycles": track[Owner.STOLEN],
+    }
+
+
 def episode_numbers(batch: Batch, index: int) -> dict[str, Any]:
     """Return the metrics of an episode that has ended, without who waits for what.
 
     `cycles_by_category` sums to `elapsed_cycles * n_threads`: a thread without a CPU is RUNNABLE.
-    `total_cost` is waste plus penalties: a
-    cycle for each cycle of a non-preemptible stretch beyond the limit, and, if the episode was
-    killed, hung or capped, every cycle of every CPU from then to the cap. ``dynamic_pamt`` is there
-    if the host keeps PAMT so: how often tdx_pamt_get was called and what it has taken in all.
+    `total_cost` is by the
+    scenario's objective; by ``thread`` it is waste plus penalties: a cycle for each cycle of a
+    non-preemptible stretch beyond the limit, and, if the episode was killed, hung or capped, every
+    cycle of every CPU from then to the cap. ``host_cycles``,
+    ``stolen_cycles`` and ``hostile_cycles`` sum to the overhead; ``host_track_cycles`` and
+    ``stolen_track_cycles`` are what TRACK's kicks and the shared EPT's flush have of the first two.
+    ``hold`` is mmu_lock's, held for write. ``dynamic_pamt`` is there if the host keeps PAMT so: how
+    often tdx_pamt_get was called and what it has taken in all.
     """
     run = scalars(batch, index)
     record = batch.run[index]
@@ -139,6 +178,7 @@ def episode_numbers(batch: Batch, index: int) -> dict[str, Any]:
     end = End(run["end"])
     metrics: dict[str, Any] = {
         "end": end.name.lower(),
+        "module_version": module_drawn(batch, index),
         "elapsed_cycles": run["now"],
         "n_threads": n_threads,
         "n_cpus": run["n_cpus"],
@@ -148,16 +188,23 @@ def episode_numbers(batch: Batch, index: int) -> dict[str, Any]:
         "overhead_cycles": run["overhead"],
         "preempt_penalty_cycles": run["preempt_penalty"],
         "tail_cost_cycles": run["tail_cost"],
-        "total_cost": run["waste"] + run["preempt_penalty"] + run["tail_cost"],
+        "total_cost": int(batch.costs[index]),
         "killed": end == End.KILLED,
         "hung": end == End.HUNG,
         "capped": end == End.CAPPED,
+        "latency_cycles": run["latency"],
+        "preempt_1ms_cycles": run["preempt_1ms"],
+        "preempt_50us_cycles": run["preempt_50us"],
+        "chunk_cycles": run["chunk_cycles"],
+        "hold_max_cycles": run["hold_max"],
+        "hold_p99_cycles": percentile(record["holds"], 0.99, run["hold_max"]),
         "zap_max_cycles": run["zap_max"],
         "fault_max_cycles": run["fault_max"],
         "longest_nonpreemptible_cycles": run["longest_stretch"],
         "n_masked_actions": run["n_masked"],
     }
     metrics.update({name: run[name] for name in COUNTERS})
+    metrics.update(_owned_cycles(record))
     if run["n_pamt_gets"] > 0:
         metrics["dynamic_pamt"] = {name: run[name] for name in _PAMT}
     for kind in Operation:
@@ -179,6 +226,7 @@ def metric_values(batch: Batch, index: int) -> NDArray[np.int64]:
     """Return the metrics of an episode that has ended as numbers, in the order of METRIC_NAMES."""
     metrics = episode_numbers(batch, index)
     run = scalars(batch, index)
+    metrics["module_version"] = run["module_version"]
     was_killed = metrics["killed"]
     for name in ("kill_actor", "kill_leaf", "kill_outcome"):
         metrics[name] = run[name] if was_killed else NONE

@@ -4,7 +4,7 @@ import numpy as np
 
 from tdx_env.engine.batch import Batch
 from tdx_env.engine.scene import Scene
-from tdx_env.state.actors import NEVER, State
+from tdx_env.state.actors import NEVER, CallPath, State
 from tdx_env.state.calls import NONE, Leaf
 from tdx_env.state.world import CELL_LOCKS, N_HOLDERS, Word
 
@@ -76,6 +76,8 @@ def holder_text(batch: Batch, index: int) -> str:
     scene = Scene(batch, index)
     actor = int(scene.run["decision_actor"])
     me = scene.rows[actor]
+    if me["question"] == CallPath.FLUSH:
+        return "nobody: a page is blocked, another one could be"
     if me["operand"] == 0:
         return "nobody: an interrupt ended the call"
     lock = scene.met(actor)

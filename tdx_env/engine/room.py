@@ -28,20 +28,12 @@ def n_actors_of(setups: NDArray[np.void]) -> int:
 
 
 @functools.cache
-def _program_of(module_version: int) -> np.void:
-    """Return the rules of a version of the module, dtype PROGRAM; not to be changed."""
-    name = list(MODULE_VERSIONS)[module_version]
-    program = np.zeros(1, PROGRAM)
-    program["steps"] = steps_of(name)
-    for rule in MODULE_RULES:
-        program[rule] = getattr(MODULE_VERSIONS[name], rule)
-    rules: np.void = program[0]
-    return rules
-
-
-def programs(setups: NDArray[np.void]) -> NDArray[np.void]:
-    """Return the rules of the module's version for each setup, dtype PROGRAM."""
-    programs = np.zeros(len(setups), PROGRAM)
-    for row, version in enumerate(setups["module_version"].tolist()):
-        programs[row] = _program_of(version)
+def programs() -> NDArray[np.void]:
+    """Return the rules of each version of the module, dtype PROGRAM, in their order; read-only."""
+    programs = np.zeros(len(MODULE_VERSIONS), PROGRAM)
+    for row, (name, version) in enumerate(MODULE_VERSIONS.items()):
+        programs["steps"][row] = steps_of(name)
+        for rule in MODULE_RULES:
+            programs[rule][row] = getattr(version, rule)
+    programs.flags.writeable = False
     return programs

@@ -21,6 +21,8 @@ from tdx_env.spaces import observe_one
 from tdx_env.state.calls import NONE
 from tdx_env.state.discipline import ASK, N_ACTIONS, Action
 from tdx_env.state.features import Feature
+from tdx_env.state.objectives import N_WEIGHED
+from tdx_env.state.owners import Owner
 from tdx_env.state.world import End, World
 
 SKIP = -2  # in place of an action: leave the world alone
@@ -31,20 +33,28 @@ class Number(IntEnum):
     """What callers read after each step; row of a batch's ``numbers``."""
 
     END = 0  # an End
-    COST = 1  # waste and penalties since the episode's start [cycles]
+    COST = 1  # since the episode's start, by the scenario's objective [cycles]
     NOW = 2  # [cycles]
     WAS_MASKED = 3  # 1: the action given in the last call was masked
     ACTOR = 4  # actor that waits for a decision, or NONE
     PATH = 5  # its Path, or NONE
     OPERATION = 6  # id of its operation, or NONE
     N_ENDED = 7  # operations ended since the last decision
-    WASTE = 8  # part of COST [cycles]
-    PREEMPT_PENALTY = 9  # part of COST [cycles]
-    TAIL_COST = 10  # part of COST [cycles]
+    # The parts of costs, in the order of `state.objectives.COST_NAMES` [cycles].
+    WASTE = 8
+    PREEMPT_PENALTY = 9
+    LOST = 10
+    HOST = 11
+    STOLEN = 12
+    HOSTILE = 13
+    LATENCY = 14
+    PREEMPT_1MS = 15
+    PREEMPT_50US = 16
+    HOST_TRACK = 17
+    STOLEN_TRACK = 18
 
 
-COST_NAMES = ("waste", "preempt_penalty", "tail")
-N_COST_PARTS = 8  # the places behind the names are 0, and free for parts to come
+N_COST_PARTS = 12  # the places behind the names are 0, and free for parts to come
 COST_PARTS = slice(int(Number.WASTE), int(Number.WASTE) + N_COST_PARTS)
 N_NUMBERS = COST_PARTS.stop
 
@@ -79,6 +89,27 @@ def _show_no_decision(world: World, features: NDArray[np.int64]) -> None:
 
 
 @inner
+def _show_cost(world: World, index: int, numbers: NDArray[np.int64]) -> None:
+    """Copy the parts of a world's cost, and weigh them."""
+    run = world.run
+    numbers[Number.WASTE, index] = run["waste"]
+    numbers[Number.PREEMPT_PENALTY, index] = run["preempt_penalty"]
+    numbers[Number.LOST, index] = run["tail_cost"]
+    numbers[Number.HOST, index] = run["owned"][Owner.HOST]
+    numbers[Number.STOLEN, index] = run["owned"][Owner.STOLEN]
+    numbers[Number.HOSTILE, index] = run["owned"][Owner.HOSTILE]
+    numbers[Number.LATENCY, index] = run["latency"]
+    numbers[Number.PREEMPT_1MS, index] = run["preempt_1ms"]
+    numbers[Number.PREEMPT_50US, index] = run["preempt_50us"]
+    numbers[Number.HOST_TRACK, index] = run["track"][Owner.HOST]
+    numbers[Number.STOLEN_TRACK, index] = run["track"][Owner.STOLEN]
+    cost = 0.0
+    for part in range(N_WEIGHED):
+        cost += world.setup["weights"][part] * numbers[Number.WASTE + part, index]
+    numbers[Number.COST, index] = int(cost)
+
+
+@inner
 def _show(world: World, index: int, shown: Shown) -> None:
     """Copy what callers read of a world: its record is out of the cache when they look."""
     run = world.run
@@ -86,11 +117,8 @@ def _show(world: World, index: int, shown: Shown) -> None:
     for action in range(N_ACTIONS):
         masks[index, action] = run["mask"][action]
     numbers[Number.END, index] = run["end"]
-    numbers[Number.COST, index] = run["waste"] + run["preempt_penalty"] + run["tail_cost"]
     numbers[Number.NOW, index] = run["now"]
-    numbers[Number.WASTE, index] = run["waste"]
-    numbers[Number.PREEMPT_PENALTY, index] = run["preempt_penalty"]
-    numbers[Number.TAIL_COST, index] = run["tail_cost"]
+    _show_cost(world, index, numbers)
     numbers[Number.N_ENDED, index] = run["n_ended"]
     actor = run["decision_actor"]
     numbers[Number.ACTOR, index] = actor
@@ -99,7 +127,7 @@ def _show(world: World, index: int, shown: Shown) -> None:
         numbers[Number.OPERATION, index] = NONE
         return
     me = world.actors["row"][actor]
-    numbers[Number.PATH, index] = me["path"]
+    numbers[Number.PATH, index] = me["question"]
     numbers[Number.OPERATION, index] = NONE
     if me["operation_started"] != NONE:
         numbers[Number.OPERATION, index] = me["operation_id"]
@@ -192,7 +220,7 @@ def start_some(
     memory: tuple[NDArray[np.int64], NDArray[np.int64]],
     shown: Shown,
 ) -> None:
-    """Start an episode in each of the chosen worlds, of the scenario that its record names.
+    """Start an episode in each of the chosen worlds, of the scenario and module it names.
 
     Args:
         worlds: All worlds.
@@ -206,10 +234,10 @@ def start_some(
     for place in range(len(which)):
         index = which[place]
         world = pick(worlds, index)
-        scenario = world.run["scenario"]
+        scenario, module = world.run["scenario"], world.run["module_version"]
         runs[index] = 0
         actors[index] = 0
-        world.run["scenario"] = scenario
+        world.run["scenario"], world.run["module_version"] = scenario, module
         world.run["capacity"] = capacities[0]
         world.run["trace_capacity"] = capacities[1]
         world.run["decision_capacity"] = capacities[2]

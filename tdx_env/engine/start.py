@@ -10,15 +10,16 @@ from tdx_env.host.cpus import put_on_cpu, queue_for_cpu
 from tdx_env.host.tasks import start_task_item
 from tdx_env.jit import inner
 from tdx_env.state.accounting import Category
-from tdx_env.state.actors import NEVER, Program, State, Task
+from tdx_env.state.actors import NEVER, CallPath, Program, State, Task
 from tdx_env.state.agenda import open_agenda
 from tdx_env.state.broken import Place, break_off
 from tdx_env.state.calls import NONE
 from tdx_env.state.costs import N_COSTS
 from tdx_env.state.draws import draw, uniform
-from tdx_env.state.features import N_AVERAGES, TRIES_UNIT
+from tdx_env.state.features import HITS_UNIT, N_AVERAGES, TRIES_UNIT
 from tdx_env.state.kernels import OF_SCENARIO
-from tdx_env.state.setup import MAX_PCPUS, REST
+from tdx_env.state.owners import Party
+from tdx_env.state.setup import MAX_CHOICES, MAX_PCPUS, REST
 from tdx_env.state.streams import Draw
 from tdx_env.state.world import MAX_ACTORS, World
 
@@ -29,12 +30,31 @@ _FIRST_TRY_CYCLES = 5_000  # averages before the first measurement: middles of t
 _FIRST_KICK_SEND = 600  # eight targets in one cluster
 _FIRST_KICK_WAIT = 9_500  # delivery, TD exit, handler, and eight answers
 _FIRST_KICK_TARGET = 10_700  # TD exit, handler, run loop, VP.ENTER
+_FIRST_FLUSH_SEND = 12_000  # TRACK's kick of eight targets
+_FIRST_CALM = 50_000  # five pages blocked until somebody waits, in half of the batches: a guess
 
 
 @inner
 def _draw_size(world: World, number: int, low: int, high: int) -> int:
     """Draw one size of the episode."""
     return uniform(low, high, draw(world.run["seed"], Draw.SIZE, 0, number, 0))
+
+
+@inner
+def _draw_n_vcpus(world: World) -> int:
+    """Draw the TD's size: one of some by weight, or any from low to high."""
+    setup = world.setup
+    left = 0
+    for choice in range(MAX_CHOICES):
+        left += setup["n_vcpus_weights"][choice]
+    if left == 0:
+        return _draw_size(world, 0, setup["n_vcpus_low"], setup["n_vcpus_high"])
+    left = _draw_size(world, 0, 0, left - 1)
+    place = 0
+    while left >= setup["n_vcpus_weights"][place]:
+        left -= setup["n_vcpus_weights"][place]
+        place += 1
+    return setup["n_vcpus_choices"][place]
 
 
 @inner
@@ -106,6 +126,8 @@ def _clear_actor(world: World, actor: int) -> None:
     me["arm_at"] = NEVER
     me["ipi_at"] = NEVER
     me["operation_started"] = NONE
+    me["fault_since"] = NONE
+    me["chunk_since"] = NONE
     me["nonpreemptible_since"] = NONE
     me["busy_since"] = NONE
     me["vcpu_epoch"] = 1
@@ -150,6 +172,7 @@ def _start_vcpu(world: World, vcpu: int) -> None:
     _start_interrupts(world, vcpu)
     begin_item(world, vcpu)
     me["trip"] = Category.EXIT_ENTRY
+    me["path"] = CallPath.ENTER
     program = me["program"]
     if program == Program.PARKED:
         me["state"] = State.PARKED
@@ -216,6 +239,8 @@ def _start_vcpus(world: World) -> None:
             me["group"] = group
             me["member"] = member
             me["program"] = program
+            is_hostile = world.setup["groups"][group]["is_hostile"]
+            me["party"] = Party.HOSTILE_VCPU if is_hostile else Party.VCPU
             _place(world, vcpu)
             me["items"] = drawn["items"]
             if is_foreground(program):
@@ -235,6 +260,7 @@ def _start_tasks(world: World) -> None:
             me["group"] = task
             me["member"] = member
             me["kind"] = world.setup["tasks"][task]["kind"]
+            me["party"] = Party.TASK
             me["items"] = drawn["items"]
             me["device_gap"] = drawn["device_gap"]
             if drawn["device_gap"] > 0:
@@ -278,6 +304,10 @@ def _set_scalars(world: World) -> None:
     run["kick_send_target"] = _FIRST_KICK_SEND
     run["kick_wait"] = _FIRST_KICK_WAIT
     run["kick_target"] = _FIRST_KICK_TARGET
+    run["flush_send"] = _FIRST_FLUSH_SEND
+    run["flush_target"] = _FIRST_KICK_TARGET
+    run["calm_cycles"] = _FIRST_CALM
+    run["calm_hits"] = HITS_UNIT // 2
     for column in range(N_AVERAGES):
         run["try_cycles"][column] = _FIRST_TRY_CYCLES
         run["tries"][column] = 2 * TRIES_UNIT
@@ -301,7 +331,7 @@ def start(world: World, seed: np.uint64) -> None:
     for cost in range(N_COSTS):
         run["costs"][cost] = draw_cost(world, cost)
     set_delays(world)
-    run["n_vcpus"] = _draw_size(world, 0, setup["n_vcpus_low"], setup["n_vcpus_high"])
+    run["n_vcpus"] = _draw_n_vcpus(world)
     n_pcpus = _draw_size(world, 1, setup["n_pcpus_low"], setup["n_pcpus_high"])
     run["n_pcpus"] = min(n_pcpus, run["n_vcpus"])
     _draw_groups(world)

@@ -7,7 +7,7 @@ from tdx_env.jit import inner
 from tdx_env.module.zero_step import after_vm_exit, log_ept_violation
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import Exit, Kick, Phase, Program, State
-from tdx_env.state.booking import begin_operation, book
+from tdx_env.state.booking import begin_fault, begin_operation, book
 from tdx_env.state.broken import Place, break_off
 from tdx_env.state.calls import EntryState
 from tdx_env.state.costs import Cost
@@ -96,6 +96,7 @@ def begin_exit(world: World, actor: int, reason: int) -> None:
         me["synthetic"] = 0
         me["fault_entry"] = fault_target(world, actor)
         begin_operation(world, actor)
+        begin_fault(world, actor)
         if not me["accept_fault"]:
             _log(world, actor)
     me["exit"] = reason

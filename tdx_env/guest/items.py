@@ -5,6 +5,7 @@ import numpy as np
 from tdx_env.jit import inner
 from tdx_env.state.actors import Phase, Program, State
 from tdx_env.state.agenda import wake_at
+from tdx_env.state.booking import end_fault
 from tdx_env.state.calls import NONE
 from tdx_env.state.draws import own, uniform
 from tdx_env.state.streams import Draw
@@ -51,9 +52,14 @@ def unit_of_item(world: World, actor: int) -> int:
 
 @inner
 def entry_of_item(world: World, actor: int) -> int:
-    """Return the S-EPT entry of the vCPU's current item."""
-    group = world.setup["groups"][world.actors["row"][actor]["group"]]
-    return entry_of_unit(world, group["area"], group["level"], unit_of_item(world, actor))
+    """Return the S-EPT entry of the vCPU's current item, or of the 4K page of it that it is at."""
+    me = world.actors["row"][actor]
+    group = world.setup["groups"][me["group"]]
+    unit = unit_of_item(world, actor)
+    if me["small"] != NONE:
+        unit = (unit << world.run["page_shift"]) + me["small"]
+        return entry_of_unit(world, group["area"], 0, unit)
+    return entry_of_unit(world, group["area"], group["level"], unit)
 
 
 @inner
@@ -105,6 +111,7 @@ def begin_item(world: World, actor: int) -> None:
     """Begin the vCPU's current item with its thinking; without one, spin for ever."""
     me = world.actors["row"][actor]
     me["attempt"] = 0
+    me["small"] = NONE
     me["phase"] = Phase.THINK
     me["remaining"] = think(world, actor) if has_items(me) else FOR_EVER
 
@@ -117,6 +124,7 @@ def finish_item(world: World, actor: int) -> None:
     run["guest_items"] += 1
     run["work_done"] += 1
     run["last_progress"] = run["now"]
+    end_fault(world, actor)
     me["refault"] = 0
     me["repeats"] = 0
     me["item"] += 1

@@ -1,6 +1,7 @@
 """A vCPU in the guest: what it executes next, and the ends of what it does there."""
 
 from tdx_env.guest.exits import begin_exit, begin_interrupt_exit, vm_exit_filter
+from tdx_env.guest.falling_back import accepted, fall_back, falls_back
 from tdx_env.guest.interrupts import next_exit
 from tdx_env.guest.items import (
     RIP_OF_HANDLER,
@@ -22,7 +23,7 @@ from tdx_env.state.calls import NONE, Leaf, Outcome
 from tdx_env.state.costs import Cost
 from tdx_env.state.draws import jitter, own
 from tdx_env.state.streams import Draw
-from tdx_env.state.world import World
+from tdx_env.state.world import End, World
 
 
 @inner
@@ -165,8 +166,12 @@ def return_to_guest(world: World, actor: int) -> None:
         continue_guest(world, actor)
         return
     outcome = me["outcome"]
+    if falls_back(world, me):
+        fall_back(world, actor)
+        if run["end"] == End.RUNNING:
+            continue_guest(world, actor)
+        return
     if outcome == Outcome.OPERAND_BUSY or outcome == Outcome.OPERAND_BUSY_HOST_PRIORITY:
-        # MODEL: the guest repeats the TDCALL; Linux would try a smaller page, then panic.
         me["state"] = State.RETRY_WAIT
         bits = own(world, actor, Draw.JITTER)
         world.actors["due"][actor] = run["now"] + jitter(run["costs"][Cost.GUEST_RETRY], bits)
@@ -175,7 +180,7 @@ def return_to_guest(world: World, actor: int) -> None:
         break_off(world, actor, Place.TDCALL_RETURN, outcome)
         return
     if me["program"] == Program.ACCEPT:
-        finish_item(world, actor)
+        accepted(world, actor)
     continue_guest(world, actor)
 
 

@@ -1,9 +1,12 @@
 """Guest TDCALLs that lock an S-EPT entry: ACCEPT and ATTR.RD/WR."""
 
+import numpy as np
+
 from tdx_env.guest.exits import begin_exit, begin_interrupt_exit, vm_exit_filter
 from tdx_env.guest.interrupts import next_event
 from tdx_env.guest.walk import level_of, walk_end
 from tdx_env.jit import inner
+from tdx_env.module.entry_lock import ENTRY_LOCKED
 from tdx_env.module.host_priority import after_tdcall
 from tdx_env.module.locks import (
     LockResult,
@@ -14,7 +17,7 @@ from tdx_env.module.locks import (
 )
 from tdx_env.module.sept import is_acceptable, is_guest_accessible, next_state
 from tdx_env.state.accounting import Category
-from tdx_env.state.actors import Exit, State
+from tdx_env.state.actors import Exit, Spte, State
 from tdx_env.state.broken import Place, break_off
 from tdx_env.state.calls import EntryState, Leaf, Outcome
 from tdx_env.state.costs import Cost
@@ -178,6 +181,22 @@ def _acquire_entry(world: World, word: int) -> tuple[int, int]:
 
 
 @inner
+def _locks_free(world: World) -> bool:
+    """Say whether guests lock FREE entries: the module does so, and the scenario leaves it."""
+    return bool(world.program["guests_lock_free_entries"] and world.setup["guests_lock_free"])
+
+
+@inner
+def _is_abandoned(entry: np.void) -> bool:
+    """Say whether an entry that refuses a guest has a mark that nobody is about to clear.
+
+    No call holds it, and its SPTE shows that KVM is not at it: it was marked by a host call that
+    was given up.
+    """
+    return bool(entry["word"] & ENTRY_LOCKED == 0 and entry["spte"] != Spte.FROZEN)
+
+
+@inner
 def try_entry(world: World, actor: int) -> None:
     """Handle TDCALL: walk, then try the entry's lock as a guest."""
     run = world.run
@@ -192,7 +211,7 @@ def try_entry(world: World, actor: int) -> None:
             tdcall_over(world, actor)
         return
     entry = world.entries["row"][end]
-    if entry["state"] == EntryState.FREE and not world.setup["guests_lock_free"]:
+    if entry["state"] == EntryState.FREE and not _locks_free(world):
         me["outcome"] = Outcome.EPT_VIOLATION
         _exit_with_violation(world, actor)
         return
@@ -204,6 +223,7 @@ def try_entry(world: World, actor: int) -> None:
         _hold(world, actor)
         return
     run["n_guest_busy"] += 1
+    run["n_abandoned"] += _is_abandoned(entry)
     me["outcome"] = Outcome.OPERAND_BUSY
     if result == LockResult.BUSY_HOST_PRIORITY:
         me["outcome"] = Outcome.OPERAND_BUSY_HOST_PRIORITY

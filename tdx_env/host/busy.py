@@ -1,9 +1,7 @@
 """A SEAMCALL came back: busy replies, decisions, exhaustion."""
 
-import numpy as np
-
-from tdx_env.guest.interrupts import next_guest_interrupt, pass_interrupts
-from tdx_env.guest.walk import level_of
+from tdx_env.guest.interrupts import pass_interrupts
+from tdx_env.host.ask import ask, asks_at
 from tdx_env.host.build import give_way
 from tdx_env.host.chains import reissue, succeed
 from tdx_env.host.fault import give_up, yields_to_guest
@@ -11,7 +9,7 @@ from tdx_env.host.kick import begin_kick, leave_guest_mode, release_gate
 from tdx_env.host.kill import kill
 from tdx_env.host.mmu_lock import release_mmu, request_mmu
 from tdx_env.host.seamcall_lock import release_lock
-from tdx_env.host.tasks import is_vcpu
+from tdx_env.host.track import act_on_batch
 from tdx_env.host.vcpus import after_synthetic_exit, yield_to_run_loop
 from tdx_env.host.zap import flushes_remote_tlbs, yield_lock
 from tdx_env.jit import inner
@@ -25,25 +23,11 @@ from tdx_env.state.broken import Place, break_off
 from tdx_env.state.calls import NONE, Leaf, Outcome
 from tdx_env.state.costs import Cost
 from tdx_env.state.discipline import N_ACTIONS, Action, EnterYield, Exhaustion, HostLock
-from tdx_env.state.draws import own
 from tdx_env.state.features import EWMA_SHIFT, N_AVERAGES, Feature
-from tdx_env.state.streams import Draw
 from tdx_env.state.world import World
 
 _SEPT_TREE = int(Operand.SEPT_TREE)
 _RETRY = int(Action.RETRY)
-_LOTTERY_SHIFT = np.uint64(33)
-# Whether a path allows KICK and YIELD beside RETRY; `zap_yield` allows YIELD on all.
-_CHOICES = {
-    CallPath.FAULT: (True, True),
-    CallPath.ZAP: (True, False),
-    CallPath.ENTER: (True, True),
-    CallPath.BUILD: (False, True),
-    CallPath.EXPORT: (True, True),
-    CallPath.INTERRUPTED: (False, True),
-}
-_MAY_KICK = np.array([_CHOICES[path][0] for path in CallPath], np.int64)
-_MAY_YIELD = np.array([_CHOICES[path][1] for path in CallPath], np.int64)
 
 
 @inner
@@ -64,10 +48,20 @@ def seamcall_returned(world: World, actor: int) -> None:
         succeed(world, actor)
     elif _was_interrupted(outcome):
         _on_interrupted(world, actor)
+    elif _came_second(world, actor):
+        give_up(world, actor, 0)
     elif _is_fatal(outcome):
         kill(world, actor, me["leaf"], outcome)
     else:
         break_off(world, actor, Place.STATUS, outcome)
+
+
+@inner
+def _came_second(world: World, actor: int) -> bool:
+    """Say whether somebody else has added the page, which nothing but a FROZEN SPTE prevents."""
+    me = world.actors["row"][actor]
+    is_added = me["outcome"] == Outcome.EPT_ENTRY_STATE_INCORRECT
+    return bool(is_added and me["leaf"] == Leaf.MEM_PAGE_AUG and not world.setup["freezes"])
 
 
 @inner
@@ -102,7 +96,7 @@ def _on_busy(world: World, actor: int) -> None:
     elif me["issues"] >= rules["max_issues"][leaf]:
         _exhaust(world, actor, rules["on_exhaustion"][leaf])
     else:
-        _ask(world, actor, me["path"])
+        _ask_or_retry(world, actor, me["path"])
 
 
 @inner
@@ -120,71 +114,19 @@ def _on_interrupted(world: World, actor: int) -> None:
     if me["interrupts"] > world.discipline["max_interrupted"]:
         kill(world, actor, me["leaf"], me["outcome"])
     else:
-        _ask(world, actor, CallPath.INTERRUPTED)
+        _ask_or_retry(world, actor, CallPath.INTERRUPTED)
 
 
 @inner
-def _ask(world: World, actor: int, path: int) -> None:
-    """Ask for a decision."""
-    run = world.run
-    run["n_decisions"] += 1
-    run["decision_actor"] = actor
-    _fill_mask(world, path)
-    _fill_features(world, actor, path)
-
-
-@inner
-def _fill_mask(world: World, path: int) -> None:
-    """Note which actions are allowed."""
-    run = world.run
-    run["mask"][Action.RETRY] = 1
-    run["mask"][Action.KICK] = _MAY_KICK[path]
-    run["mask"][Action.YIELD] = _MAY_YIELD[path] | (world.discipline["zap_yield"] != 0)
-
-
-@inner
-def _fill_features(world: World, actor: int, path: int) -> None:
-    """Note what the host can know at this decision."""
-    run = world.run
+def _ask_or_retry(world: World, actor: int, path: int) -> None:
+    """Ask for a decision, or issue the call again if nobody is asked about busy replies."""
     me = world.actors["row"][actor]
-    f = run["features"]
-    now = run["now"]
-    f[Feature.PATH] = path
-    f[Feature.LEAF] = me["leaf"]
-    f[Feature.OPERAND] = me["operand"]
-    f[Feature.LEVEL] = 0
-    f[Feature.ENTRY_STATE] = NONE
-    if me["entry"] != NONE:
-        f[Feature.LEVEL] = level_of(run, me["entry"])
-        f[Feature.ENTRY_STATE] = world.entries["row"][me["entry"]]["state"]
-    f[Feature.ISSUES] = me["issues"]
-    f[Feature.KICKS] = me["kicks"]
-    f[Feature.TRY_CYCLES] = now - me["issued"]
-    f[Feature.BUSY_CYCLES] = me["busy_cycles"]
-    f[Feature.CALL_CYCLES] = now - me["call_started"]
-    f[Feature.OPERATION_CYCLES] = 0
-    if me["operation_started"] != NONE:
-        f[Feature.OPERATION_CYCLES] = now - me["operation_started"]
-    f[Feature.OPERATION_BUSIES] = me["busies"]
-    f[Feature.N_VCPUS] = run["n_vcpus"]
-    f[Feature.N_IN_GUEST] = run["n_in_guest"] - me["mode"]
-    f[Feature.GATES] = run["gate_count"]
-    f[Feature.MMU_CONTENDED] = me["has_mmu_lock"] != 0 and run["mmu_first"] != NONE
-    f[Feature.HAS_EVENTS] = is_vcpu(me) and next_guest_interrupt(me) <= now
-    f[Feature.ACCEPT_FAULT] = me["accept_fault"]
-    f[Feature.REPEATS] = me["repeats"]
-    has_chunk = me["path"] == CallPath.ZAP or me["path"] == CallPath.BUILD
-    f[Feature.PAGES_LEFT] = me["cursor_end"] - me["cursor"] if has_chunk else 0
-    for column in range(N_AVERAGES):
-        f[Feature.TRY_TREE + column] = run["try_cycles"][column]
-        f[Feature.TRIES_TREE + column] = run["tries"][column]
-    f[Feature.KICK_SEND_TARGET] = run["kick_send_target"]
-    f[Feature.KICK_WAIT] = run["kick_wait"]
-    f[Feature.KICK_TARGET] = run["kick_target"]
-    f[Feature.MASK] = 0
-    for action in range(N_ACTIONS):
-        f[Feature.MASK] |= run["mask"][action] << action
-    f[Feature.LOTTERY] = np.int64(own(world, actor, Draw.LOTTERY) >> _LOTTERY_SHIFT)
+    if asks_at(world, actor, path):
+        ask(world, actor, path)
+        return
+    me["question"] = path
+    me["action"] = _RETRY
+    _carry_out(world, actor)
 
 
 @inner
@@ -235,10 +177,18 @@ def _trace_decision(world: World, actor: int) -> None:
 @inner
 def act(world: World, actor: int) -> None:
     """Handle DECIDED: carry out the decision."""
+    book(world, actor, world.actors["row"][actor]["category"])
+    _carry_out(world, actor)
+
+
+@inner
+def _carry_out(world: World, actor: int) -> None:
+    """Do what was decided."""
     me = world.actors["row"][actor]
-    book(world, actor, me["category"])
-    if _was_interrupted(me["outcome"]):
+    if me["question"] == CallPath.INTERRUPTED:
         _serve_interrupts(world, actor)
+    elif me["question"] == CallPath.FLUSH:
+        act_on_batch(world, actor)
     elif me["action"] == Action.RETRY:
         reissue(world, actor)
     elif me["action"] == Action.KICK:

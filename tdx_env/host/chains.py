@@ -36,6 +36,7 @@ from tdx_env.host.track import after_block, after_demote, after_track, go_on_tra
 from tdx_env.host.vcpus import enter_guest, yield_to_run_loop
 from tdx_env.host.zap import (
     begin_chunk,
+    begin_zap,
     clear_page,
     next_page,
     page_gone,
@@ -132,7 +133,7 @@ def with_file(world: World, actor: int) -> None:
     book(world, actor, me["category"])
     purpose = me["purpose"]
     if purpose == Purpose.ZAP:
-        request_for_zap(world, actor)
+        begin_zap(world, actor)
     elif purpose == Purpose.FAULT:
         unlock_file(world, actor)
         try_again(world, actor, 0)

@@ -1,17 +1,20 @@
 """Fewer CPUs than vCPU threads: who runs, who waits in the queue, who is moved.
 
-# MODEL: one queue for all CPUs; a thread is preempted in KVM's run loop alone, where the tick that
-ended its slice has led it; a thread that waits for a lock or at the gate keeps its CPU. Host tasks
-have CPUs of their own.
+# MODEL: one queue for all CPUs; a thread is preempted in KVM's run loop, where the tick that ended
+its slice has led it, and between two pages of a zap; a thread that waits for a lock or at the gate
+keeps its CPU. Host tasks have CPUs of their own.
 """
 
+from tdx_env.host.tasks import is_vcpu
 from tdx_env.jit import inner
 from tdx_env.state.accounting import Category
-from tdx_env.state.actors import NEVER, State
+from tdx_env.state.actors import NEVER, Purpose, State
 from tdx_env.state.agenda import wake_at
 from tdx_env.state.booking import book
+from tdx_env.state.broken import Place, break_off
 from tdx_env.state.calls import NONE
 from tdx_env.state.costs import Cost
+from tdx_env.state.setup import Resched
 from tdx_env.state.world import World
 
 
@@ -79,10 +82,16 @@ def give_cpu_on(world: World, cpu: int) -> None:
     put_on_cpu(world, vcpu, cpu)
     run["n_switches"] += 1
     me["slice_end"] += run["costs"][Cost.SWITCH]
-    me["state"] = State.RUN_LOOP
-    me["category"] = me["trip"]
-    cycles = run["costs"][Cost.SWITCH] + run["costs"][Cost.RUN_LOOP]
-    wake_at(world, vcpu, run["now"] + cycles)
+    if me["resumes"]:
+        me["resumes"] = 0
+        me["state"] = State.RESCHED
+        me["category"] = Category.MMU_LOCK_WAIT
+        cycles = run["costs"][Cost.RESCHED]
+    else:
+        me["state"] = State.RUN_LOOP
+        me["category"] = me["trip"]
+        cycles = run["costs"][Cost.RUN_LOOP]
+    wake_at(world, vcpu, run["now"] + run["costs"][Cost.SWITCH] + cycles)
 
 
 @inner
@@ -95,6 +104,53 @@ def preempt(world: World, vcpu: int) -> bool:
     give_cpu_on(world, me["cpu"])
     queue_for_cpu(world, vcpu)
     return True
+
+
+@inner
+def needs_resched(world: World, actor: int) -> bool:
+    """Say whether the actor's slice is over and another thread is to have its CPU.
+
+    # MODEL: beside a host task another thread wants the CPU always, or never.
+    """
+    run = world.run
+    me = world.actors["row"][actor]
+    who = world.setup["resched"]
+    if who == Resched.NEVER or run["now"] < me["slice_end"]:
+        return False
+    if who != Resched.VCPUS and who != Resched.ALL:
+        break_off(world, actor, Place.RESCHED, who)
+    if is_vcpu(me):
+        return bool(run["n_pcpus"] > 0 and run["run_first"] != NONE)
+    return bool(who == Resched.ALL)
+
+
+@inner
+def renew_slice(world: World, actor: int) -> None:
+    """A host task has slept: its slice begins anew. That of a vCPU thread begins with its CPU."""
+    me = world.actors["row"][actor]
+    if not is_vcpu(me):
+        me["slice_end"] = world.run["now"] + world.run["costs"][Cost.SLICE]
+
+
+@inner
+def give_cpu_away(world: World, actor: int) -> None:
+    """Let another thread run in the middle of a zap; RESCHED ends when the own one runs again.
+
+    # MODEL: beside a host task the other thread uses a slice of its own up.
+    """
+    run = world.run
+    me = world.actors["row"][actor]
+    me["purpose"] = Purpose.ZAP
+    if is_vcpu(me):
+        me["resumes"] = 1
+        give_cpu_on(world, me["cpu"])
+        queue_for_cpu(world, actor)
+        return
+    me["state"] = State.RESCHED
+    me["category"] = Category.RUNNABLE
+    due = run["now"] + 2 * run["costs"][Cost.SWITCH] + run["costs"][Cost.SLICE]
+    world.actors["due"][actor] = due
+    me["slice_end"] = due + run["costs"][Cost.SLICE]
 
 
 @inner

@@ -8,10 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from tdx_env.errors import N_NEAREST, one_of
+from tdx_env.host.flush_table import DECIDED, GREEDY, FlushRule, flush_rule
 from tdx_env.state.calls import LAST_SEAMCALL, Leaf
 from tdx_env.state.discipline import (
     DISCIPLINE,
     UNLIMITED,
+    Asks,
     EnterYield,
     Exhaustion,
     FaultYield,
@@ -47,8 +50,8 @@ def _per_leaf(default: object) -> BeforeValidator:
             return {DEFAULT_KEY: given}
         unknown = [str(name) for name in given if name not in (DEFAULT_KEY, *HOST_LEAVES)]
         if unknown:
-            known = ", ".join((DEFAULT_KEY, *HOST_LEAVES))
-            raise ValueError(f"unknown leaf {', '.join(unknown)}, must be one of: {known}")
+            must = one_of(unknown[0], (DEFAULT_KEY, *HOST_LEAVES))
+            raise ValueError(f"unknown leaf {', '.join(unknown)}, {must}")
         return {DEFAULT_KEY: default, **given}
 
     return BeforeValidator(complete)
@@ -58,7 +61,25 @@ def _known_kernel(name: str | None) -> str | None:
     """Return a kernel's name if the table has it."""
     if name is None or name in KERNELS:
         return name
-    raise ValueError(f"must be one of: {', '.join(nearest_kernels(name))}")
+    raise ValueError(f"must be one of: {', '.join(nearest_kernels(name)[:N_NEAREST])}")
+
+
+def _flush(given: object) -> object:
+    """Return a flush rule as it is kept: a number, a word or a `FlushRule`.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if isinstance(given, Mapping):
+        return FlushRule.model_validate(given)
+    if isinstance(given, FlushRule) or given in (GREEDY, DECIDED):
+        return given
+    if isinstance(given, int) and given is not True and 1 <= given <= PAGES_PER_2M:
+        return given
+    fields = ", ".join(FlushRule.model_fields)
+    raise ValueError(
+        f"must be from 1 to {PAGES_PER_2M} pages, '{GREEDY}', '{DECIDED}', or a table of {fields}"
+    )
 
 
 class Discipline(BaseModel):
@@ -140,12 +161,21 @@ class Discipline(BaseModel):
         description="TRACK's unconditional kick follows it, or comes first and gates it. Source: "
         "Linux 6.16, tdx_track; Isaku Yamahata, series v19, tdh_mem_track",
     )
-    track_batch: int = Field(
-        default=1,
-        ge=1,
-        le=PAGES_PER_2M,
-        description="pages that are blocked before one TRACK [pages]; above 1 it needs a KVM "
-        "change. Source: KVM tracks each page; batches are a proposal of this project",
+    flush: Annotated[int | Literal["greedy", "decided"] | FlushRule, BeforeValidator(_flush)] = (
+        Field(
+            default=1,
+            description="when a zap stops blocking pages and stops the vCPUs, by one TRACK and its "
+            "kick, to remove all that is blocked: after so many pages, by a table of rules, greedy "
+            "(the waiting has reached the price of a flush), or as is decided page by page; but "
+            "for 1 it needs a KVM change. Source: KVM tracks each page; batches are a proposal of "
+            "this project",
+        )
+    )
+    asks: Literal["busy", "flush", "all"] = Field(
+        default="busy",
+        description="where somebody is asked: at busy replies, at the flush points of a zap if "
+        "flush is decided, or at both. Unasked, a busy call is issued again, and a flush comes "
+        "when somebody waits for mmu_lock; it goes with who decides",
     )
     prepopulate: bool = Field(
         default=False,
@@ -208,7 +238,7 @@ class Discipline(BaseModel):
     @property
     def needs_kvm_change(self) -> bool:
         """Whether KVM would have to be restructured for it, not only get another rule."""
-        return self.zap_yield or self.track_batch > 1 or self.prepopulate
+        return self.zap_yield or self.flush != 1 or self.prepopulate
 
     def exhaustion(self, leaf: Leaf) -> Exhaustion:
         """Return what happens when a SEAMCALL was busy that often."""
@@ -227,6 +257,7 @@ class Discipline(BaseModel):
             row[name] = members[getattr(self, name).upper()]
         for name in _NUMBERS:
             row[name] = getattr(self, name)
+        row["flush"] = flush_rule(self.flush).record(is_decided=self.flush == DECIDED)
         row["max_interrupted"] = _count(self.max_interrupted)
         row["kernel"] = OF_SCENARIO if self.kernel is None else kernel_number(self.kernel)
         return record
@@ -241,12 +272,12 @@ _NAMED: dict[str, type[IntEnum]] = {
     "kick_flagged": KickFlagged,
     "track_kick": TrackKick,
     "split_check": SplitCheck,
+    "asks": Asks,
 }
 _NUMBERS = (
     "gate_first",
     "walks_again",
     "zap_yield",
-    "track_batch",
     "prepopulate",
     "split_read",
     "irqs_off",

@@ -16,6 +16,7 @@ def enter_run_loop(world: World, vcpu: int) -> None:
     me = world.actors["row"][vcpu]
     me["leaf"] = NONE
     me["outcome"] = Outcome.SUCCESS
+    me["path"] = CallPath.ENTER
     me["state"] = State.RUN_LOOP
     me["category"] = me["trip"]
     world.actors["due"][vcpu] = run["now"] + run["costs"][Cost.RUN_LOOP]
@@ -44,7 +45,6 @@ def pass_gate(world: World, vcpu: int) -> bool:
     if not me["mode"]:
         me["mode"] = 1
         run["n_in_guest"] += 1
-    me["path"] = CallPath.ENTER
     me["entry_rip"] = me["rip"]
     me["entry_remaining"] = me["remaining"]
     return True

@@ -22,7 +22,7 @@ from tdx_env.jit import inner
 from tdx_env.module.sept import is_write_blocked
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import CallPath, Exit, Kick, Purge, Purpose, Spte, State
-from tdx_env.state.booking import begin_operation, book, end_operation
+from tdx_env.state.booking import begin_operation, book, end_fault, end_operation
 from tdx_env.state.broken import Place, break_off
 from tdx_env.state.calls import NONE, Leaf
 from tdx_env.state.costs import Cost
@@ -212,7 +212,8 @@ def _install_leaf(world: World, vcpu: int) -> None:
     run = world.run
     me = world.actors["row"][vcpu]
     entry = me["fault_entry"]
-    world.entries["row"][entry]["spte"] = Spte.FROZEN
+    if world.setup["freezes"]:
+        world.entries["row"][entry]["spte"] = Spte.FROZEN
     run["target"] = entry
     if _kicks_first(world, vcpu):
         me["flagged"] = 0
@@ -268,6 +269,7 @@ def resolve(world: World, actor: int) -> None:
     release_gate(world, actor)
     release_mmu(world, actor)
     end_operation(world, actor, Operation.FAULT)
+    end_fault(world, actor)
     me["refault"] = 0
     me["repeats"] = 0
     me["synthetic"] = 0
@@ -289,6 +291,7 @@ def _meet_frozen(world: World, vcpu: int) -> None:
     me = world.actors["row"][vcpu]
     rules = world.discipline
     me["entry"] = NONE
+    run["n_frozen_met"] += 1
     way = rules["on_frozen"]
     if way == OnFrozen.LOCAL_RETRY or way == OnFrozen.REENTER:
         give_up(world, vcpu, way == OnFrozen.REENTER)
@@ -335,7 +338,8 @@ def end_pass(world: World, actor: int) -> None:
     entry = me["entry"]
     if entry != NONE:
         is_there = me["leaf"] == Leaf.EXPORT_UNBLOCKW
-        world.entries["row"][entry]["spte"] = Spte.PRESENT if is_there else Spte.ABSENT
+        if me["leaf"] != Leaf.MEM_PAGE_AUG or world.setup["freezes"]:
+            world.entries["row"][entry]["spte"] = Spte.PRESENT if is_there else Spte.ABSENT
         if run["target"] == entry:
             run["target"] = NONE
     release_lock(world, actor, HostLock.SEAMCALL)

@@ -110,6 +110,7 @@ def _scan(world: World, actor: int, kind: int) -> int:
     costs = run["costs"]
     me = world.actors["row"][actor]
     me["targets"] = run["n_in_guest"] - me["mode"]
+    me["kick_begun"] = run["now"]
     n_read = run["n_vcpus"] - me["targets"]
     if kind == Kick.FLUSH:
         n_read += run["n_vcpus"]  # the request is set in all of them
@@ -198,7 +199,10 @@ def note_kick_over(world: World, actor: int) -> None:
     """Learn how long the kicked vCPUs take, and take the kick off the list."""
     run = world.run
     me = world.actors["row"][actor]
-    if me["kick_kind"] == Kick.DECISION:
+    if me["kick_kind"] == Kick.TRACK:
+        run["n_flushes"] += 1
+        run["flush_send"] += (run["now"] - me["kick_begun"] - run["flush_send"]) >> EWMA_SHIFT
+    elif me["kick_kind"] == Kick.DECISION:
         wait = run["now"] - me["kick_started"]  # reading the answers included
         run["kick_wait"] += (wait - run["kick_wait"]) >> EWMA_SHIFT
     if run["first_kicker"] == actor:

@@ -10,7 +10,7 @@ from tdx_env.jit import inner
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import NEVER, State
 from tdx_env.state.agenda import wake_at
-from tdx_env.state.booking import begin_stretch, end_stretch
+from tdx_env.state.booking import begin_stretch, end_stretch, end_write_hold
 from tdx_env.state.calls import NONE
 from tdx_env.state.costs import Cost
 from tdx_env.state.world import World
@@ -29,6 +29,23 @@ def _is_free(world: World, write: int) -> bool:
 
 
 @inner
+def mmu_waited(world: World) -> int:
+    """Return what all threads together have waited for mmu_lock so far [cycles]."""
+    run = world.run
+    since = run["now"] - run["mmu_counted"]
+    return run["mmu_waited"] + run["mmu_queued"] * since
+
+
+@inner
+def _count_waiters(world: World, change: int) -> None:
+    """Let the queue be longer or shorter from now on."""
+    run = world.run
+    run["mmu_waited"] = mmu_waited(world)
+    run["mmu_counted"] = run["now"]
+    run["mmu_queued"] += change
+
+
+@inner
 def _take(world: World, actor: int, write: int) -> None:
     """Make the actor a holder of mmu_lock."""
     run = world.run
@@ -36,6 +53,8 @@ def _take(world: World, actor: int, write: int) -> None:
     if write:
         run["mmu_writer"] = actor
         run["n_write_locks"] += 1
+        run["write_taken"] = run["now"]
+        me["hold_since"] = run["now"]
         me["has_mmu_lock"] = WRITE
     else:
         run["mmu_readers"] += 1
@@ -52,6 +71,9 @@ def request_mmu(world: World, actor: int, write: int, purpose: int) -> bool:
     if run["mmu_first"] == NONE and _is_free(world, write):
         _take(world, actor, write)
         return True
+    _count_waiters(world, 1)
+    if run["mmu_writer"] != NONE:
+        run["n_behind_writers"] += 1
     me["queue_write"] = write
     me["queue_next"] = NONE
     if run["mmu_first"] == NONE:
@@ -74,6 +96,8 @@ def release_mmu(world: World, actor: int) -> None:
         return
     if me["has_mmu_lock"] == WRITE:
         run["mmu_writer"] = NONE
+        run["write_held"] += run["now"] - run["write_taken"]
+        end_write_hold(world, actor)
     else:
         run["mmu_readers"] -= 1
     me["has_mmu_lock"] = 0
@@ -84,6 +108,7 @@ def release_mmu(world: World, actor: int) -> None:
         if not _is_free(world, waiter["queue_write"]):
             return
         run["mmu_first"] = waiter["queue_next"]
+        _count_waiters(world, -1)
         _take(world, first, waiter["queue_write"])
         waiter["state"] = State.MMU_GRANTED
         wake_at(world, first, run["now"] + run["costs"][Cost.MMU_HANDOFF])

@@ -6,7 +6,7 @@ from tdx_env.host.seamcalls import new_call
 from tdx_env.host.srcu import srcu_quiescent
 from tdx_env.jit import inner
 from tdx_env.state.accounting import Category
-from tdx_env.state.actors import CallPath, Exit, State
+from tdx_env.state.actors import Exit, State
 from tdx_env.state.booking import book
 from tdx_env.state.calls import NONE, Leaf
 from tdx_env.state.costs import Cost
@@ -37,7 +37,6 @@ def flush_on_old_cpu(world: World, vcpu: int) -> None:
     """Handle VCPU_LOAD: the old CPU issues VP.FLUSH while the thread waits."""
     me = world.actors["row"][vcpu]
     book(world, vcpu, me["category"])
-    me["path"] = CallPath.ENTER
     new_call(world, vcpu, Leaf.VP_FLUSH, NONE)
 
 

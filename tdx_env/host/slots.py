@@ -8,7 +8,7 @@ kvm_mmu_zap_memslot (6.16).
 
 from tdx_env.host.srcu import synchronize_srcu, turn_index
 from tdx_env.host.tasks import set_cursor, set_purge
-from tdx_env.host.zap import request_for_zap
+from tdx_env.host.zap import begin_zap
 from tdx_env.jit import inner
 from tdx_env.state.actors import CallPath, Purge
 from tdx_env.state.booking import book
@@ -34,4 +34,4 @@ def zap_slot(world: World, task: int) -> None:
         return
     run["srcu_actor"] = NONE
     me["path"] = CallPath.ZAP
-    request_for_zap(world, task)
+    begin_zap(world, task)

@@ -4,8 +4,10 @@ Source: Linux 6.16, arch/x86/kvm/vmx/tdx.c, tdx_track; batches and the kick befo
 disciplines.
 """
 
+from tdx_env.host.ask import ask, asks_at
 from tdx_env.host.export import list_tracked
 from tdx_env.host.fault import walk_with_lock
+from tdx_env.host.flush import count_blocked, is_flush_due
 from tdx_env.host.kick import begin_kick, release_gate
 from tdx_env.host.mmu_lock import release_mmu
 from tdx_env.host.restore import keep_blocked
@@ -13,13 +15,19 @@ from tdx_env.host.seamcall_lock import release_lock
 from tdx_env.host.seamcalls import new_call
 from tdx_env.host.split import end_split
 from tdx_env.host.tasks import is_vcpu
-from tdx_env.host.zap import goes_on_blocking, next_page, remove_page
+from tdx_env.host.zap import (
+    blocks_next,
+    close_batch,
+    has_next_to_block,
+    next_page,
+    remove_page,
+)
 from tdx_env.jit import inner
 from tdx_env.state.actors import CallPath, Exit, Kick, Purpose, Task
 from tdx_env.state.booking import begin_operation
 from tdx_env.state.broken import Place, break_off
 from tdx_env.state.calls import Leaf
-from tdx_env.state.discipline import HostLock, TrackKick
+from tdx_env.state.discipline import Action, HostLock, TrackKick
 from tdx_env.state.world import World
 
 
@@ -58,11 +66,47 @@ def go_on_tracked(world: World, actor: int, purpose: int) -> None:
 
 @inner
 def after_block(world: World, actor: int) -> None:
-    """BLOCK has succeeded: the batch's next page, else TRACK, or what comes before it."""
+    """BLOCK has succeeded: TRACK, or the batch's next page first; a rule or somebody decides."""
+    me = world.actors["row"][actor]
+    if me["is_splitting"] or me["kind"] == Task.BLOCK_RESTORE:
+        _begin_track(world, actor)
+        return
+    count_blocked(world, actor)
+    if not has_next_to_block(world, actor):
+        _flush(world, actor)
+    elif world.discipline["flush"]["is_decided"] and asks_at(world, actor, CallPath.FLUSH):
+        me["operand"] = 0
+        ask(world, actor, CallPath.FLUSH)
+    elif is_flush_due(world, actor) or not blocks_next(world, actor):
+        _flush(world, actor)
+
+
+@inner
+def _flush(world: World, actor: int) -> None:
+    """End the batch: stop the vCPUs and remove what is blocked."""
+    close_batch(world, actor)
+    _begin_track(world, actor)
+
+
+@inner
+def act_on_batch(world: World, actor: int) -> None:
+    """Carry out the decision at a flush point; a page that has gone meanwhile ends the batch."""
+    me = world.actors["row"][actor]
+    action = me["action"]
+    if action == Action.RETRY and blocks_next(world, actor):
+        return
+    if action == Action.YIELD:
+        me["makes_way"] = 1
+    elif action != Action.RETRY and action != Action.KICK:
+        break_off(world, actor, Place.BATCH_ACTION, action)
+    _flush(world, actor)
+
+
+@inner
+def _begin_track(world: World, actor: int) -> None:
+    """Issue TRACK, or what comes before it."""
     me = world.actors["row"][actor]
     when = world.discipline["track_kick"]
-    if goes_on_blocking(world, actor):
-        return
     if world.run["is_building"]:
         # tdx_track returns: no vCPU has run yet
         go_on_tracked(world, actor, _purpose_of(world, actor))

@@ -15,7 +15,7 @@ from tdx_env.host.srcu import srcu_quiescent
 from tdx_env.jit import inner
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import Exit, State
-from tdx_env.state.booking import begin_operation, book
+from tdx_env.state.booking import begin_fault, begin_operation, book
 from tdx_env.state.broken import Place, break_off
 from tdx_env.state.calls import NONE, Leaf, Lock, Outcome
 from tdx_env.state.costs import Cost
@@ -69,6 +69,19 @@ def _begin_handler(world: World, vcpu: int) -> None:
 
 
 @inner
+def _refused_too_long(world: World, vcpu: int) -> None:
+    """Host priority has refused the guest for HP_LOCK_TIMEOUT: KVM doesn't know this exit.
+
+    Source: Linux arch/x86/kvm/vmx/tdx.c, tdx_handle_exit: to user space, as an internal error; QEMU
+    stops the TD. A VMM that enters it again finds the mark where it was.
+    """
+    if world.setup["stops_on_timeout"]:
+        kill(world, vcpu, Leaf.VP_ENTER, Outcome.HOST_PRIORITY_BUSY_TIMEOUT)
+    else:
+        enter_run_loop(world, vcpu)
+
+
+@inner
 def _serve_exit(world: World, vcpu: int) -> None:
     """Do what the reason of a TD exit asks for."""
     run = world.run
@@ -89,8 +102,7 @@ def _serve_exit(world: World, vcpu: int) -> None:
         me["category"] = Category.HOST_WORK
         world.actors["due"][vcpu] = run["now"] + run["costs"][Cost.USER_EXIT]
     elif reason == Exit.HOST_PRIORITY_TIMEOUT:
-        # MODEL: Linux 6.16 ends in KVM_EXIT_INTERNAL_ERROR.
-        enter_run_loop(world, vcpu)
+        _refused_too_long(world, vcpu)
     else:
         break_off(world, vcpu, Place.TD_EXIT, reason)
 
@@ -134,6 +146,9 @@ def enter_guest(world: World, vcpu: int) -> None:
     if me["trip"] == Category.KICK_TARGET:
         trip = run["now"] - me["exit_started"]
         run["kick_target"] += (trip - run["kick_target"]) >> EWMA_SHIFT
+    elif me["trip"] == Category.TRACK_KICK:
+        trip = run["now"] - me["exit_started"]
+        run["flush_target"] += (trip - run["flush_target"]) >> EWMA_SHIFT
     # MODEL: interrupts that came while the vCPU was out are posted, and served for free.
     pass_interrupts(world, vcpu)
     set_arming(world, vcpu)
@@ -171,4 +186,5 @@ def after_synthetic_exit(world: World, vcpu: int) -> None:
         break_off(world, vcpu, Place.KICK_FLAGGED, when)
     release_gate(world, vcpu)
     begin_operation(world, vcpu)
+    begin_fault(world, vcpu)
     begin_fault_pass(world, vcpu)

@@ -1,4 +1,4 @@
-"""The zap path: pages leave the TD, one at a time or in batches that share one TRACK.
+"""The zap path: pages leave the TD, in batches that share one TRACK; of one page, as KVM is.
 
 # MODEL: a hole that is punched doesn't hold off faults in its range; conversions don't take
 slots_lock.
@@ -9,8 +9,10 @@ arch/x86/kvm/vmx/tdx.c, tdx_sept_remove_private_spte (6.16). Batches are in no k
 
 from tdx_env.guest.items import finish_item, unit_of_item
 from tdx_env.guest.walk import level_of
+from tdx_env.host.cpus import give_cpu_away, needs_resched, renew_slice
 from tdx_env.host.enter import enter_run_loop
 from tdx_env.host.file_lock import is_in_place, lock_file, unlock_file
+from tdx_env.host.flush import learn_gap, open_batch
 from tdx_env.host.guard import release_guard
 from tdx_env.host.kick import begin_kick, flush_remote_tlbs, release_gate
 from tdx_env.host.mmu_lock import release_mmu, request_mmu
@@ -21,7 +23,13 @@ from tdx_env.host.tasks import entry_at, finish_task_item, is_vcpu, set_cursor, 
 from tdx_env.jit import inner
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import CallPath, Kick, Purge, Purpose, Spte, State, Task
-from tdx_env.state.booking import begin_operation, book, end_operation
+from tdx_env.state.booking import (
+    begin_chunk_time,
+    begin_operation,
+    book,
+    end_chunk_time,
+    end_operation,
+)
 from tdx_env.state.calls import NONE, Leaf
 from tdx_env.state.costs import Cost
 from tdx_env.state.setup import PAGES_PER_2M
@@ -41,9 +49,9 @@ def begin_chunk(world: World, actor: int) -> None:
     me["path"] = CallPath.ZAP
     if not is_in_place(world, actor):
         _share(world, actor)
-        request_for_zap(world, actor)
+        begin_zap(world, actor)
     elif lock_file(world, actor, 1, Purpose.ZAP):
-        request_for_zap(world, actor)
+        begin_zap(world, actor)
 
 
 @inner
@@ -58,8 +66,16 @@ def _share(world: World, actor: int) -> None:
 
 
 @inner
+def begin_zap(world: World, actor: int) -> None:
+    """Ask for mmu_lock for the chunk's first page."""
+    renew_slice(world, actor)
+    request_for_zap(world, actor)
+
+
+@inner
 def request_for_zap(world: World, actor: int) -> None:
     """Ask for mmu_lock for write; with it, zap on."""
+    begin_chunk_time(world, actor)
     if request_mmu(world, actor, 1, Purpose.ZAP):
         zap_with_lock(world, actor)
 
@@ -68,6 +84,7 @@ def request_for_zap(world: World, actor: int) -> None:
 def zap_with_lock(world: World, actor: int) -> None:
     """Hold mmu_lock for write: zap the next page."""
     world.actors["row"][actor]["zapped"] = 0
+    world.actors["row"][actor]["makes_way"] = 0
     next_page(world, actor)
 
 
@@ -99,17 +116,26 @@ def next_page(world: World, actor: int) -> None:
             _end_chunk(world, actor)
         return
     entry = entry_at(world, actor, me["cursor"])
-    breaks = world.setup["break_on_contention"] and world.run["mmu_first"] != NONE
-    if is_frozen(world, entry) or (me["zapped"] > 0 and breaks):
+    if is_frozen(world, entry) or (me["zapped"] > 0 and _breaks(world, actor)):
         if not flushes_remote_tlbs(world, actor, Purpose.NEXT_PAGE):
             _make_way(world, actor)
     elif is_split_needed(world, entry):
         begin_split(world, actor, entry)
     else:
-        me["batch_first"] = me["cursor"]
-        me["batch_end"] = NONE
-        me["blocked"] = 0
+        open_batch(world, actor)
         _begin_page(world, actor, entry)
+
+
+@inner
+def _breaks(world: World, actor: int) -> bool:
+    """Say whether mmu_lock is to be dropped between two pages.
+
+    Source: Linux tdp_mmu.c, tdp_mmu_iter_cond_resched; rwlock_needbreak looks for waiters in
+    preemptible kernels alone.
+    """
+    if world.actors["row"][actor]["makes_way"] or needs_resched(world, actor):
+        return True
+    return bool(world.setup["break_on_contention"] and world.run["mmu_first"] != NONE)
 
 
 @inner
@@ -147,7 +173,10 @@ def yield_lock(world: World, actor: int) -> None:
 @inner
 def _make_way(world: World, actor: int) -> None:
     """Drop mmu_lock between two pages and come back for it."""
-    # MODEL: in KVM for waiters only if the kernel is preemptible, and for need_resched too.
+    if needs_resched(world, actor):
+        release_mmu(world, actor)
+        give_cpu_away(world, actor)
+        return
     _reschedule(world, actor, Purpose.ZAP, Category.MMU_LOCK_WAIT)
 
 
@@ -170,6 +199,8 @@ def _begin_page(world: World, actor: int, entry: int) -> None:
 def _end_chunk(world: World, actor: int) -> None:
     """All pages of the item are gone."""
     me = world.actors["row"][actor]
+    world.run["n_chunks"] += 1
+    end_chunk_time(world, actor)
     if is_in_place(world, actor):
         _end_in_place(world, actor)
     if is_vcpu(me):
@@ -208,34 +239,44 @@ def block_page(world: World, actor: int) -> None:
 
 
 @inner
-def _block_next(world: World, actor: int) -> bool:
-    """Go on to the batch's next page; say whether there is one."""
+def _next_to_block(world: World, actor: int) -> int:
+    """Return the next page that the batch could take in, or NONE.
+
+    A page that is to be split, or that somebody else works on, ends the batch.
+    """
     me = world.actors["row"][actor]
-    if me["blocked"] >= world.discipline["track_batch"]:
-        return False
     unit = _next_unit(world, actor, me["cursor"] + 1)
-    if unit >= me["cursor_end"]:
-        return False
+    if me["blocked"] >= PAGES_PER_2M or unit >= me["cursor_end"]:
+        return NONE
     entry = entry_at(world, actor, unit)
     if is_frozen(world, entry) or is_split_needed(world, entry):
+        return NONE
+    return unit
+
+
+@inner
+def has_next_to_block(world: World, actor: int) -> bool:
+    """Say whether the batch could take another page in."""
+    return _next_to_block(world, actor) != NONE
+
+
+@inner
+def blocks_next(world: World, actor: int) -> bool:
+    """Go on to the batch's next page; say whether there is one."""
+    unit = _next_to_block(world, actor)
+    if unit == NONE:
         return False
-    me["cursor"] = unit
-    _begin_page(world, actor, entry)
+    world.actors["row"][actor]["cursor"] = unit
+    _begin_page(world, actor, entry_at(world, actor, unit))
     return True
 
 
 @inner
-def goes_on_blocking(world: World, actor: int) -> bool:
-    """Count a page of a batch as blocked; say whether another one is to be blocked before TRACK."""
+def close_batch(world: World, actor: int) -> None:
+    """All pages of the batch are blocked: TRACK is next."""
     me = world.actors["row"][actor]
-    is_batched = world.discipline["track_batch"] > 1 and not me["is_splitting"]
-    if not is_batched or me["kind"] == Task.BLOCK_RESTORE:
-        return False
-    me["blocked"] += 1
-    if _block_next(world, actor):
-        return True
     me["batch_end"] = me["cursor"] + 1
-    return False
+    learn_gap(world, actor)
 
 
 @inner
@@ -304,6 +345,7 @@ def page_gone(world: World, actor: int) -> None:
         release_gate(world, actor)
     end_operation(world, actor, Operation.ZAP)
     run["last_progress"] = run["now"]
+    run["n_pages"] += 1
     me["zapped"] += 1
     me["unflushed"] = not run["is_building"]
     if following != NONE:

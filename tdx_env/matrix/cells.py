@@ -2,6 +2,7 @@
 
 import functools
 import json
+import sys
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -136,16 +137,25 @@ def _groups(rows: list[list[Cell]], text: Callable[[Cell], str]) -> Groups:
     return list(groups.values())
 
 
-def _table(groups: Groups, rows: list[list[Cell]], text: Callable[[Cell], str]) -> list[str]:
-    """Return the lines of a table with a row and a column for each group."""
+def _table(
+    groups: Groups, rows: list[list[Cell]], text: Callable[[Cell], str], columns: int
+) -> list[str]:
+    """Return the lines of a table with a row and a column for each group.
+
+    Columns that don't fit follow below, with the rows' names again.
+    """
     cells = {(found.first, found.second): text(found) for row in rows for found in row}
-    names = [f"{number:2} {_head(group)}" for number, group in enumerate(groups, 1)]
-    lines = [f"{'':{max(map(len, names))}}", *(f"{name:{max(map(len, names))}}" for name in names)]
+    names = ["", *(f"{number:2} {_head(group)}" for number, group in enumerate(groups, 1))]
+    left = [f"{name:{max(map(len, names))}}" for name in names]
+    blocks, lines = [], left
     for number, second in enumerate(groups, 1):
         column = [str(number), *(cells[first[0], second[0]] for first in groups)]
         width = max(map(len, column))
+        if lines is not left and len(lines[0]) + 1 + width > columns:
+            blocks.append(lines)
+            lines = left
         lines = [f"{line} {part:>{width}}" for line, part in zip(lines, column, strict=True)]
-    return lines
+    return [line for block in blocks for line in (*block, "")] + lines
 
 
 def _head(group: list[Party]) -> str:
@@ -164,20 +174,30 @@ def _members(groups: Groups) -> list[str]:
     return lines
 
 
-def matrix_text(version: str = DEFAULT_VERSION, among: Sequence[Party] | None = None) -> str:
-    """Return the matrix as tables for the terminal, with a legend."""
+def matrix_text(
+    version: str = DEFAULT_VERSION,
+    among: Sequence[Party] | None = None,
+    columns: int = sys.maxsize,
+) -> str:
+    """Return the matrix as tables, with a legend.
+
+    Args:
+        version: A version of the module.
+        among: The parties; None: all of the version.
+        columns: How wide a table may be; what doesn't fit follows below it.
+    """
     rows = matrix(version, among)
     groups = _groups(rows, str)
-    text = [f"Module version {version}", "", *_table(groups, rows, str), ""]
+    text = [f"Module version {version}", "", *_table(groups, rows, str, columns), ""]
     if len(groups) < len(rows):
         text += [_ALIKE, *_members(groups), ""]
     for heading, letters in ((_SAME_VCPU, Cell.on_same_vcpu), (_SAME_RANGE, Cell.in_same_range)):
-        text += _special_table(rows, heading, letters)
+        text += _special_table(rows, heading, letters, columns)
     return "\n".join([*text, _LEGEND, *_not_read(version)])
 
 
 def _special_table(
-    rows: list[list[Cell]], heading: str, letters: Callable[[Cell], str]
+    rows: list[list[Cell]], heading: str, letters: Callable[[Cell], str], columns: int
 ) -> list[str]:
     """Return a table of those who meet, or are met, in a special case alone."""
     concerned = [number for number, row in enumerate(rows) if _meets(row, rows, number, letters)]
@@ -185,7 +205,7 @@ def _special_table(
         return []
     few = [[rows[first][second] for second in concerned] for first in concerned]
     groups = _groups(few, letters)
-    return [heading, "", *_table(groups, few, letters), "", _ALIKE, *_members(groups), ""]
+    return [heading, "", *_table(groups, few, letters, columns), "", _ALIKE, *_members(groups), ""]
 
 
 def _meets(

@@ -11,7 +11,7 @@ from tdx_env.matrix.conflicts import Conflict
 from tdx_env.matrix.parties import Party, parties, party_name
 from tdx_env.module.rules import RULES, Fact, Rule
 from tdx_env.module.versions import module_version, version_name
-from tdx_env.status.decoder import decode
+from tdx_env.status.decoder import decode_value
 from tdx_env.status.explanations import LOCK_NAMES
 
 CASES: dict[str, str] = {  # the fields of `Cell`
@@ -78,7 +78,7 @@ def changed_rules(before: str, after: str) -> list[RuleChange]:
 
 def _fate(conflict: Conflict) -> str:
     """Return how the second party fails, without names."""
-    text = str(decode(conflict.status)).partition(" ")[2]
+    text = str(decode_value(conflict.status)).partition(" ")[2]
     if conflict.lock is not None:
         text += f" on {LOCK_NAMES[conflict.lock]}"
     if conflict.is_momentary:

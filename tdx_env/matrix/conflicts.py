@@ -22,7 +22,7 @@ from tdx_env.module.sept import TRANSITIONS
 from tdx_env.module.steps import NEXT, Call, Step, take
 from tdx_env.state.calls import Delay, EntryState, Leaf, Lock, Mode, Op
 from tdx_env.status.codes import Status
-from tdx_env.status.decoder import decode, encode
+from tdx_env.status.decoder import decode_value, encode
 from tdx_env.status.explanations import LOCK_NAMES
 
 _OF_ENTRY = frozenset({Lock.ENTRY, Lock.PAGE})
@@ -84,7 +84,9 @@ class Conflict:
 
     def __str__(self) -> str:
         """Return the conflict as one sentence."""
-        text = f"{party_name(self.second)} meets {party_name(self.first)}: {decode(self.status)}"
+        text = (
+            f"{party_name(self.second)} meets {party_name(self.first)}: {decode_value(self.status)}"
+        )
         if self.lock is not None:
             text += f", on {LOCK_NAMES[self.lock]}"
         if self.is_momentary:

@@ -3,7 +3,7 @@
 import functools
 import re
 
-from tdx_env.errors import ScenarioError, shown
+from tdx_env.errors import ScenarioError, nearest, one_of, shown
 from tdx_env.module.seamcalls import row_of
 from tdx_env.state.calls import Leaf
 
@@ -69,5 +69,7 @@ def find_leaf(text: str) -> Leaf:
     if found:
         several = ", ".join(sorted(row_of(leaf).name for leaf in found))
         raise ScenarioError(f"call {shown(text)} is ambiguous: {several}")
-    all_names = ", ".join(row_of(leaf).name for leaf in Leaf)
-    raise ScenarioError(f"call {shown(text)} is unknown, must be one of: {all_names}")
+    forms = nearest(form, known)
+    names = dict.fromkeys(row_of(known[one]).name for one in forms)
+    must = one_of(forms[0], [*names, *(row_of(leaf).name for leaf in Leaf)])
+    raise ScenarioError(f"call {shown(text)} is unknown, {must}")

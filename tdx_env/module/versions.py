@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tdx_env.errors import ScenarioError, shown
+from tdx_env.errors import N_NEAREST, ScenarioError, shown
 from tdx_env.module.rules import RULES, Evidence, Rule
 
 
@@ -58,7 +58,9 @@ def _release(name: str, meaning: str, **changed: bool) -> ModuleVersion:
     return ModuleVersion(meaning=meaning, release=name, **{**rules, **changed})
 
 
-DEFAULT_VERSION = "1.5.01"
+DEFAULT_VERSION = "1.5.34"
+TRAINED_VERSIONS = ("1.5.06", "1.5.28", "1.5.34")
+"""What the train splits of scenarios draw from, unless they name others: what KVM runs on."""
 MODULE_VERSIONS: dict[str, ModuleVersion] = {
     "1.5.01": _release("1.5.01", "February 2024; no merged kernel runs on it"),
     "1.5.06": _release("1.5.06", "April 2024, the oldest that Linux 6.16 runs on: 1.5.01's locks"),
@@ -119,7 +121,7 @@ def version_name(name: str) -> str:
         )
         return ALIASES[name]
     if name not in MODULE_VERSIONS:
-        known = ", ".join(nearest_first(name, MODULE_VERSIONS))
+        known = ", ".join(nearest_first(name, MODULE_VERSIONS)[:N_NEAREST])
         raise ScenarioError(f"module version {shown(name)} is unknown, must be one of: {known}")
     return name
 

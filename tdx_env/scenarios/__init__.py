@@ -12,8 +12,8 @@ has the models and the checks look at it, and says in `complaints` what they fou
 `Scenario` into integers.
 """
 
-from tdx_env.scenarios.loader import expand, load, names
-from tdx_env.scenarios.machine import Machine, machine_of
+from tdx_env.scenarios.loader import expand, file_of, load, names
+from tdx_env.scenarios.machine import Machine, machine_of, machine_overrides
 from tdx_env.scenarios.overrides import overrides_from
 from tdx_env.scenarios.record import setup_of
 from tdx_env.scenarios.schema import SPLITS, Scenario, digest
@@ -26,8 +26,10 @@ __all__ = [
     "Scenario",
     "digest",
     "expand",
+    "file_of",
     "load",
     "machine_of",
+    "machine_overrides",
     "names",
     "overrides_from",
     "setup_of",

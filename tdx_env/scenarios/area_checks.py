@@ -2,7 +2,14 @@
 
 from tdx_env.scenarios.groups import Parked, Touch
 from tdx_env.scenarios.schema import Scenario
-from tdx_env.scenarios.sizes import area_regions, area_users, needed_regions, page_shift
+from tdx_env.scenarios.sizes import (
+    AreaUser,
+    area_regions,
+    area_users,
+    comes_down,
+    needed_regions,
+    page_shift,
+)
 from tdx_env.scenarios.tables import MAPPED_2M
 from tdx_env.scenarios.tasks import Build, Export, OtherTds, Zap
 from tdx_env.scenarios.wording import mistake
@@ -33,12 +40,17 @@ def check_areas(scenario: Scenario) -> None:
             raise mistake(f"{key}.level", level, f"must be as others have it in areas.{area}")
 
 
+def _splits(user: AreaUser) -> bool:
+    """Say whether a group or task splits the 2M pages it works on, or may come to that."""
+    return user.table.splits and (user.level == 0 or comes_down(user.table))
+
+
 def check_splits(scenario: Scenario) -> None:
     """Check that nobody removes 2M pages where somebody else splits them."""
     splitters = {
         user.area: user.key
         for user in area_users(scenario)
-        if user.table.splits and user.level == 0 and scenario.areas[user.area].initial in MAPPED_2M
+        if _splits(user) and scenario.areas[user.area].initial in MAPPED_2M
     }
     for key, area, level, table in area_users(scenario):
         if table.unmaps and level == 1 and area in splitters:

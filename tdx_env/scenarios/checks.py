@@ -52,7 +52,7 @@ def _check_costs(scenario: Scenario) -> None:
             raise missing(f"costs.{name}", "must be a table with low, high, source and by")
     for name, given in scenario.costs.items():
         if name not in COST_NAMES:
-            raise mistake(f"costs.{name}", given.low, f"unknown key, {known(COST_NAMES)}")
+            raise mistake(f"costs.{name}", given.low, f"unknown key, {known(COST_NAMES, name)}")
 
 
 def _check_signals(scenario: Scenario) -> None:
@@ -140,15 +140,16 @@ def _check_other_tds(scenario: Scenario) -> None:
 
 def _check_kernel(scenario: Scenario) -> None:
     """Check that kernel and module can do what is asked of them."""
-    host, version = scenario.host, scenario.module.version
+    host = scenario.host
     if host.dynamic_pamt != "static":
         if not KERNELS[host.kernel].can_dynamic_pamt:
             able = _able("dynamic_pamt")
             must = f'must be "static": KVM {host.kernel} has no Dynamic PAMT, {able}'
             raise mistake("host.dynamic_pamt", host.dynamic_pamt, must)
-        if not module_version(version).has_dynamic_pamt:
-            must = f'must be "static": module {version} has no Dynamic PAMT'
-            raise mistake("host.dynamic_pamt", host.dynamic_pamt, must)
+        for version in scenario.module.version:
+            if not module_version(version).has_dynamic_pamt:
+                must = f'must be "static": module {version} has no Dynamic PAMT'
+                raise mistake("host.dynamic_pamt", host.dynamic_pamt, must)
     if KERNELS[host.kernel].can_convert_in_place:
         return
     for table, rows in (("groups", scenario.groups), ("tasks", scenario.tasks)):
@@ -169,7 +170,8 @@ def _check_references(scenario: Scenario) -> None:
     """Check that the areas and groups that are named exist and can be used so."""
     for user in area_users(scenario):
         if user.area not in scenario.areas:
-            raise mistake(f"{user.key}.area", user.area, f"unknown area, {known(scenario.areas)}")
+            must = f"unknown area, {known(scenario.areas, user.area)}"
+            raise mistake(f"{user.key}.area", user.area, must)
     for name, task in scenario.tasks.items():
         if not isinstance(task, Following):
             continue
@@ -183,7 +185,8 @@ def _check_trigger(scenario: Scenario, key: str, task: Following, trigger_group:
     """Check the group that a task waits for."""
     with_items = [name for name, group in scenario.groups.items() if isinstance(group, Working)]
     if trigger_group not in scenario.groups:
-        raise mistake(f"{key}.trigger_group", trigger_group, f"unknown group, {known(with_items)}")
+        must = f"unknown group, {known(with_items, trigger_group)}"
+        raise mistake(f"{key}.trigger_group", trigger_group, must)
     group = scenario.groups[trigger_group]
     if not isinstance(group, Working):
         must = f"its vCPUs have no work items, {known(with_items)}"

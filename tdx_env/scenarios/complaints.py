@@ -38,7 +38,8 @@ def _kind_complaint(error: ErrorDetails, place: tuple[str, ...]) -> str:
     key, models = _BY_KIND[place[0]]
     if error["type"] == "union_tag_not_found":
         return f"{_shown(place)}.{key} is missing, {known(models)}"
-    return f"{_shown(place)}.{key} = {as_written(error['input'][key])}, {known(models)}"
+    given = error["input"][key]
+    return f"{_shown(place)}.{key} = {as_written(given)}, {known(models, given)}"
 
 
 def _key_complaint(error: ErrorDetails, place: tuple[str, ...], kind: str) -> str:
@@ -54,7 +55,7 @@ def _key_complaint(error: ErrorDetails, place: tuple[str, ...], kind: str) -> st
     _, models = _BY_KIND[place[0]]
     why = f"{kind} has no such key" if place[-1] in NAMED[place[0]] else "unknown key"
     given = f"{_shown(place)} = {as_written(error['input'])}"
-    return f"{given}, {why}, {known(sorted(models[kind].model_fields))}"
+    return f"{given}, {why}, {known(sorted(models[kind].model_fields), place[-1])}"
 
 
 def _complaint(error: ErrorDetails, data: Mapping[str, Any]) -> str:
@@ -71,7 +72,7 @@ def _complaint(error: ErrorDetails, data: Mapping[str, Any]) -> str:
         return f"{_shown(place)} is missing, must be given (keys here: {', '.join(table)})"
     given = f"{_shown(place)} = {as_written(error['input'])}"
     if error["type"] == "extra_forbidden":
-        return f"{given}, unknown key, {known(known_keys(place[:-1], data))}"
+        return f"{given}, unknown key, {known(known_keys(place[:-1], data), place[-1])}"
     if error["type"] == "literal_error":
         return f"{given}, must be one of: {error['ctx']['expected']}"
     return f"{given}, {_ALLOWED.get(error['type'], error['msg'])}"

@@ -66,6 +66,10 @@ class Running(Group):
     device_us: _Gap = Field(
         default=NONE_DRAWN, description="mean gap of device interrupts, 0: none [µs]"
     )
+    hostile: StrictBool = Field(
+        default=False,
+        description="a hostile guest's vCPUs: what they lose is their own fault and nobody's cost",
+    )
     signal_every: Annotated[int, Whole(0, MAX_ITEMS)] = Field(
         default=0,
         description="every so many device interrupts a signal sends KVM to user space, 0: never",
@@ -149,6 +153,12 @@ class Accept(Working):
     splits: ClassVar[bool] = True
 
     program: Annotated[Literal["accept"], _PROGRAM]
+    when_refused: Literal["repeat", "fall_back"] = Field(
+        default="repeat",
+        description="what the guest makes of a refused ACCEPT (OPERAND_BUSY): repeat it after a "
+        "pause, or fall_back, as Linux does: from a 2M page to its 4K pages, from a 4K page to a "
+        "panic",
+    )
 
 
 class Convert(Working):

@@ -19,7 +19,7 @@ from tdx_env.scenarios.tables import (
     Module,
 )
 from tdx_env.scenarios.tasks import KINDS
-from tdx_env.scenarios.values import Range, is_range_table
+from tdx_env.scenarios.values import Choice, Range, is_range_table
 from tdx_env.scenarios.wording import as_written, known
 from tdx_env.toml_file import why_not_toml
 
@@ -73,6 +73,8 @@ def _plain(value: object) -> object:
         return value.tolist()
     if isinstance(value, Range):
         return {"low": value.low, "high": value.high}
+    if isinstance(value, Choice):
+        return {"choices": list(value.choices), "weights": list(value.weights)}
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -108,7 +110,7 @@ def put(where: str, data: dict[str, Any], key: str, value: object) -> None:
         allowed = known_keys(parts[:depth], data)
         if part not in allowed:
             level = f" below {'.'.join(parts[:depth])}" if depth else ""
-            raise ScenarioError(f"{where}: {shown}, unknown key{level}, {known(allowed)}")
+            raise ScenarioError(f"{where}: {shown}, unknown key{level}, {known(allowed, part)}")
     if len(parts) == 3 and parts[0] == "costs":
         whole = ".".join(parts[:2])
         raise ScenarioError(f"{where}: {key} can't be given alone, give {whole} = low..high")

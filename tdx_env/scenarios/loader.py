@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from tdx_env.errors import ScenarioError, printable
+from tdx_env.errors import ScenarioError, one_of, printable
+from tdx_env.module.versions import TRAINED_VERSIONS
 from tdx_env.scenarios.checks import check
 from tdx_env.scenarios.complaints import scenario_error
 from tdx_env.scenarios.keys import put
@@ -32,6 +33,7 @@ class Layers(NamedTuple):
         base: The file without its splits.
         split: The split's table.
         name: The resolved name.
+        split_name: The split, None if the file has none.
     """
 
     where: str
@@ -39,6 +41,7 @@ class Layers(NamedTuple):
     base: dict[str, Any]
     split: dict[str, Any]
     name: object
+    split_name: str | None = None
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -90,7 +93,7 @@ def _split_name(name: str) -> tuple[str, str | None]:
 
 def _unknown_split(where: str, split: str, splits: Sequence[str]) -> ScenarioError:
     """Return the error for a split that a scenario doesn't have."""
-    return ScenarioError(f"{where}: split {as_written(split)} is unknown, {known(splits)}")
+    return ScenarioError(f"{where}: split {as_written(split)} is unknown, {known(splits, split)}")
 
 
 def _check_version(where: str, data: Mapping[str, Any]) -> None:
@@ -132,9 +135,8 @@ def layers_of(name: str | Path) -> Layers:
         where, data = f"{file}{_SUFFIX}", dict(_packaged(f"{file}{_SUFFIX}"))
     else:
         raise ScenarioError(
-            f"scenario {as_written(str(name))} is unknown, must be a path to a {_SUFFIX} file or "
-            "one of: "
-            f"{', '.join(_slugs())} (with /{', /'.join(SPLITS)})"
+            f"scenario {as_written(str(name))} is unknown, must be a path to a {_SUFFIX} file, or "
+            f"{one_of(file, _slugs()).removeprefix('must be ')} (with /{', /'.join(SPLITS)})"
         )
     _check_version(where, data)
     splits = data.pop("splits", {})
@@ -151,7 +153,13 @@ def layers_of(name: str | Path) -> Layers:
             f"{where}: splits.{split} = {as_written(splits[split])}, must be a table"
         )
     full_name = f"{data.get('name')}/{split}"
-    return Layers(f"{where} [{split}]", _packaged(_COSTS_FILE), data, splits[split], full_name)
+    costs = _packaged(_COSTS_FILE)
+    return Layers(f"{where} [{split}]", costs, data, splits[split], full_name, split)
+
+
+def _defaults_of(split: str | None) -> dict[str, Any]:
+    """Return what a split has unless its file says otherwise: train meets several modules."""
+    return {"module": {"version": list(TRAINED_VERSIONS)}} if split == _DEFAULT_SPLIT else {}
 
 
 def load(name: str | Path, overrides: Mapping[str, object] | None = None) -> Scenario:
@@ -166,7 +174,8 @@ def load(name: str | Path, overrides: Mapping[str, object] | None = None) -> Sce
         ScenarioError: There is no such scenario, split or key, or the scenario is impossible.
     """
     read = layers_of(name)
-    data = deepcopy(merge(merge({"costs": read.costs}, read.base), read.split))
+    defaults = {"costs": read.costs, **_defaults_of(read.split_name)}
+    data = deepcopy(merge(merge(defaults, read.base), read.split))
     if "name" in data:
         data["name"] = read.name
     for key, value in (overrides or {}).items():
@@ -177,6 +186,16 @@ def load(name: str | Path, overrides: Mapping[str, object] | None = None) -> Sce
         raise scenario_error(read.where, error, data) from error
     check(read.where, scenario)
     return scenario
+
+
+def file_of(name: str | Path) -> Path:
+    """Return the file that a scenario is read from.
+
+    Args:
+        name: As for `load`.
+    """
+    file, _ = _split_name(str(name))
+    return Path(file) if file.endswith(_SUFFIX) else _FOLDER / f"{file}{_SUFFIX}"
 
 
 def names(split: str | None = None) -> list[str]:

@@ -1,5 +1,6 @@
 """Which machine a scenario stands for: its module under its kernel, and whether there is one."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from tdx_env.scenarios.schema import Scenario
@@ -16,7 +17,7 @@ class Machine(NamedTuple):
     """Module and kernel.
 
     Attributes:
-        module: Version of the TDX module.
+        module: Version of the TDX module, or those that an episode draws from.
         kernel: Version of KVM whose rules hold.
         counterfactual: Why no machine runs the two together; empty: some may.
     """
@@ -49,12 +50,40 @@ def why_counterfactual(module: str, kernel: str) -> str:
     return ""
 
 
-def machine_of(scenario: Scenario, kernel: str | None = None) -> Machine:
+def _either(versions: Sequence[str]) -> str:
+    """Return versions as a text."""
+    *others, last = versions
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def machine_of(scenario: Scenario, kernel: str | None = None, module: str | None = None) -> Machine:
     """Return the machine that a scenario stands for.
 
     Args:
         scenario: What is played.
         kernel: The kernel that the policy's discipline brings; None: the scenario's.
+        module: The version that an episode has drawn; None: all that the scenario draws from.
     """
-    module, rules = scenario.module.version, kernel or scenario.host.kernel
-    return Machine(module, rules, why_counterfactual(module, rules))
+    versions = scenario.module.version if module is None else (module,)
+    rules = kernel or scenario.host.kernel
+    reasons = dict.fromkeys(why_counterfactual(version, rules) for version in versions)
+    return Machine(_either(versions), rules, "; ".join(filter(None, reasons)))
+
+
+def machine_overrides(
+    module: str | Sequence[str] | None = None, kernel: str | None = None
+) -> dict[str, object]:
+    """Return what a user's choice of a machine overrides in a scenario, by dotted name.
+
+    Args:
+        module: A version, several with commas between, or a list; None: the scenario's.
+        kernel: A version of KVM; None: the scenario's.
+    """
+    overrides: dict[str, object] = {}
+    if isinstance(module, str) and "," in module:
+        overrides["module.version"] = [name.strip() for name in module.split(",")]
+    elif module is not None:
+        overrides["module.version"] = module
+    if kernel is not None:
+        overrides["host.kernel"] = kernel
+    return overrides

@@ -44,7 +44,8 @@ def _from_costs_file(path: Path) -> dict[str, object]:
     read: dict[str, object] = {}
     for name, value in table.items():
         if name not in COST_NAMES:
-            raise ScenarioError(f"{where}: {printable(name)}, unknown cost, {known(COST_NAMES)}")
+            must = known(COST_NAMES, name)
+            raise ScenarioError(f"{where}: {printable(name)}, unknown cost, {must}")
         cost = dict(value) if is_range_table(value) else {"low": value, "high": value}
         read[f"costs.{name}"] = {"by": path.name} | cost
     return read

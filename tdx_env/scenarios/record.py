@@ -6,7 +6,16 @@ from numpy.typing import NDArray
 from tdx_env.module.host_priority import timeout_cycles
 from tdx_env.module.versions import MODULE_VERSIONS
 from tdx_env.scenarios.checks import check
-from tdx_env.scenarios.groups import Convert, Group, Hammer, Running, Thinking, Touch, Working
+from tdx_env.scenarios.groups import (
+    Accept,
+    Convert,
+    Group,
+    Hammer,
+    Running,
+    Thinking,
+    Touch,
+    Working,
+)
 from tdx_env.scenarios.schema import Scenario
 from tdx_env.scenarios.sizes import (
     Placement,
@@ -27,18 +36,28 @@ from tdx_env.scenarios.tasks import (
     SlotDelete,
     Zap,
 )
-from tdx_env.scenarios.values import Range
+from tdx_env.scenarios.values import Choice, Range
 from tdx_env.state.actors import Program, Task
 from tdx_env.state.calls import NONE, Leaf
 from tdx_env.state.costs import Cost
 from tdx_env.state.kernels import kernel_number
-from tdx_env.state.setup import REST, SETUP, Initial, Pamt
+from tdx_env.state.objectives import THREAD, weights_of
+from tdx_env.state.setup import REST, SETUP, Initial, Pamt, Resched
 
 
 def _put_range(row: np.void, field: str, value: Range) -> None:
     """Write a range to the two fields of a row that hold it."""
     row[f"{field}_low"] = value.low
     row[f"{field}_high"] = value.high
+
+
+def _put_sizes(row: np.void, value: Range | Choice) -> None:
+    """Write the sizes that the TD may have, and how often each is drawn."""
+    row["n_vcpus_low"] = value.low
+    row["n_vcpus_high"] = value.high
+    if isinstance(value, Choice):
+        row["n_vcpus_choices"][: len(value.choices)] = value.choices
+        row["n_vcpus_weights"][: len(value.weights)] = value.weights
 
 
 def _in_cycles(scenario: Scenario, value: Range) -> Range:
@@ -61,6 +80,7 @@ def _fill_group(row: np.void, scenario: Scenario, name: str, group: Group) -> No
         row["arm_cycles"] = group.arm_cycles
         _put_range(row, "device", _in_cycles(scenario, group.device_us))
         row["signal_every"] = group.signal_every
+        row["is_hostile"] = group.hostile
     if isinstance(group, Thinking):
         _put_range(row, "think", group.think_cycles)
     if isinstance(group, Working):
@@ -70,6 +90,8 @@ def _fill_group(row: np.void, scenario: Scenario, name: str, group: Group) -> No
     if isinstance(group, Convert):
         row["is_shared_after"] = group.is_shared_after
         row["in_place"] = group.in_place
+    if isinstance(group, Accept):
+        row["falls_back"] = group.when_refused == "fall_back"
     if isinstance(group, Hammer):
         row["leaf"] = Leaf[group.leaf.upper()]
 
@@ -125,21 +147,23 @@ def _fill_areas(row: np.void, scenario: Scenario) -> None:
 def _fill_module(row: np.void, scenario: Scenario) -> None:
     """Write what module and guest do differently from scenario to scenario."""
     module = scenario.module
-    version = MODULE_VERSIONS[module.version]
     row["sept_ve_disable"] = scenario.guest.sept_ve_disable
     row["zero_step_threshold"] = module.zero_step_threshold
     row["zero_step_capacity"] = module.zero_step_capacity
     row["hp_timeout"] = timeout_cycles(module.hp_timeout_us, scenario.clock_khz // 1000)
-    row["module_version"] = list(MODULE_VERSIONS).index(module.version)
-    row["guests_lock_free"] = module.guests_lock_free and version.guests_lock_free_entries
+    row["module_versions"] = sum(1 << list(MODULE_VERSIONS).index(v) for v in module.version)
+    row["guests_lock_free"] = module.guests_lock_free
 
 
 def _fill_host(row: np.void, scenario: Scenario) -> None:
     """Write KVM's machine: CPUs, sockets, irq-off sections."""
     host = scenario.host
     row["kernel"] = kernel_number(host.kernel)
+    row["stops_on_timeout"] = host.timeout_exit == "stop"
     row["dynamic_pamt"] = Pamt[host.dynamic_pamt.upper()]
+    row["freezes"] = host.freezes_sptes
     row["break_on_contention"] = host.break_on_contention
+    row["resched"] = Resched[host.resched.upper()]
     _put_range(row, "n_pcpus", NONE_DRAWN if isinstance(host.n_pcpus, str) else host.n_pcpus)
     row["n_sockets"] = host.n_sockets
     row["ipi_cluster"] = host.ipi_cluster
@@ -154,7 +178,7 @@ def _fill_limits(row: np.void, scenario: Scenario) -> None:
     row["time_cap"] = scenario.cycles(limits.time_cap_us)
     row["preempt_limit"] = scenario.cycles(limits.preempt_limit_us)
     row["yield_weight"] = limits.yield_weight
-    row["reward_scale"] = limits.reward_scale
+    row["weights"] = weights_of(scenario.objective or THREAD)
 
 
 def _fill_costs(row: np.void, scenario: Scenario) -> None:
@@ -176,7 +200,7 @@ def setup_of(scenario: Scenario) -> NDArray[np.void]:
     check(scenario.name, scenario)
     setup = np.zeros(1, SETUP)
     row = setup[0]
-    _put_range(row, "n_vcpus", scenario.host.n_vcpus)
+    _put_sizes(row, scenario.host.n_vcpus)
     row["n_groups"] = len(scenario.groups)
     row["n_tasks"] = len(scenario.tasks)
     row["n_areas"] = len(scenario.areas)

@@ -16,7 +16,7 @@ from pydantic_core import to_jsonable_python
 from tdx_env.scenarios.groups import PROGRAMS, AnyGroup
 from tdx_env.scenarios.tables import Area, CostRange, FileTable, Guest, Host, Limits, Module
 from tdx_env.scenarios.tasks import KINDS, AnyTask
-from tdx_env.scenarios.values import Bands, Range, Span, Whole, Word, Words
+from tdx_env.scenarios.values import Bands, ObjectiveText, Range, Span, Whole, Word, Words
 
 SCHEMA_VERSION = 1
 SPLITS = ("train", "validation", "test")
@@ -42,7 +42,7 @@ class Scenario(FileTable):
         str, Word(r"[a-z0-9]+(-[a-z0-9]+)*(/[a-z]+)?", "lower-case words joined by hyphens")
     ] = Field(description="name, the split included")
     family: Annotated[
-        str, Word(r"S([1-9]|1[0-9]|2[0-5])|own", 'a family from S1 to S25, or "own"')
+        str, Word(r"S([1-9]|1[0-9]|2[0-7])|W|own", 'a family from S1 to S27, W, or "own"')
     ] = Field(description="scenario family")
     title: StrictStr = Field(min_length=1, description="a few words")
     description: StrictStr = Field(min_length=1, description="what it answers, what is expected")
@@ -56,6 +56,11 @@ class Scenario(FileTable):
     )
     decisions: Annotated[Range | None, Span(0, 10**6)] = Field(
         default=None, description="decisions of most episodes under blind retry, as calibrated"
+    )
+    objective: Annotated[str | None, ObjectiveText()] = Field(
+        default=None,
+        description="what an episode costs: a preset's name or weights of its parts; left out: "
+        "what the environment's version counts",
     )
     clock_khz: Annotated[int, Whole(100_000, 10_000_000)] = Field(
         default=2_500_000, description="TSC frequency [kHz]"

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from tdx_env.scenarios.groups import Working
+from tdx_env.scenarios.groups import Accept, Working
 from tdx_env.scenarios.schema import Scenario
 from tdx_env.scenarios.tasks import Following, Placed
 from tdx_env.scenarios.values import Range
@@ -129,8 +129,13 @@ def _units(scenario: Scenario, user: AreaUser) -> int:
 
 def page_shift(scenario: Scenario) -> int:
     """Return the logarithm of the 4K entries a region has in the model: 0 if none is used."""
-    has_4k = any(user.level == 0 for user in area_users(scenario))
+    has_4k = any(user.level == 0 or comes_down(user.table) for user in area_users(scenario))
     return PAGE_SHIFT_4K if has_4k else 0
+
+
+def comes_down(table: Working | Placed) -> bool:
+    """Say whether a guest that is refused 2M pages goes on with 4K pages."""
+    return isinstance(table, Accept) and table.when_refused == "fall_back"
 
 
 def needed_regions(scenario: Scenario, area: str) -> int:

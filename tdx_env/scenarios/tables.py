@@ -9,9 +9,20 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
 
-from tdx_env.module.versions import DEFAULT_VERSION
+from tdx_env.module.versions import DEFAULT_VERSION, TRAINED_VERSIONS
 from tdx_env.module.zero_step import EPF_THRESHOLD, GPA_LIST_SIZE
-from tdx_env.scenarios.values import AUTO, EACH, KernelName, ModuleName, Range, Span, Whole, refuse
+from tdx_env.scenarios.values import (
+    AUTO,
+    EACH,
+    Choice,
+    KernelName,
+    ModuleNames,
+    Range,
+    Sizes,
+    Span,
+    Whole,
+    refuse,
+)
 from tdx_env.state.costs import Cost
 from tdx_env.state.kernels import DEFAULT_KERNEL
 from tdx_env.state.setup import MAX_IPI_CLUSTER, MAX_PCPUS, MAX_SOCKETS, PAGES_PER_2M
@@ -117,7 +128,10 @@ class Host(FileTable):
         "a lock of the whole host (locked, as queued for 7.4), or without it but for a block's "
         "first and last page (fast, posted and not merged)",
     )
-    n_vcpus: Annotated[Range, Span(1, MAX_VCPUS)] = Field(description="vCPUs of the TD")
+    n_vcpus: Annotated[Range | Choice, Sizes(1, MAX_VCPUS)] = Field(
+        description="vCPUs of the TD; choices and weights: one of these sizes, as often as its "
+        "weight says"
+    )
     n_pcpus: Annotated[Range | Literal["each"], Span(1, MAX_PCPUS, (EACH,))] = Field(
         default=EACH,
         description="CPUs that the vCPU threads share; each: every vCPU has one of its own",
@@ -136,16 +150,36 @@ class Host(FileTable):
     irq_off_window_us: Annotated[int, Whole(1, MAX_US)] = Field(
         default=1_000, description="window that has one irq-off section or none [µs]"
     )
+    timeout_exit: Literal["stop", "enter"] = Field(
+        default="stop",
+        description="what user space does with an exit that KVM doesn't know, "
+        "HOST_PRIORITY_BUSY_TIMEOUT: stop the TD (QEMU), or enter it again",
+    )
+    freezes_sptes: StrictBool = Field(
+        default=True,
+        description="a fault freezes the SPTE of the page that it adds, as KVM does; false: two "
+        "faults may add one page at once",
+    )
     break_on_contention: StrictBool = Field(
-        default=True, description="a zap drops mmu_lock between pages when others queue for it"
+        default=True,
+        description="a zap drops mmu_lock between pages when others queue for it: preemptible "
+        "kernels (rwlock_needbreak)",
+    )
+    resched: Literal["never", "vcpus", "all"] = Field(
+        default="never",
+        description="a zap drops mmu_lock between pages when its thread's slice is over and "
+        "another thread wants the CPU (need_resched): never modelled, for vCPU threads that share "
+        "CPUs, or for host tasks too, whose CPUs another thread then always wants",
     )
 
 
 class Module(FileTable):
     """The TDX module."""
 
-    version: Annotated[str, ModuleName()] = Field(
-        default=DEFAULT_VERSION, description="table of locks that the calls follow"
+    version: Annotated[tuple[str, ...], ModuleNames()] = Field(
+        default=(DEFAULT_VERSION,),
+        description="version of the module, or a list of which each episode draws one; left out, "
+        f"train draws from {', '.join(TRAINED_VERSIONS)}",
     )
     zero_step_threshold: Annotated[int, Whole(0, 1000)] = Field(
         default=EPF_THRESHOLD, description="EPT violations at one RIP that only count"
@@ -190,6 +224,11 @@ class Limits(FileTable):
     )
     reward_scale: Annotated[int, Whole(1, 10**12)] = Field(
         description="waste that costs a reward of 1 [cycles]"
+    )
+    reward_scale_v1: Annotated[int | None, Whole(1, 10**12)] = Field(
+        default=None,
+        description="the same from version 1 of the environment on: the mean cost by cpu of "
+        "retrying on the train split, measured by tdx-eval scale [cycles]",
     )
 
 

@@ -1,5 +1,6 @@
 """The kinds of values that a scenario file holds: whole numbers, ranges, words, cost bands."""
 
+import itertools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,15 +9,18 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from tdx_env.errors import ScenarioError
+from tdx_env.errors import N_NEAREST, ObjectiveError, ScenarioError
 from tdx_env.module.versions import MODULE_VERSIONS, nearest_first, version_name
 from tdx_env.state.kernels import KERNELS, nearest_kernels
-from tdx_env.state.setup import N_BANDS
+from tdx_env.state.objectives import ALLOWED_OBJECTIVES, objective_name
+from tdx_env.state.setup import MAX_CHOICES, N_BANDS
 
 REST: Final = "rest"  # a group's count: the vCPUs that no other group has
 EACH: Final = "each"  # the host's CPUs: one for each vCPU
 AUTO: Final = "auto"  # an area's size: what groups and tasks need
 _ENDS = ("low", "high")
+_CHOICE = ("choices", "weights")
+_MOST_WEIGHT = 10**6
 
 
 class Range(BaseModel):
@@ -36,6 +40,28 @@ class Range(BaseModel):
         return f"{self.low:,}" if self.is_fixed else f"{self.low:,}..{self.high:,}"
 
 
+class Choice(BaseModel):
+    """A whole number that is drawn anew each episode out of some, each with a weight."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    choices: tuple[int, ...]
+    weights: tuple[int, ...]
+
+    @property
+    def low(self) -> int:
+        """The smallest that may be drawn."""
+        return min(self.choices)
+
+    @property
+    def high(self) -> int:
+        """The largest that may be drawn."""
+        return max(self.choices)
+
+    def __str__(self) -> str:
+        """Return the numbers."""
+        return ", ".join(f"{choice:,}" for choice in self.choices)
+
+
 def refuse(allowed: str) -> PydanticCustomError:
     """Return the error that says what a value must be."""
     return PydanticCustomError("allowed", "must be {allowed}", {"allowed": allowed})
@@ -47,8 +73,11 @@ def is_whole(value: object) -> bool:
 
 
 def is_range_table(value: object) -> bool:
-    """Say whether a value is a table with low or high in it, which is replaced as a whole."""
-    return isinstance(value, Mapping) and bool(value.keys() & set(_ENDS))
+    """Say whether a value is a table with low or high in it, which is replaced as a whole.
+
+    A table of choices is too.
+    """
+    return isinstance(value, Mapping) and bool(value.keys() & {*_ENDS, *_CHOICE})
 
 
 class _Checked:
@@ -106,12 +135,14 @@ class Span(_Checked):
         high: Largest number allowed.
         words: Words that are allowed instead.
         has_zero: The number 0 alone is allowed too.
+        hint: What else may be given, for error messages.
     """
 
     low: int
     high: int
     words: tuple[str, ...] = ()
     has_zero: bool = False
+    hint: str = ""
 
     @property
     def allowed(self) -> str:
@@ -119,7 +150,7 @@ class Span(_Checked):
         others = ["0 (none)"] if self.has_zero else []
         others += [f'"{word}"' for word in self.words]
         numbers = f"a whole number or a range low..high from {self.low:,} to {self.high:,}"
-        return " or ".join([numbers, *others])
+        return " or ".join([numbers, *others]) + self.hint
 
     def check(self, value: Any) -> Range | str:
         """Return the value as a range (or word) if it is allowed.
@@ -149,6 +180,45 @@ class Span(_Checked):
 
 
 @dataclass(frozen=True)
+class Sizes(_Checked):
+    """Bounds of a range, or of numbers that are chosen from by weight."""
+
+    low: int
+    high: int
+
+    def check(self, value: Any) -> Range | Choice | str:
+        """Return the value as a range or choice if it is allowed.
+
+        Raises:
+            PydanticCustomError: It isn't.
+        """
+        if isinstance(value, Choice):
+            value = {"choices": value.choices, "weights": value.weights}
+        if not isinstance(value, Mapping) or not value.keys() & set(_CHOICE):
+            return Span(self.low, self.high, hint=" or choices with weights").check(value)
+        if set(value) != set(_CHOICE):
+            raise refuse("choices and weights together, and nothing beside them")
+        choices = self._numbers(value["choices"], self.low, self.high, "choices")
+        if any(one >= other for one, other in itertools.pairwise(choices)):
+            raise refuse("choices that rise, each one once")
+        weights = self._numbers(value["weights"], 0, _MOST_WEIGHT, "weights")
+        if len(weights) != len(choices):
+            given = f"{len(weights)} for {len(choices)} choices"
+            raise refuse(f"weights as many as choices, not {given}")
+        if sum(weights) == 0:
+            raise refuse("weights of which one is above 0")
+        return Choice(choices=choices, weights=weights)
+
+    def _numbers(self, given: Any, low: int, high: int, name: str) -> tuple[int, ...]:
+        """Return a list of whole numbers in bounds, at least one and not too many."""
+        is_list = isinstance(given, list | tuple) and 0 < len(given) <= MAX_CHOICES
+        if not is_list or not all(is_whole(one) and low <= one <= high for one in given):
+            numbers = f"whole numbers from {low:,} to {high:,}"
+            raise refuse(f"{name} that are a list of 1 to {MAX_CHOICES} {numbers}")
+        return tuple(given)
+
+
+@dataclass(frozen=True)
 class Word(_Checked):
     """A text of one form."""
 
@@ -167,21 +237,46 @@ class Word(_Checked):
 
 
 @dataclass(frozen=True)
-class ModuleName(_Checked):
-    """A version of the TDX module; an older name of one warns and is replaced."""
+class ObjectiveText(_Checked):
+    """An objective: a preset's name, or weights as a table or a text; kept as a text."""
 
     def check(self, value: Any) -> str:
-        """Return the version's present name.
+        """Return the objective as a text.
 
         Raises:
-            PydanticCustomError: There is no such version.
+            PydanticCustomError: It is none.
         """
+        try:
+            return objective_name(value)
+        except ObjectiveError as error:
+            raise refuse(ALLOWED_OBJECTIVES) from error
+
+
+@dataclass(frozen=True)
+class ModuleNames(_Checked):
+    """Versions of the TDX module, a name or a list; an older name warns and is replaced."""
+
+    def check(self, value: Any) -> tuple[str, ...]:
+        """Return the versions' present names, in the order of the table.
+
+        Raises:
+            PydanticCustomError: There is no such version, or none is given, or one twice.
+        """
+        given = list(value) if isinstance(value, list | tuple) else [value]
+        names = [self._name(one) for one in given]
+        if not names or len(set(names)) < len(names):
+            raise refuse(f"one, or a list of different ones, of {', '.join(MODULE_VERSIONS)}")
+        return tuple(name for name in MODULE_VERSIONS if name in names)
+
+    def _name(self, value: Any) -> str:
+        """Return the present name of one version."""
         try:
             if isinstance(value, str):
                 return version_name(value)
         except ScenarioError:
             pass  # the message for a scenario names key and value by itself
-        raise refuse(f"one of {', '.join(nearest_first(str(value), MODULE_VERSIONS))}")
+        near = nearest_first(str(value), MODULE_VERSIONS)[:N_NEAREST]
+        raise refuse(f"one of {', '.join(near)} or another version")
 
 
 @dataclass(frozen=True)
@@ -196,7 +291,8 @@ class KernelName(_Checked):
         """
         if isinstance(value, str) and value in KERNELS:
             return value
-        raise refuse(f"one of {', '.join(nearest_kernels(str(value)))}")
+        near = nearest_kernels(str(value))[:N_NEAREST]
+        raise refuse(f"one of {', '.join(near)} or another kernel")
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from datetime import date, time
 
 import numpy as np
 
-from tdx_env.errors import ScenarioError, printable
-from tdx_env.scenarios.values import Range
+from tdx_env.errors import ScenarioError, one_of, printable
+from tdx_env.scenarios.values import Choice, Range
 
 _MOST_ITEMS = 12  # of a list or table that a message repeats
 _DEEPEST = 4
@@ -36,6 +36,8 @@ def as_written(value: object, depth: int = 0) -> str:
         return f'"{printable(value)}"'
     if isinstance(value, Range):
         return as_written({"low": value.low, "high": value.high}, depth)
+    if isinstance(value, Choice):
+        return as_written({"choices": value.choices, "weights": value.weights}, depth)
     if isinstance(value, Mapping | list | tuple) and depth == _DEEPEST:
         return "..."
     if isinstance(value, Mapping) and _ENDS <= value.keys() <= _ENDS | {"source", "by"}:
@@ -53,8 +55,15 @@ def as_written(value: object, depth: int = 0) -> str:
     return f"{printable(str(value))} ({type(value).__name__})"
 
 
-def known(names: Iterable[str]) -> str:
-    """Return the list of known names for an error message."""
+def known(names: Iterable[str], given: object = None) -> str:
+    """Return the known names for an error message: near a text that was given the nearest, or all.
+
+    Args:
+        names: The known names.
+        given: What was given; None, or no text: nothing that a name could be near to.
+    """
+    if isinstance(given, str):
+        return one_of(given, names)
     return f"must be one of: {', '.join(map(printable, names)) or '(there is none)'}"
 
 

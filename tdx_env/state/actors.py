@@ -112,6 +112,7 @@ class CallPath(IntEnum):
     BUILD = 3
     EXPORT = 4
     INTERRUPTED = 5  # in whatever chain, a SEAMCALL came back for an interrupt
+    FLUSH = 6  # a zap has blocked a page and could block another one
 
 
 class Purpose(IntEnum):
@@ -178,6 +179,7 @@ ACTOR_FIELDS = [
     ("ipi_at", np.int64),  # arrival of the pending IPI, or NEVER [cycles]
     ("kick_seq", np.int64),  # number of the first kick that waits for this vCPU, or 0
     ("kick_number", np.int64),  # number of the own kick under way
+    ("kick_begun", np.int64),  # own kick [cycles]
     ("kick_started", np.int64),  # own kick: all but its targets is done; all is sent [cycles]
     ("answered_at", np.int64),  # own kick: the last target left the guest [cycles]
     ("exit_started", np.int64),  # last TD exit [cycles]
@@ -187,6 +189,9 @@ ACTOR_FIELDS = [
     ("operation_started", np.int64),  # current fault or page zap, or NONE [cycles]
     ("operation_id", np.int64),  # number of the operation
     ("operation_cost", np.int64),  # waste booked on this actor since the operation began [cycles]
+    ("fault_since", np.int64),  # exit of the fault that the guest waits for, or NONE [cycles]
+    ("chunk_since", np.int64),  # asked for mmu_lock to zap the chunk, or NONE [cycles]
+    ("hold_since", np.int64),  # mmu_lock had for write [cycles]
     ("nonpreemptible_since", np.int64),  # preemption off since, or NONE [cycles]
     ("busy_since", np.int64),  # issue of the last busy call not yet charged to a cell, or NONE
     ("vcpu_epoch", np.int64),  # epoch sampled at the last VP.ENTER
@@ -196,6 +201,7 @@ ACTOR_FIELDS = [
     ("rip", np.int64),  # RIP, as a number of the place in the program
     ("state", np.int32),  # a State
     ("category", np.int32),  # Category the open activity is booked to
+    ("party", np.int32),  # a Party: what it is to the owners of cycles
     ("trip", np.int32),  # Category of the current exit and re-entry
     ("group", np.int32),  # row of the guest or host group
     ("member", np.int32),  # number within the group
@@ -219,6 +225,7 @@ ACTOR_FIELDS = [
     ("kicks", np.int32),  # kicks during the current SEAMCALL
     ("busies", np.int32),  # busy replies during the current operation
     ("path", np.int32),  # a CallPath
+    ("question", np.int32),  # CallPath of the last decision asked for
     ("purpose", np.int32),  # a Purpose
     ("action", np.int32),  # the last decision
     ("fault_entry", np.int32),  # leaf entry of the fault being handled, or NONE
@@ -264,6 +271,13 @@ ACTOR_FIELDS = [
     ("batch_first", np.int32),  # first page of the batch that has one TRACK
     ("batch_end", np.int32),  # one past its last page once all are blocked, or NONE
     ("blocked", np.int32),  # pages of it that are blocked
+    ("batch", np.int32),  # its number among the actor's
+    ("makes_way", np.int32),  # 1: after this batch mmu_lock is dropped, as was decided
+    ("resumes", np.int32),  # 1: gave its CPU up between two pages of a zap
+    ("batch_opened", np.int64),  # the batch's first page was begun [cycles]
+    ("contended_since", np.int64),  # first seen at a flush point that somebody waits, or NONE
+    ("waited_before", np.int64),  # waiting for mmu_lock before the batch, of all threads [cycles]
+    ("frozen_before", np.int64),  # faults that had met a FROZEN SPTE before the batch
     ("failed", np.int32),  # entries of the list that were busy
     ("interrupts", np.int32),  # how often the current SEAMCALL was interrupted
     ("srcu_waited", np.int32),  # 1: a memslot's deletion waits until this reader is through
@@ -273,6 +287,7 @@ ACTOR_FIELDS = [
     ("cpu", np.int32),  # pCPU that the vCPU thread has or had, or NONE
     ("moved", np.int32),  # 1: on another pCPU than before; VP.FLUSH comes first
     ("slice_end", np.int64),  # [cycles]
+    ("small", np.int32),  # 4K page of the item's 2M page that the guest is at, or NONE
     ("must_arm", np.int32),  # 1: the guest serves a tick and arms the next
     ("pamt_since", np.int64),  # start of the last tdx_pamt_get [cycles]
     ("tick_period", np.int64),  # [cycles], 0: none

@@ -1,12 +1,14 @@
-"""Booking: every cycle of every CPU to one category; operations, latencies, stretches."""
+"""Booking: every cycle of every CPU to one category and owner; operations, latencies, stretches."""
 
 from tdx_env.jit import inner
 from tdx_env.state.accounting import IS_OVERHEAD, IS_WASTE, Category
 from tdx_env.state.broken import Place, break_off
 from tdx_env.state.calls import NONE
+from tdx_env.state.owners import OWNERS, Party
 from tdx_env.state.world import MAX_ENDED, N_BINS, SUB_BINS, Operation, World
 
 _SUB_BITS = SUB_BINS.bit_length() - 1
+_PER_50US = 20  # a clock of so many kHz ticks once in 50 us
 
 
 @inner
@@ -20,10 +22,14 @@ def book(world: World, actor: int, category: int) -> None:
     if IS_OVERHEAD[category]:
         if category == Category.YIELD:
             cycles *= world.setup["yield_weight"]
+        owner = OWNERS[me["party"], me["path"], category]
         run["overhead"] += cycles
+        run["owned"][owner] += cycles
         if IS_WASTE[category]:
             run["waste"] += cycles
             me["operation_cost"] += cycles
+        else:
+            run["track"][owner] += cycles
 
 
 @inner
@@ -71,6 +77,57 @@ def end_operation(world: World, actor: int, kind: int) -> None:
 
 
 @inner
+def begin_fault(world: World, vcpu: int) -> None:
+    """The guest waits for a page from now on, unless it does so already."""
+    me = world.actors["row"][vcpu]
+    if me["fault_since"] == NONE:
+        me["fault_since"] = world.run["now"]
+
+
+@inner
+def end_fault(world: World, actor: int) -> None:
+    """The guest has its page: keep how long it waited, unless it is hostile."""
+    run = world.run
+    me = world.actors["row"][actor]
+    if me["fault_since"] == NONE:
+        return
+    if me["party"] == Party.VCPU:
+        run["latency"] += run["now"] - me["fault_since"]
+    me["fault_since"] = NONE
+
+
+@inner
+def begin_chunk_time(world: World, actor: int) -> None:
+    """A chunk is under way from now on, unless it is so already."""
+    me = world.actors["row"][actor]
+    if me["chunk_since"] == NONE:
+        me["chunk_since"] = world.run["now"]
+
+
+@inner
+def end_chunk_time(world: World, actor: int) -> None:
+    """Keep how long a chunk took; what a hostile guest asked for is nobody's latency."""
+    run = world.run
+    me = world.actors["row"][actor]
+    if me["chunk_since"] == NONE:
+        return
+    cycles = run["now"] - me["chunk_since"]
+    me["chunk_since"] = NONE
+    run["chunk_cycles"] += cycles
+    if me["party"] != Party.HOSTILE_VCPU:
+        run["latency"] += cycles
+
+
+@inner
+def end_write_hold(world: World, actor: int) -> None:
+    """Keep how long mmu_lock was held for write."""
+    run = world.run
+    cycles = run["now"] - world.actors["row"][actor]["hold_since"]
+    run["holds"][latency_bin(cycles)] += 1
+    run["hold_max"] = max(run["hold_max"], cycles)
+
+
+@inner
 def begin_stretch(world: World, actor: int) -> None:
     """Preemption goes off, unless it is off already."""
     me = world.actors["row"][actor]
@@ -89,6 +146,8 @@ def end_stretch(world: World, actor: int) -> None:
     me["nonpreemptible_since"] = NONE
     run["longest_stretch"] = max(run["longest_stretch"], cycles)
     run["preempt_penalty"] += max(0, cycles - world.setup["preempt_limit"])
+    run["preempt_1ms"] += max(0, cycles - world.setup["clock_khz"])
+    run["preempt_50us"] += max(0, cycles - world.setup["clock_khz"] // _PER_50US)
 
 
 @inner

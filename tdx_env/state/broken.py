@@ -23,6 +23,7 @@ from tdx_env.state.actors import (
 from tdx_env.state.calls import NONE, Leaf, Lock, Mode, Op, Outcome
 from tdx_env.state.discipline import (
     Action,
+    Asks,
     EnterYield,
     Exhaustion,
     FaultYield,
@@ -32,8 +33,9 @@ from tdx_env.state.discipline import (
     SeamcallLock,
     SplitCheck,
     TrackKick,
+    Waiting,
 )
-from tdx_env.state.setup import Initial, Pamt
+from tdx_env.state.setup import Initial, Pamt, Resched
 from tdx_env.state.world import End, Operation, World
 
 
@@ -87,6 +89,10 @@ class Place(IntEnum):
     PAMT = 44
     PAMT_COUNTED = 45
     FILE_HAD = 46
+    BATCH_ACTION = 47
+    WAITING = 48
+    ASKS = 49
+    RESCHED = 50
 
 
 class Dispatcher(NamedTuple):
@@ -99,7 +105,7 @@ class Dispatcher(NamedTuple):
 DISPATCHERS: dict[Place, Dispatcher] = {
     Place.EVENT: Dispatcher(State, "engine.loop, handle"),
     Place.ACTION_GIVEN: Dispatcher(Action, "host.busy, decide"),
-    Place.ACTION: Dispatcher(Action, "host.busy, act"),
+    Place.ACTION: Dispatcher(Action, "host.busy, _carry_out"),
     Place.STATUS: Dispatcher(Outcome, "host.busy, seamcall_returned"),
     Place.YIELD_PATH: Dispatcher(CallPath, "host.busy, _yield"),
     Place.YIELD_ENTER: Dispatcher(EnterYield, "host.busy, _yield_enter"),
@@ -116,7 +122,7 @@ DISPATCHERS: dict[Place, Dispatcher] = {
     Place.GUARD_HAD: Dispatcher(Purpose, "host.chains, with_guard"),
     Place.TRACKED: Dispatcher(Purpose, "host.track, go_on_tracked"),
     Place.TRACK_FOR: Dispatcher(Task, "host.track, _purpose_of"),
-    Place.TRACK_KICK: Dispatcher(TrackKick, "host.track, after_block"),
+    Place.TRACK_KICK: Dispatcher(TrackKick, "host.track, _begin_track"),
     Place.KICK: Dispatcher(Kick, "host.kick, begin_kick"),
     Place.KICK_TRIP: Dispatcher(Kick, "guest.exits, _trip_of"),
     Place.GATE_SCOPE: Dispatcher(GateScope, "host.chains, _keeps_gate"),
@@ -143,6 +149,10 @@ DISPATCHERS: dict[Place, Dispatcher] = {
     Place.PAMT: Dispatcher(Pamt, "host.pamt, is_counted"),
     Place.PAMT_COUNTED: Dispatcher(Purpose, "host.chains, after_count"),
     Place.FILE_HAD: Dispatcher(Purpose, "host.chains, with_file"),
+    Place.BATCH_ACTION: Dispatcher(Action, "host.track, act_on_batch"),
+    Place.WAITING: Dispatcher(Waiting, "host.flush, _has_waited_enough"),
+    Place.ASKS: Dispatcher(Asks, "host.ask, asks_at"),
+    Place.RESCHED: Dispatcher(Resched, "host.cpus, needs_resched"),
 }
 
 

@@ -10,7 +10,7 @@ UNLIMITED = 1 << 30
 
 
 class Action(IntEnum):
-    """What may be decided at a busy reply."""
+    """What may be decided at a busy reply, and at a flush point of a zap."""
 
     RETRY = 0
     KICK = 1
@@ -105,6 +105,34 @@ class EnterYield(IntEnum):
     BARRIER = 1  # take and drop mmu_lock for write, then the run loop
 
 
+class Asks(IntEnum):
+    """The points at which a decision is asked for."""
+
+    BUSY = 0  # busy replies and interrupted calls; flush points are the discipline's
+    FLUSH = 1  # flush points; a busy call is issued again
+    ALL = 2
+
+
+class Waiting(IntEnum):
+    """How a flush rule weighs the waiting for mmu_lock against the price of a flush."""
+
+    NONE = 0  # not at all
+    GREEDY = 1  # flush when it has reached the price
+    RANDOM = 2  # flush when it has reached a share of the price, drawn for each batch
+    ROOT = 3  # flush when it has reached what is best at the average rate of waiters
+
+
+FLUSH_FIELDS = [
+    ("is_decided", np.int32),  # 1: somebody is asked after each BLOCK, if `asks` has it so
+    ("pages", np.int32),  # flush when so many are blocked
+    ("held_us", np.int32),  # flush when the batch is so old [µs], 0: however old
+    ("contended", np.int32),  # 1: flush when somebody waits for mmu_lock
+    ("resched", np.int32),  # 1: flush when somebody else is to have the CPU
+    ("waiting", np.int32),  # a Waiting
+    ("price_percent", np.int32),  # what the price of a flush is taken for [%]
+    ("sees_count", np.int32),  # 1: the rule knows how many wait, else only whether somebody does
+]
+FLUSH = np.dtype(FLUSH_FIELDS, align=True)
 DISCIPLINE_FIELDS = [
     ("max_issues", np.int32, (N_LEAVES,)),  # issues of one SEAMCALL, the first included
     ("on_exhaustion", np.int32, (N_LEAVES,)),  # an Exhaustion
@@ -120,7 +148,8 @@ DISCIPLINE_FIELDS = [
     ("zap_yield", np.int32),  # 1: YIELD is allowed in the zap path (needs a KVM change)
     ("kick_flagged", np.int32),  # a KickFlagged
     ("track_kick", np.int32),  # a TrackKick
-    ("track_batch", np.int32),  # pages that are blocked before one TRACK (needs a KVM change)
+    ("flush", FLUSH),  # when a zap stops blocking pages, and stops the vCPUs
+    ("asks", np.int32),  # an Asks
     ("prepopulate", np.int32),  # 1: all private memory is there before the TD runs
     ("kernel", np.int32),  # place in `state.kernels.KERNELS`, or OF_SCENARIO
     ("split_check", np.int32),  # a SplitCheck

@@ -37,9 +37,22 @@ class Feature(IntEnum):
     KICK_TARGET = 28
     MASK = 29
     LOTTERY = 30
+    BLOCKED = 31
+    BATCH_CYCLES = 32
+    HELD_CYCLES = 33
+    CONTENDED_CYCLES = 34
+    NEED_RESCHED = 35
+    FROZEN_FAULTS = 36
+    FLUSH_SEND = 37
+    FLUSH_TARGET = 38
+    WAIT_GAP = 39
+    MMU_WAITERS = 40
+    MMU_WAITED = 41
+    BATCH_LOTTERY = 42
 
 
 N_FEATURES = len(Feature)
 N_AVERAGES = Feature.TRIES_TREE - Feature.TRY_TREE  # locks whose tries are averaged
 TRIES_UNIT = 16  # averages of tries are in sixteenths
+HITS_UNIT = 1024  # the share of batches that somebody waited for is in 1/1024
 EWMA_SHIFT = 3  # average += (value - average) >> shift

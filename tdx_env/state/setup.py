@@ -5,6 +5,7 @@ from enum import IntEnum
 import numpy as np
 
 from tdx_env.state.costs import N_COSTS
+from tdx_env.state.objectives import WEIGHED
 
 MAX_GROUPS = 4
 MAX_TASKS = 4
@@ -12,6 +13,7 @@ MAX_PCPUS = 256
 MAX_SOCKETS = 4
 MAX_IPI_CLUSTER = 16  # logical CPUs of one x2APIC cluster
 MAX_AREAS = 4
+MAX_CHOICES = 16  # of a TD's size
 REST = -1  # group count: all vCPUs that no other group has
 N_BANDS = 10  # a cost range is cut into this many bands; splits use disjoint sets of them
 PAGES_PER_2M = 512
@@ -27,6 +29,14 @@ class Initial(IntEnum):
     MAPPED_4K = 3
     PENDING_2M = 4
     MAPPED_2M = 5
+
+
+class Resched(IntEnum):
+    """Who drops mmu_lock between two pages of a zap because another thread is to have the CPU."""
+
+    NEVER = 0  # nobody
+    VCPUS = 1  # vCPU threads, where they share CPUs
+    ALL = 2  # host tasks too, whose CPUs another thread always wants
 
 
 class Pamt(IntEnum):
@@ -62,6 +72,8 @@ GROUP_FIELDS = [
     ("is_shared_after", np.int64),  # CONVERT: pages are gone for good
     ("in_place", np.int64),  # CONVERT: 1: under the lock of the guest_memfd file
     ("signal_every", np.int64),  # every n-th device interrupt brings a signal, 0: none does
+    ("falls_back", np.int64),  # ACCEPT: 1: refused, it tries 4K pages, then panics
+    ("is_hostile", np.int64),  # 1: what its vCPUs lose is their own fault
 ]
 GROUP = np.dtype(GROUP_FIELDS, align=True)
 
@@ -100,6 +112,8 @@ AREA = np.dtype(AREA_FIELDS, align=True)
 SETUP_FIELDS = [
     ("n_vcpus_low", np.int64),
     ("n_vcpus_high", np.int64),
+    ("n_vcpus_choices", np.int64, (MAX_CHOICES,)),  # sizes, if one of some is drawn ...
+    ("n_vcpus_weights", np.int64, (MAX_CHOICES,)),  # ... with these weights; all 0: low to high
     ("n_groups", np.int64),
     ("n_tasks", np.int64),
     ("n_areas", np.int64),
@@ -109,10 +123,13 @@ SETUP_FIELDS = [
     ("zero_step_threshold", np.int64),
     ("zero_step_capacity", np.int64),
     ("hp_timeout", np.int64),  # [cycles]
+    ("freezes", np.int64),  # 1: a fault freezes the SPTE of the page that it adds
     ("break_on_contention", np.int64),  # zap drops mmu_lock between pages if contended
-    ("module_version", np.int64),  # place in `module.seamcalls.MODULE_VERSIONS`
+    ("module_versions", np.int64),  # bit set of places in `module.versions.MODULE_VERSIONS`
+    ("resched", np.int64),  # a Resched
     ("kernel", np.int64),  # place in `state.kernels.KERNELS`
-    ("guests_lock_free", np.int64),  # module: guests lock FREE entries
+    ("guests_lock_free", np.int64),  # guests lock FREE entries, if the module lets them
+    ("stops_on_timeout", np.int64),  # 1: user space stops a TD whose guest was refused too long
     ("dynamic_pamt", np.int64),  # a Pamt
     ("n_pcpus_low", np.int64),  # CPUs that the vCPU threads share, 0: one for each
     ("n_pcpus_high", np.int64),
@@ -124,7 +141,7 @@ SETUP_FIELDS = [
     ("time_cap", np.int64),  # [cycles]
     ("preempt_limit", np.int64),  # [cycles]
     ("yield_weight", np.int64),  # 0 or 1
-    ("reward_scale", np.int64),  # [cycles]
+    ("weights", np.float64, (len(WEIGHED),)),  # of the parts of the cost
     ("cost_bands", np.int64),  # bit set of allowed bands
     ("cost_low", np.int64, (N_COSTS,)),
     ("cost_high", np.int64, (N_COSTS,)),

@@ -21,3 +21,5 @@ class Draw(IntEnum):
     SCENARIO = 13
     SEED = 14
     IRQ_OFF = 15
+    MODULE = 16
+    BATCH = 17

@@ -18,6 +18,7 @@ from tdx_env.state.calls import (
 from tdx_env.state.costs import N_COSTS
 from tdx_env.state.discipline import N_ACTIONS, N_HOST_LOCKS
 from tdx_env.state.features import N_AVERAGES, N_FEATURES
+from tdx_env.state.owners import N_OWNERS
 from tdx_env.state.setup import MAX_GROUPS, MAX_PCPUS, MAX_TASKS
 
 N_CALLS = LAST_SEAMCALL + 1
@@ -97,6 +98,7 @@ RUN_FIELDS = [
     ("n_ipis", np.int64),
     ("n_kicks", np.int64),
     ("n_guest_busy", np.int64),
+    ("n_abandoned", np.int64),  # of them those by the mark of a host call that was given up
     ("n_synthetic", np.int64),  # zero-step's synthetic exits
     ("n_armed", np.int64),  # VP.ENTERs that took the tree lock
     ("n_interrupted", np.int64),  # SEAMCALLs that came back for an interrupt
@@ -111,7 +113,12 @@ RUN_FIELDS = [
     ("pamt_get_max", np.int64),  # the longest one [cycles]
     ("waste", np.int64),  # [cycles]
     ("overhead", np.int64),  # [cycles]
-    ("preempt_penalty", np.int64),  # [cycles]
+    ("owned", np.int64, (N_OWNERS,)),  # overhead by Owner [cycles]
+    ("track", np.int64, (N_OWNERS,)),  # TRACK's kicks and the shared EPT's flush in it [cycles]
+    ("latency", np.int64),  # of faults and chunks [cycles]
+    ("preempt_penalty", np.int64),  # beyond the scenario's limit [cycles]
+    ("preempt_1ms", np.int64),  # beyond 1 ms [cycles]
+    ("preempt_50us", np.int64),  # beyond 50 us [cycles]
     ("tail_cost", np.int64),  # n_cpus * (cap - now) of an episode that did not finish [cycles]
     ("longest_stretch", np.int64),  # longest non-preemptible stretch [cycles]
     ("n_vcpus", np.int64),
@@ -141,6 +148,14 @@ RUN_FIELDS = [
     ("mmu_readers", np.int64),
     ("mmu_first", np.int64),  # queue of mmu_lock: first and last actor, or NONE
     ("mmu_last", np.int64),
+    ("mmu_queued", np.int64),  # threads in it ...
+    ("mmu_waited", np.int64),  # ... and what all have waited in it, up to ... [cycles]
+    ("mmu_counted", np.int64),  # ... this time [cycles]
+    ("n_behind_writers", np.int64),  # threads that began to wait while mmu_lock was held for write
+    ("write_held", np.int64),  # mmu_lock held for write, in all [cycles]
+    ("write_taken", np.int64),  # since when it is now [cycles]
+    ("n_flushes", np.int64),  # TRACKs' kicks
+    ("n_frozen_met", np.int64),  # faults that met a FROZEN SPTE
     (
         "lock_owner",
         np.int64,
@@ -169,8 +184,13 @@ RUN_FIELDS = [
     ("time_cap", np.int64),  # [cycles]
     ("scenario", np.int64),  # row of the setups
     ("kernel", np.int64),  # whose rules hold: place in `state.kernels.KERNELS`
+    ("module_version", np.int64),  # drawn: place in `module.versions.MODULE_VERSIONS`
     ("was_masked", np.int64),  # 1: the last action given was masked
     ("n_masked", np.int64),  # masked actions given in this episode
+    ("n_chunks", np.int64),  # chunks zapped
+    ("n_pages", np.int64),  # pages removed
+    ("chunk_cycles", np.int64),  # from asking for mmu_lock to the end of each chunk [cycles]
+    ("hold_max", np.int64),  # mmu_lock held for write [cycles]
     ("fault_max", np.int64),  # [cycles]
     ("zap_max", np.int64),  # [cycles]
     ("n_operations", np.int64, (N_OPERATIONS,)),  # finished, for each Operation
@@ -183,6 +203,10 @@ RUN_FIELDS = [
     ("kick_send_target", np.int64),  # average sending cost of one IPI [cycles]
     ("kick_wait", np.int64),  # average wait after sending [cycles]
     ("kick_target", np.int64),  # average exit to re-entry of a kicked vCPU [cycles]
+    ("flush_send", np.int64),  # average time of the sender of TRACK's kick [cycles]
+    ("flush_target", np.int64),  # average exit to re-entry of a vCPU that it stops [cycles]
+    ("calm_cycles", np.int64),  # average of a batch until somebody is seen waiting [cycles]
+    ("calm_hits", np.int64),  # share of the batches in which somebody is [1/1024]
     ("features", np.int64, (N_FEATURES,)),  # of the decision that is waited for
     ("mask", np.int64, (N_ACTIONS,)),
     ("n_ended", np.int64),  # operations ended since the last decision
@@ -199,6 +223,7 @@ RUN_FIELDS = [
     ("ended", np.int64, (MAX_ENDED, 2)),  # the latest of them: id, waste booked on their actor
     ("cells", np.int64, (N_CELLS, 2)),  # busy replies, cycles lost
     ("histogram", np.int32, (N_OPERATIONS, N_BINS)),  # latencies of each Operation
+    ("holds", np.int32, (N_BINS,)),  # how long mmu_lock was held for write
 ]
 RUN = np.dtype(RUN_FIELDS, align=True)
 
@@ -245,6 +270,7 @@ MODULE_RULES = (
     "accept_keeps_mark",
     "guests_test_mark_first",
     "acceptable_pending_disarms",
+    "guests_lock_free_entries",
 )
 PROGRAM_FIELDS = [
     ("steps", STEP, (N_LEAVES, MAX_STEPS)),
@@ -256,8 +282,8 @@ PROGRAM = np.dtype(PROGRAM_FIELDS, align=True)
 class World(NamedTuple):
     """All state of one episode: records, which compiled code passes round as pointers.
 
-    A batch has arrays of these records: one for each episode, but one for each scenario for `setup`
-    and one in all for `discipline` and `program`.
+    A batch has arrays of these records: one for each episode, but one for each scenario for
+    `setup`, one for each version of the module for `program`, and one in all for `discipline`.
     """
 
     run: np.void  # RUN

@@ -7,7 +7,8 @@ which takes a number, a name or a log line apart; `encode` goes the other way. C
 """
 
 from tdx_env.status.codes import GpaListStatus, LinuxStatus, Status, StatusClass
-from tdx_env.status.decoder import OUTCOME_STATUS, Decoded, decode, encode, encode_outcome
+from tdx_env.status.decoder import OUTCOME_STATUS, Decoded, encode, encode_outcome
+from tdx_env.status.lines import Finding, decode, read_line
 from tdx_env.status.polling import (
     POLLING_POINTS,
     PollingPoint,
@@ -20,6 +21,7 @@ __all__ = [
     "OUTCOME_STATUS",
     "POLLING_POINTS",
     "Decoded",
+    "Finding",
     "GpaListStatus",
     "LinuxStatus",
     "PollingPoint",
@@ -31,4 +33,5 @@ __all__ = [
     "is_pending_for_guest",
     "is_pending_for_host",
     "polling_points",
+    "read_line",
 ]

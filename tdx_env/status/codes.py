@@ -16,6 +16,8 @@ RESERVED_ABOVE_CLASS = 0xFFF << 8  # bits 59:48, shifted as the class: always ze
 DETAILS_MASK = 0xFFFF_FFFF  # the operand id, an exit reason or a level
 
 EXIT_REASON_EPT_VIOLATION = 48
+CODE_SHIFT = 32
+CODE_MASK = 0xFFFF  # class and number, without the flags above
 
 
 class StatusClass(IntEnum):
@@ -231,9 +233,37 @@ class LinuxStatus(IntEnum):
     Source: Linux 6.16, arch/x86/include/asm/tdx.h, TDX_SW_ERROR.
     """
 
+    SW_ERROR = 0x8000FF00_00000000
     SEAMCALL_UD = 0x8000FF00_00000006
     SEAMCALL_GP = 0x8000FF00_0000000D
     SEAMCALL_VMFAILINVALID = 0x8000FF00_FFFF0000
+
+
+class SeamldrStatus(IntEnum):
+    """A status of the P-SEAMLDR, which loads the module.
+
+    Source: intel/tdx, arch/x86/include/asm/seamldr.h, P_SEAMLDR_*; EBADSIG by its neighbours.
+    """
+
+    EBADPARAM = 0x80000000_00000000
+    EBADCALL = 0x80000000_00000003
+    ENOMEM = 0x80000000_00010002
+    EUNSPECERR = 0x80000000_00010003
+    EUNSUPCPU = 0x80000000_00010004
+    EBADSIG = 0x80000000_00020000
+    EBADHASH = 0x80000000_00020001
+    EINTERRUPT = 0x80000000_00030000
+    ENOENTROPY = 0x80000000_00030001
+
+
+LINUX_VALUES: dict[int, Status] = {
+    0x40000002_00000000: Status.NON_RECOVERABLE_TD,
+    0x60000007_00000000: Status.NON_RECOVERABLE_TD_WRONG_APIC_MODE,
+}
+"""Statuses whose number in Linux is not the module's.
+
+Source: Linux 7.1, arch/x86/include/asm/shared/tdx_errno.h.
+"""
 
 
 class GpaListStatus(IntEnum):

@@ -1,35 +1,42 @@
 """Completion statuses in words: encoding, decoding, and what an operand id may mean."""
 
-import re
 from collections import defaultdict
 from dataclasses import dataclass
 
-from tdx_env.errors import ScenarioError, StatusError, shown
-from tdx_env.module.names import find_leaf, short_name
+from tdx_env.errors import StatusError, shown
+from tdx_env.module.names import short_name
 from tdx_env.module.operands import Operand
 from tdx_env.module.seamcalls import MODULE_VERSIONS, calls
 from tdx_env.state.calls import Leaf, Lock, Op, Outcome
 from tdx_env.status.codes import (
     CLASS_MASK,
     CLASS_SHIFT,
+    CODE_MASK,
+    CODE_SHIFT,
     DETAILS_MASK,
     ERROR,
     EXIT_REASON_EPT_VIOLATION,
     FATAL,
     HOST_RECOVERABILITY_HINT,
+    LINUX_VALUES,
     NON_RECOVERABLE,
     RESERVED_ABOVE_CLASS,
     LinuxStatus,
+    SeamldrStatus,
     Status,
     StatusClass,
 )
-from tdx_env.status.explanations import CLASS_MEANINGS, EXIT_REASONS, LOCK_NAMES, MEANINGS
-from tdx_env.status.polling import POLLING_POINTS, SCAN_POINTS
-
-_MAX_STATUS = (1 << 64) - 1
-_LOG_LINE = re.compile(
-    r"(?:SEAMCALL\s+\(?(?P<call>[\w./]+)\)?\s+)?failed:?\s+(?P<status>\S+)", re.I
+from tdx_env.status.exit_reasons import ENTRY_FAILURE, exit_reason_text
+from tdx_env.status.explanations import (
+    CLASS_MEANINGS,
+    LINUX_MEANINGS,
+    LOCK_NAMES,
+    MEANINGS,
+    MSRS,
+    SEAMLDR_MEANINGS,
 )
+from tdx_env.status.numbers import MAX_STATUS
+from tdx_env.status.polling import POLLING_POINTS, SCAN_POINTS
 
 OUTCOME_STATUS: dict[Outcome, Status] = {
     Outcome.SUCCESS: Status.SUCCESS,
@@ -57,11 +64,14 @@ _MEM_SCAN_MEANING = "One of the statuses MEM_SCAN_* of a memory scan."
 
 _STATUSES = frozenset(int(status) for status in Status)
 _LINUX_STATUSES = frozenset(int(status) for status in LinuxStatus)
+_SEAMLDR_STATUSES = frozenset(int(status) for status in SeamldrStatus)
+_BY_CODE = {int(one) >> CODE_SHIFT & CODE_MASK: one for one in Status if one != Status.SUCCESS}
 _CLASSES = frozenset(int(status_class) for status_class in StatusClass)
 
 # The low bits of these are no operand id.
 _LEVEL_STATUSES = frozenset({Status.PAGE_ALREADY_ACCEPTED, Status.PAGE_SIZE_MISMATCH})
 _NUMBER_STATUSES = {Status.INTERRUPTED_PAMT: "list entry", Status.PAMT_PAGE_NOT_EMPTY: "PAMT page"}
+_MSR_STATUSES = frozenset({Status.INCORRECT_MSR_VALUE, Status.INCONSISTENT_MSR})
 _BUSY_STATUSES = frozenset({Status.OPERAND_BUSY, Status.OPERAND_BUSY_HOST_PRIORITY})
 _EXIT_STATUSES = frozenset(
     {
@@ -151,62 +161,21 @@ def _locks_named(leaf: Leaf, operand: int) -> set[Lock]:
     return {Lock(step.lock) for step in steps if step.operand == operand}
 
 
-def _to_value(text: str) -> int:
-    """Return the number that a text writes in decimal, or in hex: with 0x, or with 16 digits.
-
-    Raises:
-        StatusError: It writes none.
-    """
-    digits = text.strip().strip(".,;").replace("`", "")
-    try:
-        if re.fullmatch(r"[0-9A-Fa-f]{8}_?[0-9A-Fa-f]{8}", digits):
-            return int(digits.replace("_", ""), 16)
-        return int(digits, 0)
-    except ValueError:
-        raise StatusError(
-            f"status {shown(text)} is not understood, must be a 64-bit number as "
-            "0x8000020000000092, a name as TDX_OPERAND_BUSY|SEPT_TREE, or a kernel log line with "
-            "one"
-        ) from None
-
-
-def _by_name(text: str) -> int | None:
-    """Return the status that a text names as NAME or NAME|OPERAND, or None."""
-    name, _, operand = (part.strip().upper() for part in text.partition("|"))
-    status = Status.__members__.get(name.removeprefix("TDX_"))
-    if status is None:
-        return None
-    if not operand:
-        return int(status)
-    if operand in Operand.__members__:
-        return encode(status, Operand[operand])
-    return encode(status, _to_value(operand))
-
-
-def _read(text: str) -> tuple[int, Leaf | None]:
-    """Return the status in a text, and the call if it is a log line that names it."""
-    named = _by_name(text)
-    if named is not None:
-        return named, None
-    line = _LOG_LINE.search(text)
-    if line is None:
-        return _to_value(text), None
-    try:
-        return _to_value(line["status"]), find_leaf(line["call"] or "")
-    except ScenarioError:  # an older kernel logs the call's number
-        return _to_value(line["status"]), None
-
-
 def _operand_name(status: int, details: int) -> str | None:
     """Return the name of what the low bits hold."""
     if status in _LEVEL_STATUSES:
         return f"level {details}"
     if status in _NUMBER_STATUSES:
         return f"{_NUMBER_STATUSES[Status(status)]} {details}"
-    if status in _EXIT_STATUSES:
-        return f"exit reason {EXIT_REASONS.get(details, details)}" if details else None
-    if status >> CLASS_SHIFT & CLASS_MASK == StatusClass.LINUX:
+    if status in _MSR_STATUSES:
+        return f"MSR 0x{details:X}" + (f" ({MSRS[details]})" if details in MSRS else "")
+    if status in _EXIT_STATUSES or (status == ERROR and details & ENTRY_FAILURE):
+        return f"exit reason {exit_reason_text(details)}" if details else None
+    status_class = status >> CLASS_SHIFT & CLASS_MASK
+    if status_class == StatusClass.LINUX or status + details in _SEAMLDR_STATUSES:
         return None
+    if status_class == StatusClass.PLATFORM:
+        return f"details 0x{details:X}" if details else None
     if status in _BUSY_STATUSES or details:
         names = {int(operand): operand.name for operand in Operand}
         return names.get(details, f"operand id {details}")
@@ -230,8 +199,64 @@ def _polling(base: int, leaf: Leaf | None) -> str:
     return f" Calls that return it: {', '.join(point.call for point in points)}." if points else ""
 
 
-def _explanation(base: int, locks: dict[Lock, list[str]], leaf: Leaf | None) -> str:
+def _known_base(base: int) -> int:
+    """Return the module's number of a status that differs from it in the flags alone.
+
+    VP.ENTER can add the hint to the guest's status; Linux and older texts write other flags.
+    """
+    if base in _STATUSES or base >> CLASS_SHIFT & RESERVED_ABOVE_CLASS:
+        return base
+    return int(_BY_CODE.get(base >> CODE_SHIFT & CODE_MASK, base))
+
+
+def _locks_in_words(locks: dict[Lock, list[str]]) -> str:
+    """Return which lock a busy status means, as the end of its explanation."""
+    names = [LOCK_NAMES[lock] for lock in locks]
+    if len(names) == 1:
+        return f" Here it is {names[0]}."
+    return f" Which one depends on the call: {', '.join(names)}."
+
+
+def _flags_note(value: int, base: int) -> str:
+    """Return what there is to say if a status is not written as the module writes it."""
+    given = value - (value & DETAILS_MASK)
+    if base not in _STATUSES:
+        return ""
+    other = [number for number, status in LINUX_VALUES.items() if status == base]
+    if other:
+        return (
+            f" Linux writes it 0x{other[0]:016X} (asm/shared/tdx_errno.h), module 1.5 "
+            f"0x{base:016X}."
+        )
+    if given in (base, base | HOST_RECOVERABILITY_HINT):
+        return ""
+    return f" The module writes it 0x{base:016X}: bits 63:60 differ."
+
+
+def _foreign(value: int) -> str | None:
+    """Return what a status means that is not the module's, or None if it may be."""
+    if value in _LINUX_STATUSES:
+        made = CLASS_MEANINGS[StatusClass.LINUX]
+        return f"{made} {LINUX_MEANINGS[LinuxStatus(value)]}"
+    if value & ~DETAILS_MASK == LinuxStatus.SW_ERROR:
+        return f"{CLASS_MEANINGS[StatusClass.LINUX]} Trap {value & DETAILS_MASK}."
+    if value & ~DETAILS_MASK == ERROR and value & ENTRY_FAILURE:
+        reason = exit_reason_text(value & DETAILS_MASK)
+        return (
+            "No status of the module: class and number are TDX_SUCCESS's, but the error bit is "
+            "set. Bit 31 is set, so that the low half is the exit reason of a VM entry that "
+            f"failed: basic reason {reason}."
+        )
+    if value in _SEAMLDR_STATUSES:
+        return f"Not the module's but the P-SEAMLDR's. {SEAMLDR_MEANINGS[SeamldrStatus(value)]}"
+    return None
+
+
+def _explanation(value: int, base: int, locks: dict[Lock, list[str]], leaf: Leaf | None) -> str:
     """Return what a status means, in words."""
+    foreign = _foreign(value)
+    if foreign is not None:
+        return foreign
     status_class = _status_class(base)
     text = "Neither the status nor its class is known."
     if status_class is not None:
@@ -240,42 +265,50 @@ def _explanation(base: int, locks: dict[Lock, list[str]], leaf: Leaf | None) -> 
         text = _MEM_SCAN_MEANING
     if base in _STATUSES:
         text = MEANINGS.get(Status(base), text)
-    names = [LOCK_NAMES[lock] for lock in locks]
-    if len(names) == 1:
-        return f"{text} Here it is {names[0]}."
-    if names:
-        return f"{text} Which one depends on the call: {', '.join(names)}."
-    return text + _polling(base, leaf)
+    if base in _EXIT_STATUSES and value & ENTRY_FAILURE:
+        text += " Bit 31 of the exit reason is set: the VM entry failed."
+    text += _locks_in_words(locks) if locks else _polling(base, leaf)
+    return text + _flags_note(value, base)
 
 
 def _name(value: int, base: int) -> str | None:
-    """Return the name of a status, the module's or Linux's, or None."""
+    """Return the name of a status: the module's, Linux's or the P-SEAMLDR's; or None."""
     if value in _LINUX_STATUSES:
         return f"TDX_{LinuxStatus(value).name}"
+    if value in _SEAMLDR_STATUSES:
+        return f"P_SEAMLDR_{SeamldrStatus(value).name}"
     if base in _STATUSES:
         return f"TDX_{Status(base).name}"
     return None
 
 
-def decode(status: str | int) -> Decoded:
-    """Take a completion status apart.
+def is_known(value: int) -> bool:
+    """Say whether a number is a status by itself, as it may stand in any line.
+
+    Success and the module's informational statuses are not: small numbers are too often others.
+    """
+    base = value - (value & DETAILS_MASK)
+    if not value >> 62 and base not in LINUX_VALUES:
+        return False
+    return value in _LINUX_STATUSES or _known_base(base) in _STATUSES
+
+
+def decode_value(value: int, leaf: Leaf | None = None) -> Decoded:
+    """Take a 64-bit status apart.
 
     Args:
-        status: A 64-bit number, or a text: such a number (16 digits without 0x are hex too), a
-            name as ``TDX_OPERAND_BUSY|SEPT_TREE``, or a line of the kernel log that has one.
+        value: It.
+        leaf: The call that returned it; None if it is not known.
 
     Raises:
-        StatusError: It is none of these.
+        StatusError: The number has more than 64 bits, or is negative.
     """
-    value, leaf = _read(status) if isinstance(status, str) else (int(status), None)
-    if not 0 <= value <= _MAX_STATUS:
+    if not 0 <= value <= MAX_STATUS:
         raise StatusError(
-            f"status {shown(status)} is out of range, must be from 0 to 0x{_MAX_STATUS:X}"
+            f"status {shown(value)} is out of range, must be from 0 to 0x{MAX_STATUS:X}"
         )
     details = value & DETAILS_MASK
-    base = value - details
-    if base not in _STATUSES:
-        base &= ~HOST_RECOVERABILITY_HINT  # VP.ENTER can add the hint to the guest's status
+    base = _known_base(value - details)
     locks = busy_locks(details, leaf) if base in _BUSY_STATUSES else {}
     return Decoded(
         value=value,
@@ -288,5 +321,11 @@ def decode(status: str | int) -> Decoded:
         is_fatal=bool(value & FATAL),
         has_host_recoverability_hint=bool(value & HOST_RECOVERABILITY_HINT),
         status_class=_status_class(value),
-        explanation=_explanation(base, locks, leaf),
+        explanation=_explanation(value, base, locks, leaf),
     )
+
+
+def status_or_none(value: int) -> Status | None:
+    """Return the module's status that a number is, without its operand; None if there is none."""
+    base = _known_base(value - (value & DETAILS_MASK))
+    return Status(base) if base in _STATUSES else None

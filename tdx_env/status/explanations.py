@@ -4,7 +4,7 @@ Source: TDX module 1.5.01 and, where a text names it, another release: the files
 """
 
 from tdx_env.state.calls import Lock
-from tdx_env.status.codes import Status, StatusClass
+from tdx_env.status.codes import LinuxStatus, SeamldrStatus, Status, StatusClass
 
 LOCK_NAMES: dict[Lock, str] = {
     Lock.TDVPR: "the vCPU (TDVPR)",
@@ -27,14 +27,6 @@ LOCK_NAMES: dict[Lock, str] = {
     Lock.PAMT_PAGE_1: "the second of the range's two PAMT pages",
     Lock.MEM_SCAN: "the memory scan's state",
     Lock.SCAN_CONTEXT: "the memory scan's context",
-}
-
-EXIT_REASONS: dict[int, str] = {
-    0: "0",
-    1: "1 (external interrupt)",
-    12: "12 (HLT)",
-    48: "48 (EPT violation)",
-    77: "77 (TDCALL)",
 }
 
 CLASS_MEANINGS: dict[StatusClass, str] = {
@@ -112,6 +104,13 @@ MEANINGS: dict[Status, str] = {
     ),
     Status.TD_ASSOCIATED_PAGES_EXIST: "The TD's root page must be reclaimed last.",
     Status.SYS_NOT_READY: "The module is not initialised.",
+    Status.INCORRECT_MSR_VALUE: (
+        "An MSR of this processor has a value that the module does not allow; bits 31:0 are the "
+        "MSR's number, not an operand id."
+    ),
+    Status.INCONSISTENT_MSR: (
+        "An MSR has not the same value on all processors; bits 31:0 are the MSR's number."
+    ),
     Status.SYS_SHUTDOWN: "The module was shut down.",
     Status.TD_FATAL: "The TD met a fatal error and can only be torn down.",
     Status.LIFECYCLE_STATE_INCORRECT: "The TD's life cycle doesn't allow the call.",
@@ -162,4 +161,43 @@ MEANINGS: dict[Status, str] = {
     Status.NON_RECOVERABLE_TD_WRONG_APIC_MODE: (
         "The TD can't be entered again: the local APIC was disabled during single-stepping."
     ),
+}
+
+LINUX_MEANINGS: dict[LinuxStatus, str] = {
+    LinuxStatus.SW_ERROR: "Linux's class for errors of its own; the low bits say which.",
+    LinuxStatus.SEAMCALL_UD: (
+        "#UD: the SEAMCALL was made on a CPU that is not in VMX operation (VMXON is missing). "
+        "Linux returns -EACCES; at a reboot or kexec this is expected."
+    ),
+    LinuxStatus.SEAMCALL_GP: (
+        "#GP: the BIOS has not enabled TDX, or SEAM mode is off. Linux returns -EOPNOTSUPP."
+    ),
+    LinuxStatus.SEAMCALL_VMFAILINVALID: (
+        "VMfailInvalid: the module is not loaded or was disabled, or the P-SEAMLDR is busy with "
+        "another call. Linux returns -ENODEV."
+    ),
+}
+
+SEAMLDR_MEANINGS: dict[SeamldrStatus, str] = {
+    SeamldrStatus.EBADPARAM: "The P-SEAMLDR does not accept a parameter.",
+    SeamldrStatus.EBADCALL: "The P-SEAMLDR has no such call, or not in its present state.",
+    SeamldrStatus.ENOMEM: "The module does not fit into the memory reserved for it.",
+    SeamldrStatus.EUNSPECERR: "The P-SEAMLDR met an error that it does not name.",
+    SeamldrStatus.EUNSUPCPU: "The module is not made for this processor.",
+    SeamldrStatus.EBADSIG: "The module's signature is wrong.",
+    SeamldrStatus.EBADHASH: "The module's hash is not the signed one.",
+    SeamldrStatus.EINTERRUPT: "An interrupt stopped the P-SEAMLDR; the call may be repeated.",
+    SeamldrStatus.ENOENTROPY: "The processor had no random number; the call may be repeated.",
+}
+
+MSRS: dict[int, str] = {
+    0x8B: "IA32_BIOS_SIGN_ID",
+    0xCF: "IA32_CORE_CAPABILITIES",
+    0x10A: "IA32_ARCH_CAPABILITIES",
+    0x122: "IA32_TSX_CTRL",
+    0x1A0: "IA32_MISC_ENABLE",
+    0x345: "IA32_PERF_CAPABILITIES",
+    0x480: "IA32_VMX_BASIC",
+    0x982: "IA32_TME_ACTIVATE",
+    0xE1: "IA32_UMWAIT_CONTROL",
 }

@@ -34,6 +34,7 @@ MASKS = {
     CallPath.BUILD: 5,
     CallPath.EXPORT: 7,
     CallPath.INTERRUPTED: 5,
+    CallPath.FLUSH: 7,
 }
 N_REPLIES = 100
 

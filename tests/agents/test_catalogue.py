@@ -30,7 +30,9 @@ BLOCKW, EXPORT_MEM, UNBLOCKW = Leaf.EXPORT_BLOCKW, Leaf.EXPORT_MEM, Leaf.EXPORT_
 ZAP = (BLOCK, TRACK, REMOVE, UNBLOCK, DEMOTE)
 SERIES_ROWS = ["P1", "P2", "P2b", "P3", "P4", "P5", "P6", "P7", "P8", "P9", "P10", "P11", "P13"]
 SERIES_ROWS += ["P14", "P23"]
+FLUSH_ROWS = [row.name for row in rows() if row.discipline.flush != 1 and not row.number]
 MERGED_ROWS = ["P17", "P18", "P19", "P20", "P21", "P21-locked", "P22", "P24", "P25"]
+MERGED_ROWS += ["P27", "P28-1", "P28-4", "P28-8", "P28-16", "P28-32", "P28-64", "P29"]
 MERGED_ROWS += ["P23-irqs-off", "P18-gate-page", "P18-batch-16", "P18-batch-512"]
 RULES_OF_THUMB = ["break-even", "operand", "random", "retry-batch-16", "retry-batch-512"]
 FOR_EVER = ["RETRY"] * 100 + ["AND SO ON"]
@@ -342,8 +344,8 @@ def test_p18_leaves_the_fast_path_and_returns_page_add_to_user_space(by_number):
         ("P23-irqs-off", "P21", {"irqs_off": True}),
         ("P24", "P21", {"max_interrupted": 10_000}),
         ("P18-gate-page", "P18", {"gate_scope": "page"}),
-        ("P18-batch-16", "P18", {"track_batch": 16}),
-        ("P18-batch-512", "P18", {"track_batch": 512}),
+        ("P18-batch-16", "P18", {"flush": 16}),
+        ("P18-batch-512", "P18", {"flush": 512}),
     ],
 )
 def test_row_changes_an_earlier_one_in_one_thing(by_number, number, earlier, changes):
@@ -368,6 +370,40 @@ def test_p23_and_p21_bear_any_number_of_interruptions(by_number):
         assert not by_number[number].discipline.irqs_off
 
 
+# P27 to P29: plain tries before the kick, in the kernel of 6.19
+
+
+@pytest.mark.parametrize("tries", [1, 2, 4, 8, 16, 32, 64])
+@pytest.mark.parametrize("leaf", ZAP)
+def test_plain_tries_come_before_one_gated_kick_and_one_more_try(by_number, tries, leaf):
+    """Whatever the operand; the kernel masks it off."""
+    row = by_number["P27" if tries == 2 else f"P28-{tries}"]
+    for operand in (TREE, EPOCH, ENTRY):
+        expected = ["RETRY"] * (tries - 1) + ["KICK", "KILL"]
+        assert answers(row, leaf, operand) == expected
+    assert row.discipline.gate_scope == "call"
+
+
+@pytest.mark.parametrize("number", ["P27", "P28-32", "P29"])
+@pytest.mark.parametrize("leaf", [AUG, SEPT_ADD, ENTER, ADD, WBINVD])
+def test_elsewhere_plain_tries_are_6_19(by_number, number, leaf):
+    assert answers(by_number[number], leaf) == answers(by_number["P20"], leaf)
+
+
+@pytest.mark.parametrize(
+    ("leaf", "operand", "expected"),
+    [
+        (BLOCK, TREE, ["KICK", "KILL"]),
+        (REMOVE, ENTRY, ["KICK", "KILL"]),
+        (TRACK, EPOCH, ["RETRY"] * 15 + ["KICK", "KILL"]),
+        (BLOCK, TDR_IMPLICIT, ["RETRY", "KILL"]),
+    ],
+)
+def test_p29_kicks_for_what_vcpus_hold(by_number, leaf, operand, expected):
+    """TRACK's own kick follows anyway; no kick drives a host call away."""
+    assert answers(by_number["P29"], leaf, operand) == expected
+
+
 # structure: batches, gates, no faults at all
 
 
@@ -382,10 +418,10 @@ def test_p25_has_all_memory_from_the_start_and_one_lock(by_number):
     }
 
 
-@pytest.mark.parametrize("pages", [16, 512])
+@pytest.mark.parametrize("pages", [8, 16, 64, 512])
 def test_batches_of_retry_change_the_default_discipline_in_one_thing(by_number, pages):
     row = by_number[f"retry-batch-{pages}"]
-    assert row.discipline == DEFAULT.with_(track_batch=pages)
+    assert row.discipline == DEFAULT.with_(flush=pages)
     assert answers(row, BLOCK, ENTRY) == answers(row, TRACK, EPOCH) == FOR_EVER
 
 
@@ -528,7 +564,8 @@ def test_name_and_number_find_the_same_policy():
     assert find("") is None
 
 
-NEEDS_A_CHANGE = {"P18-batch-16", "P18-batch-512", "P25", "retry-batch-16", "retry-batch-512"}
+WITH_MADE_RULES = [row.name for row in rows() if row.number.startswith(("P27", "P28", "P29"))]
+NEEDS_A_CHANGE = {"P18-batch-16", "P18-batch-512", "P25", *FLUSH_ROWS}
 
 
 def test_batches_and_prepopulation_need_a_kvm_change(by_number):
@@ -547,13 +584,14 @@ def test_every_row_says_its_source_and_what_it_does():
     for row in rows():
         assert row.title
         assert row.source
-        assert "Source:" in row.rule.__doc__ if row.rule.__doc__ else row.name == "break-even"
+        is_made = row.name in ("break-even", *WITH_MADE_RULES)  # their makers say the source
+        assert "Source:" in row.rule.__doc__ if row.rule.__doc__ else is_made
 
 
 def test_policies_table_has_a_line_for_each():
-    lines = policies_table().splitlines()
-    assert len(lines) == 1 + len(names())
-    for name, line in zip(names(), lines[1:], strict=True):
+    lines = policies_table(200).splitlines()
+    assert len(lines) == 2 + len(names())
+    for name, line in zip(names(), lines[2:], strict=True):
         assert f" {name} " in line
         assert ("needs a change" in line) == (not find(name).is_mergeable)
 
@@ -566,7 +604,7 @@ def test_thresholds_are_parameters_and_part_of_the_name():
     assert walk_again(10).discipline.walks_again == 10
     assert install_16(3).discipline.limit(AUG) == 4
     assert bounded_resume(7).discipline.max_interrupted == 7
-    assert batched_merged(4).discipline.track_batch == 4
+    assert batched_merged(4).discipline.flush == 4
     assert batched_retry(4).name == "retry-batch-4"
     assert blind(3).name == "p1-blind-3"
     assert break_even(500).name == "break-even-500"

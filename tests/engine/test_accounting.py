@@ -14,8 +14,10 @@ from tdx_env.engine.batch import Batch
 from tdx_env.engine.metrics import episode_metrics
 from tdx_env.host.discipline import DEFAULT
 from tdx_env.scenarios import load, names, setup_of
+from tdx_env.scenarios.groups import Running
 from tdx_env.state.accounting import IS_OVERHEAD, IS_WASTE, Category
 from tdx_env.state.discipline import N_ACTIONS
+from tdx_env.state.owners import Owner
 from tdx_env.state.world import End
 from tests.strategies import random_discipline
 
@@ -76,6 +78,32 @@ def test_cost_is_the_waste_of_all_cpus_and_the_penalties(name, discipline, seed)
     tail = 0 if is_finished else run["n_cpus"] * max(0, run["time_cap"] - run["now"])
     assert run["tail_cost"] == tail
     assert batch.costs[0] == run["waste"] + run["preempt_penalty"] + tail
+
+
+@settings(max_examples=N_EXAMPLES)
+@given(st.sampled_from(QUICK), disciplines(), SEEDS)
+def test_overhead_is_the_hosts_the_guests_and_hostile_guests(name, discipline, seed):
+    """Exactly; and waste is what is left of it without TRACK's kicks and populating."""
+    run = played(name, discipline, seed, None).run[0]
+    owned, track = run["owned"], run["track"]
+    assert owned[Owner.NOBODY] == track[Owner.NOBODY] == 0
+    assert owned.sum() == run["overhead"]
+    assert run["waste"] == owned.sum() - track.sum() - run["populate_cycles"]
+    assert (track <= owned).all()
+    hostile = [group.hostile for group in load(name).groups.values() if isinstance(group, Running)]
+    assert any(hostile) or owned[Owner.HOSTILE] == 0
+
+
+@settings(max_examples=N_EXAMPLES // 2)
+@given(st.sampled_from(QUICK), disciplines(), SEEDS)
+def test_penalties_grow_as_the_limit_shrinks(name, discipline, seed):
+    run = played(name, discipline, seed, None).run[0]
+    assert run["preempt_50us"] >= run["preempt_1ms"] == run["preempt_penalty"] >= 0
+
+
+def test_what_hostile_vcpus_lose_is_their_own_fault():
+    run = played("s10-hostile-2m/train", DEFAULT.record(), 1, None).run[0]
+    assert run["owned"][Owner.HOSTILE] > run["owned"][Owner.STOLEN] > 0
 
 
 def test_off_cpu_time_is_no_waste_if_the_scenario_says_so():

@@ -37,7 +37,7 @@ NEVER_DUE: dict[type[IntEnum], set[Any]] = {
     Leaf: {leaf for leaf in Leaf if leaf > LAST_CALL},  # in the module's table only
     Purpose: {Purpose.NONE},
     Kick: {Kick.NONE},
-    CallPath: {CallPath.INTERRUPTED},  # a decision's alone: the call goes on in its own chain
+    CallPath: {CallPath.INTERRUPTED, CallPath.FLUSH},  # a decision's alone, not an actor's path
     Outcome: {  # no call of the simulation ends so
         Outcome.EPT_WALK_FAILED,
         Outcome.HOST_PRIORITY_BUSY_TIMEOUT,
@@ -257,6 +257,7 @@ RULES = {
     "kick_flagged": NEW,
     "track_kick": NEW,
     "split_check": NEW,
+    "asks": NEW,
 }
 
 
@@ -305,6 +306,22 @@ def test_way_to_keep_pamt_that_nobody_knows_is_broken():
         setup["dynamic_pamt"] = NEW
 
     assert first_broken(change).run["broken_place"][0] == Place.PAMT
+
+
+def test_way_to_wait_that_nobody_knows_is_broken():
+    def change(setup: Any, discipline: Any) -> None:
+        discipline["flush"]["waiting"] = NEW
+        discipline["flush"]["pages"] = 512
+        discipline["flush"]["contended"] = discipline["flush"]["is_decided"] = 0
+
+    assert first_broken(change).run["broken_place"][0] == Place.WAITING
+
+
+def test_way_to_reschedule_that_nobody_knows_is_broken():
+    def change(setup: Any, discipline: Any) -> None:
+        setup["resched"] = NEW
+
+    assert first_broken(change).run["broken_place"][0] == Place.RESCHED
 
 
 @pytest.mark.parametrize(

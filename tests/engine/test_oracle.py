@@ -13,10 +13,11 @@ from tdx_env.state.discipline import Action, Exhaustion
 from tdx_env.state.world import End
 from tests.oracles.comparison import COUNTERS, RULES, always, by_lottery, compare
 from tests.oracles.world import OracleWorld
-from tests.strategies import random_world, worlds
+from tests.strategies import batch_world, random_world, worlds
 
 CHUNK = 50
-N_CHUNKS = 4 if numba.config.DISABLE_JIT else 20  # uncompiled, a world takes 0.2 s, not 0.02 s
+# Uncompiled, a world takes 0.2 s, not 0.02 s.
+N_CHUNKS, N_BATCH_CHUNKS = (4, 2) if numba.config.DISABLE_JIT else (20, 8)
 N_COVERED = 2000
 # No call of the simulation ends so.
 UNREACHED = {
@@ -33,6 +34,15 @@ def test_kernel_agrees_with_the_oracle(chunk: int) -> None:
     for world_seed in range(chunk * CHUNK, (chunk + 1) * CHUNK):
         found = compare(world_seed)
         assert not found, f"world {world_seed}: {found}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("chunk", range(N_BATCH_CHUNKS))
+def test_kernel_agrees_with_the_oracle_about_batches(chunk: int) -> None:
+    """Long chunks that are taken away in batches, decided or by a rule."""
+    for world_seed in range(chunk * CHUNK, (chunk + 1) * CHUNK):
+        found = compare(world_seed, batch_world)
+        assert not found, f"batch world {world_seed}: {found}"
 
 
 @given(world=worlds())

@@ -116,6 +116,7 @@ HAMMERED = f"""
 {RAM_4K}
 [groups.hammers]
 program = "hammer"
+hostile = true
 leaf = "attr_rd"
 count = "rest"
 {ZAPPER}

@@ -12,6 +12,7 @@ from tdx_env.engine.waiting import waits
 from tdx_env.scenarios import load, setup_of
 from tdx_env.state.world import End
 from tdx_eval.commands.lost import lost as lost_command
+from tdx_eval.comparing.machine import Choice
 from tdx_eval.comparing.seeds import seeds_of
 from tdx_eval.comparing.yardsticks import load_policy
 from tdx_eval.lost.chain import Chain, chain_of_kill, hang_chain, title
@@ -33,20 +34,22 @@ SWALLOWED = str(Path(__file__).resolve().parents[2] / "eval/tdx_eval/reality/swa
 SPLIT_SEED = SEED + 43  # BLOCK of a split, not of a zap, is busy first
 SEEDS = seeds_of("test", 6)
 BUG = "KVM_BUG_ON"
+OLD = Choice("1.5.06")  # ACCEPT erases the mark, so that a kick without a gate loses races
+TODAY = Choice()
 
 
-def killed(policy: str, scenario: str, n_seeds: int = 40) -> Case:
+def killed(policy: str, scenario: str, choice: Choice = TODAY, n_seeds: int = 40) -> Case:
     """Return the first episode of a pair whose TD is killed."""
     for seed in seeds_of("test", n_seeds):
-        case = Case(load_policy(policy).name, scenario, seed)
+        case = Case(load_policy(policy).name, scenario, seed, choice)
         if Replay(case).to_the_end().run["end"] == End.KILLED:
             return case
     raise AssertionError(f"{policy} kills nothing in {scenario}")
 
 
-def chain(policy: str, scenario: str) -> str:
+def chain(policy: str, scenario: str, choice: Choice = TODAY) -> str:
     """Return the chain of a pair's first killed episode."""
-    return chain_of_kill(Replay(killed(policy, scenario))).text
+    return chain_of_kill(Replay(killed(policy, scenario, choice))).text
 
 
 # --- an episode played again
@@ -91,42 +94,47 @@ def test_recorded_events_are_those_from_an_instant_on():
 
 
 @pytest.mark.parametrize(
-    ("policy", "scenario", "text"),
+    ("policy", "scenario", "choice", "text"),
     [
         (
-            "P1-any", S8,
+            "P1-any", S8, TODAY,
             "RANGE.BLOCK met the guest's ACCEPT on a 2M S-EPT entry, at each of its tries: "
             "KVM_BUG_ON",
         ),
         (
-            "P1", S8,
+            "P1", S8, TODAY,
             "RANGE.BLOCK met the guest's ACCEPT on a 2M S-EPT entry, not the tree lock, so not "
             "repeated: KVM_BUG_ON",
         ),
         (
-            "P6", S8,
+            "P6", S8, OLD,
             "RANGE.BLOCK met the guest's ACCEPT on a 2M S-EPT entry, again after its kick, no gate "
             "behind it: KVM_BUG_ON",
         ),
         (
-            "P9", S8,
+            "P9", S8, TODAY,
             "RANGE.BLOCK met the guest's ACCEPT on a 2M S-EPT entry, at each of its tries: "
             "KVM_BUG_ON",
         ),
         (
-            "P18", "s15-export/test",
+            "P18", "s15-export/test", TODAY,
             "RANGE.BLOCK met EXPORT.BLOCKW on the S-EPT tree, again after its kick, a gate for the "
             "call: KVM_BUG_ON",
         ),
         (
-            "P2", "s03-zero-step/test",
+            "P2", "s03-zero-step/test", TODAY,
             "RANGE.BLOCK met an armed vCPU's VP.ENTER on the S-EPT tree, at its only try: "
             "KVM_BUG_ON",
         ),
     ],
 )  # fmt: skip
-def test_kill_is_told_with_call_holder_lock_and_what_came_of_it(policy, scenario, text):
-    assert chain(policy, scenario) == text
+def test_kill_is_told_with_call_holder_lock_and_what_came_of_it(policy, scenario, choice, text):
+    assert chain(policy, scenario, choice) == text
+
+
+def test_a_kick_without_a_gate_loses_no_race_once_accept_keeps_the_mark():
+    today, before = (run_pair(load_policy("P6"), S8, SEEDS, 10**9, one) for one in (TODAY, OLD))
+    assert (today.n_lost, before.n_lost > 0) == (0, True)
 
 
 def test_build_is_told_with_the_ioctl_that_held_the_tdr():
@@ -159,7 +167,7 @@ def test_hang_is_told_by_the_loop_that_nothing_ends(policy, scenario, words):
 
 def test_trace_of_a_kill_shows_the_race():
     """The kick interrupts the ACCEPT, whose store erases the mark; it is back before the try."""
-    lines = trace_of(killed("P6", S8), "killed")
+    lines = trace_of(killed("P6", S8, OLD), "killed")
     text = "\n".join(lines)
     assert len(lines) <= MOST_LINES + 1
     assert "RANGE.BLOCK, issue 1: the S-EPT entry is busy, held by vCPU" in text
@@ -178,6 +186,20 @@ def test_trace_of_a_swallowed_failure_begins_with_it():
     lines = trace_of(case, "killed")
     assert any("RANGE.BLOCK, issue 1: the S-EPT tree lock is busy" in line for line in lines)
     assert "PAGE.DEMOTE: GPA_RANGE_NOT_BLOCKED" in lines[-2]
+
+
+def test_trace_of_a_panic_tells_who_left_the_mark():
+    """Only what was done to the page, up to the first refusal."""
+    case = Case("p20-merged-6.19", "s26-abandoned-mark/test", 0)
+    assert chain_of_kill(Replay(case)).text == (
+        "The guest's ACCEPT was refused for the mark of a busy host call, and it tries once: it "
+        "panics"
+    )
+    lines = trace_of(case, "killed")
+    assert "PAGE.AUG, issue 1: the S-EPT entry is busy, held by host task" in lines[0]
+    assert "gives up this pass over the fault" in lines[1]
+    assert "is refused, a host call's mark is on it" in lines[-2]
+    assert lines[-1].strip() == "the guest panics: TDX: Failed to accept memory"
 
 
 def test_trace_of_a_hang_ends_with_who_waits():
@@ -201,7 +223,7 @@ def test_times_of_a_trace_begin_at_zero_and_grow():
 def pairs() -> list[Pair]:
     """Six policies in two scenarios."""
     policies = ["p1-any-16", "p6-sean-2", "p9-fault-loop-16", "p18-merged-6.16", "always-retry"]
-    return list(run_pairs(policies, [S8, S19], SEEDS, 10**9))
+    return list(run_pairs(policies, [S8, S19], SEEDS, 10**9, OLD))
 
 
 @pytest.fixture(scope="module")
@@ -242,8 +264,8 @@ def test_number_of_seeds_may_be_below_the_fewest():
 
 def test_result_does_not_depend_on_how_seeds_are_cut():
     """The first few run apart from the rest."""
-    whole = run_pair(load_policy("P6"), S8, SEEDS, 10**9)
-    first = run_pair(load_policy("P6"), S8, SEEDS, 1)
+    whole = run_pair(load_policy("P6"), S8, SEEDS, 10**9, OLD)
+    first = run_pair(load_policy("P6"), S8, SEEDS, 1, OLD)
     assert (first.n_episodes, whole.n_episodes) == (FEWEST, 6)
     assert whole.lost[0].n >= first.lost[0].n
 
@@ -365,8 +387,10 @@ def test_json_has_every_pair_and_story(table):
 def test_command_writes_its_results(tmp_path: Path, capsys):
 
     out = tmp_path / "lost.json"
-    lost_command(scenarios=S8, policies="P6,P18", seeds=3, events=10**9, out=out)
+    lost_command(scenarios=S8, policies="P6,P18", seeds=3, events=10**9, module="1.5.06", out=out)
     content = json.loads(out.read_text())
     assert [row["n_lost"] for row in content["pairs"]] == [3, 0]
+    assert content["machine"] == {"module.version": "1.5.06"}
+    assert content["command"].endswith(" --module 1.5.06")
     shown = " ".join(capsys.readouterr().out.split())
     assert "again after its kick, no gate behind it: KVM_BUG_ON" in shown

@@ -14,6 +14,7 @@ from tdx_eval.cli import main
 from tdx_eval.reality import criteria
 from tdx_eval.reality.catalogue import find, put_to_simulator, rows, running_order
 from tdx_eval.reality.file import JSON, PAGE, read_table, table_json
+from tdx_eval.reality.markdown import reality_markdown
 from tdx_eval.reality.page import reality_page, reality_section
 from tdx_eval.reality.row import Kind, RealityTable, Row, RowResult, RowVerdict, Sample
 from tdx_eval.reality.wording import simulated
@@ -178,6 +179,18 @@ def test_page_shows_every_row_escaped():
     assert page.count("&lt;none&gt;") == len(TABLE.results)
     assert "8 µs" in page and "9 (8 to 10)" in page
     assert "<style>" in page
+
+
+def test_markdown_tells_why_a_row_fails():
+    failed = replace(RESULT, verdict=RowVerdict.FAILS.value, note="a | b")
+    page = reality_markdown(RealityTable((failed,), 200, {}))
+    assert "- `fault-quiet`: a | b" in page
+    assert "1 rows: 0 hold, 1 do not" in page
+
+
+def test_range_says_why_it_is_one():
+    text = criteria.Overlaps(1, 2, "three runs were made").text
+    assert text.endswith("overlap; a range, since three runs were made")
 
 
 def test_report_has_the_table_if_it_is_given(compared):

@@ -10,6 +10,7 @@ from tdx_env.state.calls import Leaf
 from tdx_env.state.discipline import (
     DISCIPLINE,
     UNLIMITED,
+    Asks,
     EnterYield,
     Exhaustion,
     FaultYield,
@@ -19,6 +20,7 @@ from tdx_env.state.discipline import (
     SeamcallLock,
     SplitCheck,
     TrackKick,
+    Waiting,
 )
 from tdx_env.state.kernels import KERNELS, OF_SCENARIO
 
@@ -37,7 +39,8 @@ def test_default_is_the_one_that_agents_get():
     for flag in ("gate_first", "zap_yield", "prepopulate", "irqs_off", "enter_irqs_off"):
         assert not record[flag]
     assert record["kick_flagged"] == KickFlagged.NEVER
-    assert (record["track_kick"], record["track_batch"]) == (TrackKick.AFTER, 1)
+    assert (record["track_kick"], record["flush"]["pages"]) == (TrackKick.AFTER, 1)
+    assert record["asks"] == Asks.BUSY
     assert record["max_interrupted"] == UNLIMITED
     assert record["decision_cycles"] == DECISION_CYCLES["counter"]
 
@@ -54,7 +57,10 @@ def test_default_is_possible_in_kvm_as_it_is():
     ("changes", "needs_change"),
     [
         ({"zap_yield": True}, True),
-        ({"track_batch": 2}, True),
+        ({"flush": 2}, True),
+        ({"flush": 1}, False),
+        ({"flush": "greedy"}, True),
+        ({"flush": "decided", "asks": "all"}, True),
         ({"prepopulate": True}, True),
         ({"track_kick": "before"}, False),
         ({"seamcall_lock": "mirror", "split_read": True}, False),
@@ -86,6 +92,7 @@ def test_record_has_a_field_of_the_model_for_each_of_its_own():
         ("kick_flagged", KickFlagged),
         ("track_kick", TrackKick),
         ("split_check", SplitCheck),
+        ("asks", Asks),
     ],
 )
 def test_every_name_of_an_enum_can_be_written(field, members):
@@ -113,7 +120,7 @@ def test_every_flag_is_recorded(flag, value):
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("track_batch", 512), ("max_interrupted", 0), ("max_interrupted", 10_000), ("walks_again", 2)],
+    [("max_interrupted", 0), ("max_interrupted", 10_000), ("walks_again", 2)],
 )
 def test_every_number_is_recorded(field, value):
     assert DEFAULT.with_(**{field: value}).record()[0][field] == value
@@ -161,6 +168,33 @@ def test_unlimited_is_a_word():
     assert unlimited.record()[0]["max_interrupted"] == UNLIMITED
 
 
+@pytest.mark.parametrize(
+    ("flush", "expected"),
+    [
+        (16, {"pages": 16}),
+        ({"held_us": 50, "contended": True}, {"pages": 512, "held_us": 50, "contended": 1}),
+        ("greedy", {"pages": 512, "waiting": Waiting.GREEDY, "price_percent": 100}),
+        (
+            {"waiting": "root", "sees": "count"},
+            {"pages": 512, "waiting": Waiting.ROOT, "sees_count": 1},
+        ),
+        ("decided", {"pages": 512, "is_decided": 1, "contended": 1}),
+    ],
+)
+def test_flush_rule_is_recorded(flush, expected):
+    """What is decided is *until somebody waits* where nobody is asked."""
+    row = DEFAULT.with_(flush=flush).record()[0]["flush"]
+    others = set(row.dtype.names) - set(expected) - {"price_percent"}
+    assert {name: row[name] for name in expected} == expected
+    assert not any(row[name] for name in others)
+
+
+@pytest.mark.parametrize("flush", [3, "greedy", "decided", {"pages": 9, "contended": True}])
+def test_flush_rule_survives_json(flush):
+    discipline = DEFAULT.with_(flush=flush)
+    assert Discipline.model_validate_json(discipline.model_dump_json()) == discipline
+
+
 def test_with_leaves_the_original_alone():
     DEFAULT.with_(max_issues={"MEM_TRACK": 3}, zap_yield=True)
     assert Discipline() == DEFAULT
@@ -188,9 +222,15 @@ def test_survives_json():
         ({"seamcall_lock": "rwlock"}, "'never', 'always', 'after_busy' or 'mirror'"),
         ({"track_kick": "first"}, "'after' or 'before'"),
         ({"split_check": True}, "'flag' or 'locked'"),
-        ({"track_batch": 0}, "greater than or equal to 1"),
-        ({"track_batch": 513}, "less than or equal to 512"),
-        ({"track_batch": True}, "valid integer"),
+        ({"flush": 0}, "from 1 to 512 pages, 'greedy', 'decided', or a table of pages, held_us"),
+        ({"flush": 513}, "from 1 to 512 pages"),
+        ({"flush": True}, "from 1 to 512 pages"),
+        ({"flush": 2.0}, "from 1 to 512 pages"),
+        ({"flush": "lazy"}, "from 1 to 512 pages"),
+        ({"flush": {"page": 2}}, "Extra inputs"),
+        ({"flush": {"held_us": -1}}, "greater than or equal to 0"),
+        ({"flush": {"waiting": "long"}}, "'none', 'greedy', 'random' or 'root'"),
+        ({"asks": "always"}, "'busy', 'flush' or 'all'"),
         ({"max_interrupted": -1}, "greater than or equal to 0"),
         ({"max_interrupted": UNLIMITED}, "less than 1073741824"),
         ({"max_interrupted": "never"}, "'unlimited'"),

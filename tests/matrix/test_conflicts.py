@@ -12,7 +12,8 @@ from tdx_env.matrix.parties import Party, Pseudo, parties, party_name
 from tdx_env.module.seamcalls import MODULE_VERSIONS, calls
 from tdx_env.state.calls import Leaf, Lock, Mode, Op
 
-PARTIES = parties("1.5.01")
+OLDEST = "1.5.01"
+PARTIES = parties(OLDEST)
 ARMED, IN_GUEST = Pseudo.ARMED_VP_ENTER, Pseudo.VCPU_IN_GUEST
 T, E, PROMOTE = Leaf.MEM_TRACK, Leaf.VP_ENTER, Leaf.MEM_PAGE_PROMOTE
 B = 0x80000200_00000000
@@ -287,26 +288,26 @@ def test_calls_about_the_same_vcpu_meet_on_the_tdvpr_or_its_state(version: str) 
 
 @pytest.mark.parametrize("other", [party for party in PARTIES if party not in ABOUT_VCPU])
 def test_the_vcpu_matters_to_no_other_call(other: Party) -> None:
-    for party in about_vcpu("1.5.01"):
+    for party in about_vcpu(OLDEST):
         for a, b in ((other, party), (party, other)):
-            assert conflicts(a, b, False, same_vcpu=True) == conflicts(a, b, False)
+            assert conflicts(a, b, False, OLDEST, same_vcpu=True) == conflicts(a, b, False, OLDEST)
 
 
 def page_modes(party: Party) -> set[Mode]:
     """Return the mode in which a party takes the lock of a page, if it takes one."""
-    steps = () if isinstance(party, Pseudo) else calls()[party].steps
+    steps = () if isinstance(party, Pseudo) else calls(OLDEST)[party].steps
     return {step.mode for step in steps if step.lock == Lock.PAGE and step.op == Op.ACQUIRE}
 
 
 def test_calls_that_nothing_else_keeps_apart_meet_on_the_page_that_both_name() -> None:
     for a, b in itertools.product(PARTIES, PARTIES):
-        found = conflicts(a, b, same_entry=True)
+        found = conflicts(a, b, True, OLDEST)
         modes = [page_modes(a), page_modes(b)]
         excludes = all(modes) and Mode.EXCLUSIVE in set.union(*modes)
         assert excludes or all(one.lock != Lock.PAGE for one in found)
         if excludes and letters(found) == set():
             assert [one.lock for one in found] == [Lock.PAGE]
-        assert all(one.lock != Lock.PAGE for one in conflicts(a, b, same_entry=False))
+        assert all(one.lock != Lock.PAGE for one in conflicts(a, b, False, OLDEST))
 
 
 @pytest.mark.parametrize(("a", "b"), pairs(R, R))
@@ -373,12 +374,12 @@ def test_loser_on_the_tdr_leaves_a_mark_that_stays(x: Leaf, second: Party) -> No
 
 
 def test_running_vcpu_meets_nothing_but_what_needs_the_tdr_alone() -> None:
-    assert {b for b in PARTIES if conflicts(IN_GUEST, b, same_entry=True)} == set(X)
+    assert {b for b in PARTIES if conflicts(IN_GUEST, b, True, OLDEST)} == set(X)
 
 
 @pytest.mark.parametrize(("same_page", "expected_lock"), [(False, []), (True, [Lock.PAGE])])
 def test_reclaims_meet_on_the_same_page_alone(same_page: bool, expected_lock: list[Lock]) -> None:
-    found = conflicts(Leaf.PHYMEM_PAGE_RECLAIM, Leaf.PHYMEM_PAGE_RECLAIM, same_page)
+    found = conflicts(Leaf.PHYMEM_PAGE_RECLAIM, Leaf.PHYMEM_PAGE_RECLAIM, same_page, OLDEST)
     assert [one.lock for one in found] == expected_lock
 
 
@@ -388,7 +389,7 @@ def test_cache_flush_meets_the_page_that_demote_splits_for_an_instant() -> None:
 
 @pytest.mark.parametrize("reader", [leaf for leaf in R if leaf != PROMOTE])
 def test_reader_meets_a_child_of_promote_or_fails_to_walk_there(reader: Leaf) -> None:
-    busy, walk = conflicts_on_merged(PROMOTE, reader)
+    busy, walk = conflicts_on_merged(PROMOTE, reader, OLDEST)
     assert (busy.lock, busy.status, busy.leaves_mark) == (Lock.ENTRY, B | 1, True)
     assert "only where tracking is not required" in busy.note
     not_present = reader == Leaf.MEM_RD_WR
@@ -397,25 +398,29 @@ def test_reader_meets_a_child_of_promote_or_fails_to_walk_there(reader: Leaf) ->
 
 @pytest.mark.parametrize("reader", [*(leaf for leaf in R if leaf != PROMOTE), *LISTS])
 def test_promote_meets_the_reader_of_a_child(reader: Leaf) -> None:
-    (conflict,) = conflicts_on_merged(reader, PROMOTE)
+    (conflict,) = conflicts_on_merged(reader, PROMOTE, OLDEST)
     assert (conflict.lock, conflict.status) == (Lock.CHILDREN, B | 1)
 
 
 def test_lists_and_imports_fail_on_a_child_in_their_own_way() -> None:
     for leaf in LISTS:
-        assert [one.status for one in conflicts_on_merged(PROMOTE, leaf)] == [0, 0]
-    statuses = [one.status for one in conflicts_on_merged(PROMOTE, Leaf.IMPORT_MEM)]
+        assert [one.status for one in conflicts_on_merged(PROMOTE, leaf, OLDEST)] == [0, 0]
+    statuses = [one.status for one in conflicts_on_merged(PROMOTE, Leaf.IMPORT_MEM, OLDEST)]
     assert statuses == [B | 97, WALK_FAILED | 97]
 
 
 @pytest.mark.parametrize(("a", "b"), [*pairs([PROMOTE], W), *pairs(W, [PROMOTE])])
 def test_writer_meets_promote_on_the_tree_wherever_it_works(a: Leaf, b: Leaf) -> None:
-    assert letters(conflicts_on_merged(a, b)) == {("T", B | 146)}
+    assert letters(conflicts_on_merged(a, b, OLDEST)) == {("T", B | 146)}
 
 
 @pytest.mark.parametrize("other", [*G, T, E, IN_GUEST, *X])
 def test_nobody_else_meets_the_child_entries(other: Party) -> None:
-    assert conflicts_on_merged(PROMOTE, other) == conflicts_on_merged(other, PROMOTE) == []
+    assert (
+        conflicts_on_merged(PROMOTE, other, OLDEST)
+        == conflicts_on_merged(other, PROMOTE, OLDEST)
+        == []
+    )
 
 
 def test_rtmr_is_met_only_in_the_service_td() -> None:
@@ -425,7 +430,7 @@ def test_rtmr_is_met_only_in_the_service_td() -> None:
 
 
 def test_bind_names_either_td_in_its_status() -> None:
-    about_td, about_service_td = conflicts(Leaf.MEM_PAGE_ADD, Leaf.SERVTD_BIND, False)
+    about_td, about_service_td = conflicts(Leaf.MEM_PAGE_ADD, Leaf.SERVTD_BIND, False, OLDEST)
     assert (about_td.status, about_td.note) == (B | 1, "")
     assert (about_service_td.status, about_service_td.note) == (B | 2, "only about the service TD")
 
@@ -446,7 +451,7 @@ def test_import_that_takes_an_entry_besides_free_ones_still_meets_guests() -> No
 def test_no_pair_of_parties_breaks_a_locks_rules(same_entry: bool) -> None:
     """A FATAL release would fail an assertion; a conflict has a mark only where locks have one."""
     for a, b in itertools.product(PARTIES, PARTIES):
-        for conflict in conflicts(a, b, same_entry):
+        for conflict in conflicts(a, b, same_entry, OLDEST):
             assert conflict.leaves_mark or not conflict.mark_survives
             assert not (conflict.leaves_mark and conflict.lock in (Lock.TREE, Lock.EPOCH, Lock.MIG))
 

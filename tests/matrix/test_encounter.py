@@ -10,13 +10,14 @@ from tdx_env.module.steps import CHECK, NEXT, POLL
 from tdx_env.state.calls import Leaf, Lock, Op
 
 NOTHING: frozenset[Lock] = frozenset()
-REGIME = regime("1.5.01")
+OLDEST = "1.5.01"
+REGIME = regime(OLDEST)
 
 
 def side(party: Party, number: int = 0) -> Side:
     """Return a side that finds nothing but the common words of the TD."""
     leaf = Leaf.VP_ENTER if isinstance(party, Pseudo) else party
-    return Side(party, calls()[leaf], number, NOTHING, NOTHING, REGIME)
+    return Side(party, calls(OLDEST)[leaf], number, NOTHING, NOTHING, REGIME)
 
 
 def held(words: Words) -> set[int]:
@@ -47,7 +48,7 @@ def test_list_keeps_the_tree_while_it_goes_to_the_next_entry() -> None:
     assert held(words) == {Lock.TDR, Lock.OP_STATE, Lock.TREE}
 
 
-@pytest.mark.parametrize("leaf", [leaf for leaf in calls() if leaf != Leaf.VP_ENTER])
+@pytest.mark.parametrize("leaf", [leaf for leaf in calls(OLDEST) if leaf != Leaf.VP_ENTER])
 def test_undisturbed_call_leaves_every_word_free(leaf: Leaf) -> None:
     *_, (words, _) = phases({}, side(leaf))
     assert held(words) == set()
@@ -66,7 +67,9 @@ def test_refused_party_lets_go_of_what_it_has_taken() -> None:
 
 def test_second_tds_locks_are_its_tdr_and_op_state() -> None:
     of_service = frozenset({Lock.OTHER_TDR, Lock.OTHER_OP_STATE})
-    bind = Side(Leaf.SERVTD_BIND, calls()[Leaf.SERVTD_BIND], 0, NOTHING, of_service, REGIME)
-    service = Side(Leaf.MEM_TRACK, calls()[Leaf.MEM_TRACK], 1, NOTHING, frozenset(Lock), REGIME)
+    bind = Side(Leaf.SERVTD_BIND, calls(OLDEST)[Leaf.SERVTD_BIND], 0, NOTHING, of_service, REGIME)
+    service = Side(
+        Leaf.MEM_TRACK, calls(OLDEST)[Leaf.MEM_TRACK], 1, NOTHING, frozenset(Lock), REGIME
+    )
     assert bind.key(Lock.OTHER_TDR) == service.key(Lock.TDR) != bind.key(Lock.TDR)
     assert bind.key(Lock.OTHER_OP_STATE) == service.key(Lock.OP_STATE)

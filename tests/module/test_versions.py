@@ -12,6 +12,7 @@ from tdx_env.module.versions import (
     DEFAULT_VERSION,
     LOCK_RELEASES,
     MODULE_VERSIONS,
+    TRAINED_VERSIONS,
     lock_version,
     module_version,
     nearest_first,
@@ -79,7 +80,18 @@ def test_every_rule_names_its_source() -> None:
 def test_releases_and_variants_are_told_apart_by_name() -> None:
     releases = [name for name in MODULE_VERSIONS if not name.startswith("hypothetical-")]
     assert releases == ["1.5.01", "1.5.06", "1.5.28", "1.5.34", "2.0.18"]
-    assert [*MODULE_VERSIONS, *LOCK_RELEASES][0] == DEFAULT_VERSION
+    assert not set(releases) & set(LOCK_RELEASES)
+
+
+def test_the_default_is_todays_module_with_version_1_of_vp_init() -> None:
+    assert DEFAULT_VERSION == "1.5.34"
+    assert module_version(DEFAULT_VERSION).vp_init_takes_tdr_exclusive
+
+
+def test_train_draws_from_what_linux_runs_on() -> None:
+    """VP.INIT has the version that KVM calls in all of them."""
+    assert TRAINED_VERSIONS == ("1.5.06", "1.5.28", "1.5.34")
+    assert all(module_version(name).vp_init_takes_tdr_exclusive for name in TRAINED_VERSIONS)
 
 
 def test_variant_differs_from_1_5_01_in_one_rule() -> None:

@@ -42,10 +42,64 @@ MUTANTS = [
         "False",
     ),
     Mutant(
+        "guest that falls back tries a refused 4K page again",
+        "guest/falling_back.py",
+        '    run["end"] = End.KILLED\n',
+        '    run["end"] = End.RUNNING\n',
+    ),
+    Mutant(
+        "guest that falls back leaves the last 4K page out",
+        "guest/falling_back.py",
+        'if me["small"] < 1 << world.run["page_shift"]:',
+        'if me["small"] < (1 << world.run["page_shift"]) - 1:',
+    ),
+    Mutant(
+        "fault freezes an SPTE that no rule freezes",
+        "host/fault.py",
+        '    if world.setup["freezes"]:\n        world.entries',
+        "    if True:\n        world.entries",
+    ),
+    Mutant(
+        "pass that is given up takes the page of whoever came first",
+        "host/fault.py",
+        'if me["leaf"] != Leaf.MEM_PAGE_AUG or world.setup["freezes"]:',
+        "if True:",
+    ),
+    Mutant(
+        "user space always enters a TD again that was refused too long",
+        "host/vcpus.py",
+        'if world.setup["stops_on_timeout"]:',
+        "if False:",
+    ),
+    Mutant(
+        "every refusal by a mark counts as one by an abandoned mark",
+        "guest/tdcalls.py",
+        ' and entry["spte"] != Spte.FROZEN',
+        "",
+    ),
+    Mutant(
+        "size of a TD drawn without its weight",
+        "engine/start.py",
+        'left -= setup["n_vcpus_weights"][place]',
+        "left -= 1",
+    ),
+    Mutant(
         "guest never looks at the mark first",
         "guest/tdcalls.py",
         'if world.program["guests_test_mark_first"]:',
         "if False:",
+    ),
+    Mutant(
+        "module drawn by the stream of the scenario",
+        "engine/seeds.py",
+        "_draw(seeds, Draw.MODULE, 0, 0, 0)",
+        "_draw(seeds, Draw.SCENARIO, 0, 0, 0)",
+    ),
+    Mutant(
+        "guests lock FREE entries whatever the module does",
+        "guest/tdcalls.py",
+        'bool(world.program["guests_lock_free_entries"] and world.setup["guests_lock_free"])',
+        'bool(world.setup["guests_lock_free"])',
     ),
     Mutant(
         "tree never has a mark",
@@ -403,9 +457,9 @@ MUTANTS = [
     ),
     Mutant(
         "one page too many in a batch",
-        "host/zap.py",
-        'if me["blocked"] >= world.discipline["track_batch"]:',
-        'if me["blocked"] > world.discipline["track_batch"]:',
+        "host/flush.py",
+        'if me["blocked"] >= rule["pages"]:',
+        'if me["blocked"] > rule["pages"]:',
     ),
     Mutant(
         "gate of the kick before TRACK stays closed",

@@ -41,6 +41,7 @@ class KickUnderWay:
     started: int
     waiting: set[int]
     n_targets: int
+    begun: int = 0  # [cycles]
     sent: int = 0
     sent_at: int = 0  # end of sending [cycles]
     left_at: int = 0  # when the last of those that have left did so [cycles]
@@ -80,6 +81,7 @@ class Actor:
     category: Category = Category.IDLE
     since: int = 0
     booked: list[int] = field(default_factory=lambda: [0] * N_CATEGORIES)
+    of_host: list[int] = field(default_factory=lambda: [0] * N_CATEGORIES)  # of `booked`
     item: int = 0
     attempt: int = 0
     call: Call = field(default_factory=Call)
@@ -91,8 +93,13 @@ class Actor:
     cell: tuple[int, int, int] | None = None
     busy_since: int = 0
     operation_started: int | None = None
+    fault_since: int | None = None
+    chunk_since: int | None = None
+    hold_since: int = 0
+    serves_host: bool = False  # a vCPU's thread that converts or splits
     busies: int = 0
     action: int = 0
+    question: CallPath = CallPath.FAULT  # of the last decision
     # vCPUs
     phase: Phase = Phase.THINK
     remaining: int = 0
@@ -118,6 +125,7 @@ class Actor:
     trip: Category = Category.EXIT_ENTRY
     vcpu_epoch: int = 1
     asked: Entry | None = None  # what the guest's TDCALL asks for
+    small: int | None = None  # 4K page of its 2M page that a guest has come down to
     zs_counter: int = 0
     zs_list: list[Entry] = field(default_factory=list)
     hp_since: int | None = None
@@ -141,6 +149,13 @@ class Actor:
     batch_first: int | None = None  # first page of the open batch
     batch_size: int = 0
     batch_end: int | None = None  # one past its last page, once all are blocked
+    batch_number: int = 0
+    batch_opened: int = 0  # [cycles]
+    seen_waiting_at: int | None = None  # when the batch first saw that somebody waits [cycles]
+    waited_before: int = 0  # by all threads, before the batch [cycles]
+    frozen_before: int = 0
+    makes_way: bool = False  # mmu_lock goes after the batch
+    is_mid_zap: bool = False  # waits for a CPU between two pages
     is_first: bool = False  # PAMT.ADD is made for the page's block
     pamt_since: int = 0  # start of tdx_pamt_get
     failed: int = 0  # busy entries of the list
@@ -201,8 +216,17 @@ def think(w: OracleWorld, a: Actor) -> int:
 
 def book(w: OracleWorld, a: Actor, category: Category | None = None) -> None:
     """Book the open cycles."""
-    a.booked[a.category if category is None else category] += w.now - a.since
+    chosen = a.category if category is None else category
+    a.booked[chosen] += w.now - a.since
+    if is_hosts(a):
+        a.of_host[chosen] += w.now - a.since
     a.since = w.now
+
+
+def is_hosts(a: Actor) -> bool:
+    """Return whether the host is the one who loses the actor's time."""
+    is_kicking = a.state in (State.KICK_SEND, State.KICK_WAIT)
+    return not a.is_vcpu or a.serves_host or is_kicking
 
 
 def go(
@@ -231,6 +255,28 @@ def end_operation(w: OracleWorld, a: Actor) -> int:
     return cycles
 
 
+def begin_fault(w: OracleWorld, v: Actor) -> None:
+    """The guest waits for a page, perhaps still."""
+    if v.fault_since is None:
+        v.fault_since = w.now
+
+
+def end_fault(w: OracleWorld, v: Actor) -> None:
+    """The guest waits no longer, if it did."""
+    if v.fault_since is not None and v.is_vcpu and not v.group.spec.is_hostile:
+        w.latency += w.now - v.fault_since
+    v.fault_since = None
+
+
+def end_chunk(w: OracleWorld, a: Actor) -> None:
+    """No chunk is under way any more."""
+    if a.chunk_since is not None:
+        w.chunk_cycles += w.now - a.chunk_since
+        if not (a.is_vcpu and a.group.spec.is_hostile):
+            w.latency += w.now - a.chunk_since
+    a.chunk_since = None
+
+
 def begin_stretch(w: OracleWorld, a: Actor) -> None:
     """Preemption goes off."""
     assert a.stretch_since is None
@@ -245,6 +291,9 @@ def end_stretch(w: OracleWorld, a: Actor) -> None:
     a.stretch_since = None
     w.longest_stretch = max(w.longest_stretch, cycles)
     w.preempt_penalty += max(0, cycles - w.setup.preempt_limit)
+    ms = w.setup.clock_khz
+    w.preempt_1ms += max(0, cycles - ms)
+    w.preempt_50us += max(0, cycles - ms * 50 // 1000)
 
 
 def charge_cell(w: OracleWorld, a: Actor) -> None:

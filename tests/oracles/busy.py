@@ -9,11 +9,11 @@ from tdx_env.state.accounting import Category
 from tdx_env.state.actors import CallPath, Kick, Purpose, State
 from tdx_env.state.calls import Leaf, Outcome
 from tdx_env.state.costs import Cost
-from tdx_env.state.discipline import Action, EnterYield, Exhaustion, FaultYield
+from tdx_env.state.discipline import Action, Asks, EnterYield, Exhaustion, FaultYield
 from tdx_env.state.features import N_FEATURES, Feature
 from tdx_env.state.streams import Draw
 
-from . import exits, faults, guard, interrupts, kick, mmu, seamcalls, zap
+from . import exits, faults, flush, guard, interrupts, kick, mmu, seamcalls, zap
 from .actors import Actor, book, go, is_vp_enter, own
 from .draws import moved
 
@@ -47,13 +47,23 @@ def on_busy(w: OracleWorld, a: Actor) -> None:
     elif call.issues >= w.discipline.max_issues[call.leaf]:
         exhausted(w, a, Exhaustion(w.discipline.on_exhaustion[call.leaf]))
     else:
-        ask(w, a, mask_of(w, a))
+        ask_or_retry(w, a, a.path, mask_of(w, a))
 
 
-def ask(w: OracleWorld, a: Actor, mask: list[int]) -> None:
+def ask_or_retry(w: OracleWorld, a: Actor, path: CallPath, mask: list[int]) -> None:
+    """Ask for a decision, unless busy calls are issued again unasked."""
+    if w.discipline.asks == Asks.FLUSH:
+        a.question, a.action = path, Action.RETRY
+        carry_out(w, a)
+    else:
+        ask(w, a, path, mask)
+
+
+def ask(w: OracleWorld, a: Actor, path: CallPath, mask: list[int]) -> None:
     """Ask for a decision."""
     w.n_decisions += 1
-    w.meet(path_of(a))
+    w.meet(path)
+    a.question = path
     action = w.decide(features_of(w, a, mask), mask)
     a.action = action if mask[action] else Action.RETRY
     number = a.call.entry.number if a.call.entry else -1
@@ -61,7 +71,7 @@ def ask(w: OracleWorld, a: Actor, mask: list[int]) -> None:
         (
             w.now,
             a.number,
-            int(path_of(a)),
+            int(path),
             int(a.call.leaf),
             a.call.operand,
             number,
@@ -70,11 +80,6 @@ def ask(w: OracleWorld, a: Actor, mask: list[int]) -> None:
         )
     )
     go(w, a, State.DECIDED, Category.DECISION, w.discipline.decision_cycles)
-
-
-def path_of(a: Actor) -> CallPath:
-    """Return the path that the decision belongs to."""
-    return CallPath.INTERRUPTED if a.call.outcome in interrupts.ENDED else a.path
 
 
 def mask_of(w: OracleWorld, a: Actor) -> list[int]:
@@ -90,7 +95,7 @@ def features_of(w: OracleWorld, a: Actor, mask: list[int]) -> list[int]:
     pages_left = a.cursor_end - a.cursor if a.path in (CallPath.ZAP, CallPath.BUILD) else 0
     opened = a.operation_started
     values = {
-        Feature.PATH: path_of(a),
+        Feature.PATH: a.question,
         Feature.LEAF: call.leaf,
         Feature.OPERAND: call.operand,
         Feature.LEVEL: entry.level if entry else 0,
@@ -120,8 +125,11 @@ def features_of(w: OracleWorld, a: Actor, mask: list[int]) -> list[int]:
         Feature.KICK_WAIT: w.kick_wait,
         Feature.KICK_TARGET: w.kick_target,
         Feature.MASK: sum(bit << i for i, bit in enumerate(mask)),
-        Feature.LOTTERY: own(w, a, Draw.LOTTERY) >> 33,
     }
+    if a.question == CallPath.FLUSH:
+        values |= flush.features_of(w, a)
+    else:
+        values[Feature.LOTTERY] = own(w, a, Draw.LOTTERY) >> 33
     for feature, value in values.items():
         vector[feature] = int(value)
     return vector
@@ -130,8 +138,15 @@ def features_of(w: OracleWorld, a: Actor, mask: list[int]) -> list[int]:
 def on_decided(w: OracleWorld, a: Actor) -> None:
     """The decision has been worked out: do it."""
     book(w, a)
-    if a.call.outcome in interrupts.ENDED:
+    carry_out(w, a)
+
+
+def carry_out(w: OracleWorld, a: Actor) -> None:
+    """Do what was decided."""
+    if a.question == CallPath.INTERRUPTED:
         interrupts.serve(w, a)
+    elif a.question == CallPath.FLUSH:
+        flush.decided(w, a)
     elif a.action == Action.KICK:
         kick_now(w, a, is_forced=False)
     elif a.action == Action.YIELD:

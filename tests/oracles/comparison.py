@@ -25,12 +25,17 @@ COUNTERS = (
     "n_ipis",
     "n_kicks",
     "n_guest_busy",
+    "n_abandoned",
     "n_synthetic",
     "n_armed",
     "n_interrupted",
     "n_list_busy",
     "n_splits",
     "n_write_locks",
+    "n_behind_writers",
+    "write_held",
+    "n_flushes",
+    "n_frozen_met",
     "n_switches",
     "n_moves",
     "n_pamt_gets",
@@ -46,6 +51,13 @@ COUNTERS = (
     "waste",
     "overhead",
     "preempt_penalty",
+    "preempt_1ms",
+    "preempt_50us",
+    "latency",
+    "n_chunks",
+    "n_pages",
+    "chunk_cycles",
+    "hold_max",
     "tail_cost",
     "longest_stretch",
     "fault_max",
@@ -66,6 +78,8 @@ class Episode:
     features: list[list[int]]
     booked: list[list[int]]
     counters: dict[str, int]
+    owned: tuple[list[int], list[int]]
+    n_holds: int
     cells: dict[tuple[int, int, int], tuple[int, int]]
     killed: tuple[int, int, int] | None
 
@@ -116,6 +130,8 @@ def run_oracle(
         features,
         world.booked,
         {name: int(getattr(world, name)) for name in COUNTERS},
+        (world.owned, world.track),
+        len(world.holds),
         {
             (int(leaf), int(holder), int(lock)): (count, cycles)
             for (leaf, holder, lock), (count, cycles) in world.cells.items()
@@ -147,6 +163,8 @@ def run_kernel(setup: Any, discipline: Any, seed: int, rule: Rule = by_lottery) 
         features,
         [row.tolist() for row in world.actors["row"]["booked"][:n_actors]],
         {name: int(run[name]) for name in COUNTERS},
+        (run["owned"].tolist(), run["track"].tolist()),
+        int(run["holds"].sum()),
         _cells(run["cells"]),
         tuple(int(run[f"kill_{name}"]) for name in ("actor", "leaf", "outcome"))
         if is_killed
@@ -220,7 +238,7 @@ def difference(oracle: Episode, kernel: Episode) -> str:
                     f"features differ at decision {n}, {feature.name}: "
                     f"oracle {mine[feature]}, kernel {other[feature]}"
                 )
-    for name in ("end", "now", "killed", "cells"):
+    for name in ("end", "now", "killed", "cells", "owned", "n_holds"):
         if getattr(oracle, name) != getattr(kernel, name):
             return f"{name}: oracle {getattr(oracle, name)}, kernel {getattr(kernel, name)}"
     for actor, (mine, other) in enumerate(zip(oracle.booked, kernel.booked, strict=True)):
@@ -236,9 +254,14 @@ def difference(oracle: Episode, kernel: Episode) -> str:
     return ""
 
 
-def compare(world_seed: int) -> str:
-    """Run the random world of a seed on both sides; return the first difference, or ''."""
-    setup, discipline, seed = random_world(world_seed)
+def compare(world_seed: int, make: Callable[[int], Any] = random_world) -> str:
+    """Run a random world on both sides; return the first difference, or ''.
+
+    Args:
+        world_seed: What the world and the rule by which is decided follow from.
+        make: Makes the world.
+    """
+    setup, discipline, seed = make(world_seed)
     rule = RULES[world_seed % len(RULES)]
     oracle, _ = run_oracle(setup, discipline, seed, rule)
     return difference(oracle, run_kernel(setup, discipline, seed, rule))

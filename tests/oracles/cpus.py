@@ -70,7 +70,29 @@ def give_on(w: OracleWorld, v: Actor) -> None:
     w.n_switches += 1
     switch = w.costs[Cost.SWITCH]
     following.slice_end += switch
+    if following.is_mid_zap:
+        following.is_mid_zap = False
+        cycles = switch + w.costs[Cost.RESCHED]
+        go(w, following, State.RESCHED, Category.MMU_LOCK_WAIT, cycles)
+        return
     go(w, following, State.RUN_LOOP, following.trip, switch + w.costs[Cost.RUN_LOOP])
+
+
+def give_away(w: OracleWorld, a: Actor) -> None:
+    """Let another thread run between two pages of a zap."""
+    if a.is_vcpu:
+        a.is_mid_zap = True
+        preempt(w, a)
+        return
+    others = 2 * w.costs[Cost.SWITCH] + w.costs[Cost.SLICE]
+    go(w, a, State.RESCHED, Category.RUNNABLE, others)
+    a.slice_end = a.due + w.costs[Cost.SLICE]
+
+
+def renew(w: OracleWorld, a: Actor) -> None:
+    """A host task that has slept has all of its slice before it."""
+    if not a.is_vcpu:
+        a.slice_end = w.now + w.costs[Cost.SLICE]
 
 
 def leave(w: OracleWorld, v: Actor) -> None:

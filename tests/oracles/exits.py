@@ -10,7 +10,7 @@ from tdx_env.state.calls import NONE, Leaf, Outcome
 from tdx_env.state.costs import Cost
 
 from . import cpus, faults, guest, interrupts, kick, seamcalls, slots
-from .actors import NEVER, Actor, begin_operation, book, go
+from .actors import NEVER, Actor, begin_fault, begin_operation, book, go
 from .draws import moved
 from .sept import ACCEPTABLE, WRITABLE, Entry
 
@@ -74,6 +74,7 @@ def begin_exit(w: OracleWorld, v: Actor, reason: Exit, accept_fault: int = 0) ->
         if not accept_fault:
             log_ept_violation(w, v, v.fault_entry)
         begin_operation(w, v)
+        begin_fault(w, v)
     go(w, v, State.TD_EXIT, v.trip, w.costs[Cost.TD_EXIT])
 
 
@@ -106,6 +107,8 @@ def on_td_exit(w: OracleWorld, v: Actor) -> None:
             halt(w, v)
         case Exit.MAP_GPA:
             to_user_space(w, v, Category.HOST_WORK)
+        case Exit.HOST_PRIORITY_TIMEOUT if w.setup.stops_on_timeout:
+            w.kill(v, Leaf.VP_ENTER, Outcome.HOST_PRIORITY_BUSY_TIMEOUT)
         case Exit.HOST_PRIORITY_TIMEOUT:
             enter_run_loop(w, v)
 
@@ -226,6 +229,8 @@ def entered(w: OracleWorld, v: Actor) -> None:
     kick.release_gate(w, v)
     if v.trip == Category.KICK_TARGET:
         w.kick_target = moved(w.kick_target, w.now - v.exit_started)
+    if v.trip == Category.TRACK_KICK:
+        w.flush_target = moved(w.flush_target, w.now - v.exit_started)
     interrupts.pass_due(w, v)
     if v.is_arming:
         v.arm_at = w.now + v.group.spec.arm_cycles

@@ -23,7 +23,7 @@ from . import (
     split,
     tasks,
 )
-from .actors import Actor, book, drop_target, end_operation, go
+from .actors import Actor, book, drop_target, end_fault, end_operation, go
 from .sept import NEXT, Entry, is_leaf
 
 if TYPE_CHECKING:
@@ -131,7 +131,8 @@ def walk(w: OracleWorld, v: Actor) -> None:
     elif leaf.spte == Spte.PRESENT:
         met_present(w, v, leaf)
     else:
-        leaf.spte = Spte.FROZEN
+        if w.setup.freezes:
+            leaf.spte = Spte.FROZEN
         w.target = leaf
         if v.is_flagged and w.discipline.kick_flagged:
             v.is_flagged = False
@@ -155,6 +156,7 @@ def resolved(w: OracleWorld, v: Actor) -> None:
     kick.release_gate(w, v)
     mmu.release(w, v)
     w.fault_max = max(w.fault_max, end_operation(w, v))
+    end_fault(w, v)
     v.refault = v.repeats = v.synthetic = 0
     drop_target(w, v.fault_entry)
     if v.is_vcpu:
@@ -167,6 +169,7 @@ def resolved(w: OracleWorld, v: Actor) -> None:
 def met_frozen(w: OracleWorld, v: Actor) -> None:
     """Somebody else works on an entry of the walk."""
     v.call.entry = None
+    w.n_frozen_met += 1
     d = w.discipline
     if d.on_frozen == OnFrozen.WALK_AGAIN and v.walks < d.walks_again:
         v.walks += 1
@@ -196,8 +199,10 @@ def on_unwind(w: OracleWorld, v: Actor) -> None:
 def end_pass(w: OracleWorld, v: Actor) -> None:
     """Everything is undone: try again here, or let the guest fault again."""
     if v.call.entry is not None:
+        was_frozen = w.setup.freezes or v.call.leaf != Leaf.MEM_PAGE_AUG
         is_unblock = v.call.leaf == Leaf.EXPORT_UNBLOCKW
-        v.call.entry.spte = Spte.PRESENT if is_unblock else Spte.ABSENT
+        if was_frozen:
+            v.call.entry.spte = Spte.PRESENT if is_unblock else Spte.ABSENT
         drop_target(w, v.call.entry)
     seamcalls.release_lock(w, v, w.seamcall_lock)
     kick.release_gate(w, v)

@@ -9,7 +9,7 @@ from tdx_env.state.actors import Purpose, State
 from tdx_env.state.calls import NONE
 from tdx_env.state.costs import Cost
 
-from . import faults, mmu
+from . import cpus, faults, mmu
 from .actors import Actor, book, go
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def on_wait(w: OracleWorld, a: Actor) -> None:
 def go_on(w: OracleWorld, a: Actor) -> None:
     """A conversion begins; a fault that slept is stale and starts over."""
     if a.purpose == Purpose.ZAP:
+        cpus.renew(w, a)
         mmu.request(w, a, True, Purpose.ZAP)
     else:
         drop(w, a)

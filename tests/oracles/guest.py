@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tdx_env.state.accounting import Category
-from tdx_env.state.actors import Exit, Phase, Program, State
+from tdx_env.state.actors import Exit, Phase, Program, Spte, State
 from tdx_env.state.calls import Leaf, Outcome
 from tdx_env.state.costs import Cost
 
 from . import exits, tasks
-from .actors import Actor, book, go, own_jitter, think
+from .actors import Actor, book, end_fault, go, own_jitter, think
 from .locks import Result
 from .sept import ACCEPTABLE, ACCESSIBLE, NEXT, NON_LEAF, NOT_READABLE, WRITABLE, E, Entry, is_leaf
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 FOREVER = 1 << 60
 HANDLER_RIP = -2
+BUSY = (Outcome.OPERAND_BUSY, Outcome.OPERAND_BUSY_HOST_PRIORITY)
+REFUSED = (*BUSY, Outcome.PAGE_SIZE_MISMATCH)  # as Linux sees it
 PAGES_PER_2M = 512
 
 
@@ -28,6 +30,7 @@ PAGES_PER_2M = 512
 def begin_item(w: OracleWorld, v: Actor, is_start: bool = False) -> None:
     """Begin the vCPU's current item."""
     v.attempt = 0
+    v.small = None
     v.phase = Phase.THINK
     v.remaining = think(w, v) if v.has_items_left else FOREVER
     if not is_start:
@@ -39,6 +42,7 @@ def finish_item(w: OracleWorld, v: Actor) -> None:
     w.guest_items += 1
     w.work_done += 1
     w.last_progress = w.now
+    end_fault(w, v)
     v.refault = v.repeats = 0
     v.item += 1
     begin_item(w, v)
@@ -48,9 +52,10 @@ def item_entry(w: OracleWorld, v: Actor) -> Entry:
     """Return the entry of the first page or region of the item."""
     spec = v.group.spec
     step = spec.step or v.group.count
-    return w.table.unit(
-        w.setup.areas[spec.area], spec.level, v.member * spec.stride + v.item * step
-    )
+    area, unit = w.setup.areas[spec.area], v.member * spec.stride + v.item * step
+    if v.small is not None:
+        return w.table.unit(area, 0, unit * 2**w.setup.page_shift + v.small)
+    return w.table.unit(area, spec.level, unit)
 
 
 # Running
@@ -161,7 +166,7 @@ def outcome_without_lock(w: OracleWorld, v: Actor, end: Entry) -> Outcome | None
     if v.call.leaf == Leaf.ACCEPT and end is not v.asked:
         is_mapped = end.level == 1 and end.state in ACCESSIBLE
         return Outcome.PAGE_ALREADY_ACCEPTED if is_mapped else Outcome.EPT_VIOLATION
-    if end.state == E.FREE and not w.setup.guests_lock_free:
+    if end.state == E.FREE and not (w.rules.locks_free and w.setup.guests_lock_free):
         return Outcome.EPT_VIOLATION
     return None
 
@@ -183,6 +188,8 @@ def on_tdcall(w: OracleWorld, v: Actor) -> None:
         begin_hold(w, v, entry)
         return
     w.n_guest_busy += 1
+    if not entry.lock.is_locked and entry.spte != Spte.FROZEN:
+        w.n_abandoned += 1
     is_busy = result == Result.BUSY
     v.call.outcome = Outcome.OPERAND_BUSY if is_busy else Outcome.OPERAND_BUSY_HOST_PRIORITY
     tdcall_over(w, v)
@@ -293,12 +300,32 @@ def on_tdcall_return(w: OracleWorld, v: Actor) -> None:
         v.phase = Phase.THINK
         v.remaining = think(w, v)
         continue_guest(w, v)
-    elif v.call.outcome in (Outcome.OPERAND_BUSY, Outcome.OPERAND_BUSY_HOST_PRIORITY):
+    elif v.program == Program.ACCEPT and v.group.spec.falls_back and v.call.outcome in REFUSED:
+        fall_back(w, v)
+    elif v.call.outcome in BUSY:
         go(w, v, State.RETRY_WAIT, None, own_jitter(w, v, w.costs[Cost.GUEST_RETRY]))
     else:
-        if v.program == Program.ACCEPT:
+        if v.program == Program.ACCEPT and not has_more_small_pages(w, v):
             finish_item(w, v)
         continue_guest(w, v)
+
+
+def fall_back(w: OracleWorld, v: Actor) -> None:
+    """The guest tries the 4K pages of the 2M page it was refused; refused one of these, it dies."""
+    assert v.asked is not None
+    if v.asked.level == 0:
+        w.kill(v, Leaf.ACCEPT, v.call.outcome)
+        return
+    v.small = 0
+    continue_guest(w, v)
+
+
+def has_more_small_pages(w: OracleWorld, v: Actor) -> bool:
+    """Go on to the next 4K page, if that is how the guest goes through its 2M page."""
+    if v.small is None:
+        return False
+    v.small += 1
+    return bool(v.small < 2**w.setup.page_shift)
 
 
 def on_retry_wait(w: OracleWorld, v: Actor) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tdx_env.state.accounting import Category
-from tdx_env.state.actors import State
+from tdx_env.state.actors import CallPath, State
 from tdx_env.state.calls import Op, Outcome
 from tdx_env.state.costs import Cost
 from tdx_env.state.discipline import Action
@@ -81,7 +81,7 @@ def on_interrupted(w: OracleWorld, a: Actor) -> None:
     if a.call.interrupts > w.discipline.max_interrupted:
         w.kill(a, a.call.leaf, a.call.outcome)
     else:
-        busy.ask(w, a, MASK)
+        busy.ask_or_retry(w, a, CallPath.INTERRUPTED, MASK)
 
 
 def serve(w: OracleWorld, a: Actor) -> None:

@@ -40,7 +40,13 @@ def begin_kick(
     if kind == Kick.FLUSH:
         nobody += len(w.vcpus) * w.costs[Cost.KICK_SCAN]
     under_way = KickUnderWay(
-        w.n_kicks_begun, kind, purpose, w.now + nobody, {v.number for v in targets}, len(targets)
+        w.n_kicks_begun,
+        kind,
+        purpose,
+        w.now + nobody,
+        {v.number for v in targets},
+        len(targets),
+        begun=w.now,
     )
     sent_at = w.now + nobody + sum(queueing_cost(w, a, v) for v in targets)
     fresh = [v for v in targets if not v.is_ipi_pending]
@@ -140,6 +146,9 @@ def kick_done(w: OracleWorld, a: Actor) -> None:
     a.kick = None
     if not w.mmu.is_held_by(a.number):
         end_stretch(w, a)
+    if kick.kind == Kick.TRACK:
+        w.n_flushes += 1
+        w.flush_send = moved(w.flush_send, w.now - kick.begun)
     if kick.kind == Kick.DECISION:
         w.kick_wait = moved(w.kick_wait, w.now - kick.sent_at)
     go_on(w, a, kick.purpose)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import Purpose, State
-from tdx_env.state.calls import Leaf
+from tdx_env.state.calls import NONE, Leaf
 from tdx_env.state.costs import Cost
 
 from . import busy, export, faults, guard, seamcalls, split, tasks, zap
@@ -21,10 +21,15 @@ def request(w: OracleWorld, a: Actor, is_write: bool, purpose: Purpose) -> None:
     """Take mmu_lock and go on, or queue for it."""
     a.purpose = purpose
     w.meet(purpose)
+    is_behind_writer = w.mmu.writer != NONE
+    if purpose == Purpose.ZAP and a.chunk_since is None:
+        a.chunk_since = w.now
     if w.mmu.request(a.number, is_write):
         taken(w, a)
         go_on(w, a)
     else:
+        w.n_behind_writers += is_behind_writer
+        w.mmu_since[a.number] = w.now
         go(w, a, State.MMU_WAIT, Category.MMU_LOCK_WAIT, None)
 
 
@@ -32,17 +37,29 @@ def taken(w: OracleWorld, a: Actor) -> None:
     """From now on the actor holds mmu_lock."""
     begin_stretch(w, a)
     w.n_write_locks += w.mmu.writer == a.number
+    a.hold_since = w.now
 
 
 def release(w: OracleWorld, a: Actor) -> None:
     """Drop mmu_lock if held, and hand it over."""
     if not w.mmu.is_held_by(a.number):
         return
+    if w.mmu.writer == a.number:
+        assert a.stretch_since is not None
+        w.write_held += w.now - a.stretch_since
     end_stretch(w, a)
+    end_hold(w, a)
     for number in w.mmu.release(a.number):
         following = w.actors[number]
+        w.mmu_waited += w.now - w.mmu_since[number]
         taken(w, following)
         go(w, following, State.MMU_GRANTED, None, w.costs[Cost.MMU_HANDOFF])
+
+
+def end_hold(w: OracleWorld, a: Actor) -> None:
+    """Keep how long a writer had the lock."""
+    if w.mmu.writer == a.number:
+        w.holds.append(w.now - a.hold_since)
 
 
 def on_granted(w: OracleWorld, a: Actor) -> None:
@@ -58,6 +75,7 @@ def go_on(w: OracleWorld, a: Actor) -> None:
             faults.locked(w, a)
         case Purpose.ZAP:
             a.zapped = 0
+            a.makes_way = False
             zap.next_page(w, a)
         case Purpose.REISSUE:
             busy.reissue(w, a)

@@ -1,7 +1,6 @@
 """The lock programs of the SEAMCALLs, from the order of locks in the module's source."""
 
 from tdx_env.module.operands import Operand
-from tdx_env.module.seamcalls import MODULE_VERSIONS
 from tdx_env.state.calls import NONE, Delay, Leaf, Lock, Mode, Op
 
 from .versions import RULES, Rules
@@ -190,6 +189,4 @@ def _programs(module: Rules) -> dict[Leaf, list[Step]]:
     }
 
 
-# In the order of `MODULE_VERSIONS`, as the setup's field `module_version` counts.
-MODULE_RULES = [RULES[name] for name in MODULE_VERSIONS]
-PROGRAMS = [_programs(module) for module in MODULE_RULES]
+PROGRAMS = {name: _programs(module) for name, module in RULES.items()}

@@ -14,6 +14,7 @@ from tdx_env.state.features import TRIES_UNIT
 from . import busy, effects, exits, export, faults, guard, interrupts, kick, split, tasks, zap
 from .actors import (
     Actor,
+    begin_fault,
     begin_operation,
     book,
     charge_cell,
@@ -322,6 +323,9 @@ def on_seam_return(w: OracleWorld, a: Actor) -> None:
         synthetic_exit(w, a)
     elif a.call.outcome == Outcome.GPA_RANGE_ALREADY_BLOCKED:
         succeeded(w, a)
+    elif a.call.leaf == Leaf.MEM_PAGE_AUG and not w.setup.freezes:
+        assert a.call.outcome == Outcome.EPT_ENTRY_STATE_INCORRECT
+        faults.give_up(w, a, is_local=True)
     else:
         w.kill(a, a.call.leaf, a.call.outcome)
 
@@ -334,6 +338,7 @@ def synthetic_exit(w: OracleWorld, v: Actor) -> None:
     if w.discipline.kick_flagged == KickFlagged.ZERO_STEP:
         v.is_flagged = True
     begin_operation(w, v)
+    begin_fault(w, v)
     faults.begin_fault_pass(w, v)
 
 

@@ -46,6 +46,7 @@ def look(w: OracleWorld, v: Actor) -> None:
     assert v.fault_entry is not None
     if is_needed(w, v.fault_entry):
         v.path = CallPath.ZAP
+        v.serves_host = True
         v.zapped = 0
         begin(w, v, w.table.pd_of(v.fault_entry))
     else:
@@ -86,6 +87,7 @@ def demoted(w: OracleWorld, a: Actor, pd: Entry) -> None:
     if a.is_vcpu and a.exit == Exit.EPT_VIOLATION:
         mmu.release(w, a)
         a.path = CallPath.FAULT
+        a.serves_host = False
         begin_operation(w, a)
         mmu.request(w, a, False, Purpose.FAULT)
     else:

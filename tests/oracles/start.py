@@ -122,6 +122,10 @@ def draw_groups(w: OracleWorld) -> None:
 
     s = w.setup
     n_vcpus = size(s.n_vcpus_low, s.n_vcpus_high, 0)
+    weighted = zip(s.n_vcpus_choices, s.n_vcpus_weights, strict=True)
+    ballots = [n for n, weight in weighted for _ in range(weight)]
+    if ballots:
+        n_vcpus = ballots[size(0, len(ballots) - 1, 0)]
     n_pcpus = size(s.n_pcpus_low, s.n_pcpus_high, 1)
     specs = s.groups[: s.n_groups]
     for g, spec in enumerate(specs):

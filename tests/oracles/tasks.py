@@ -100,6 +100,7 @@ def units(w: OracleWorld, a: Actor) -> list[Entry]:
 
 def begin_chunk(w: OracleWorld, a: Actor) -> None:
     """Begin to zap the item's units, for good or not."""
+    a.serves_host = True
     if a.group.spec.in_place:
         a.path = CallPath.ZAP
         set_cursor(w, a)

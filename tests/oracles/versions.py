@@ -2,6 +2,10 @@
 
 from typing import NamedTuple
 
+from tdx_env.state.streams import Draw
+
+from .draws import draw
+
 
 class Rules(NamedTuple):
     """One version.
@@ -17,6 +21,7 @@ class Rules(NamedTuple):
         demote_polls: DEMOTE looks for interrupts.
         init_alone: VP.INIT needs the TDR alone.
         remove_alone: PAGE.REMOVE needs the tree alone.
+        locks_free: A guest call locks an entry before it finds out that it is FREE.
     """
 
     tree_has_mark: bool = False
@@ -29,6 +34,7 @@ class Rules(NamedTuple):
     demote_polls: bool = True
     init_alone: bool = False
     remove_alone: bool = False
+    locks_free: bool = True
 
 
 _OLD = Rules()
@@ -51,6 +57,19 @@ RULES: dict[str, Rules] = {
     "2.0.18": _NEWEST,
     "hypothetical-remove-exclusive": _OLD._replace(remove_alone=True),
     "hypothetical-vp-init-v1": _OLD._replace(init_alone=True),
-    "hypothetical-no-free-lock": _OLD,
+    "hypothetical-no-free-lock": _OLD._replace(locks_free=False),
     "hypothetical-demote-uninterruptible": _OLD._replace(demote_polls=False),
 }
+
+ORDER = tuple(RULES)
+
+
+def drawn(seed: int, allowed: int) -> str:
+    """Return the version that an episode meets.
+
+    Args:
+        seed: The episode's.
+        allowed: The versions that it may be, a bit each in the order of `ORDER`.
+    """
+    names = [name for number, name in enumerate(ORDER) if allowed >> number & 1]
+    return names[(draw(seed, Draw.MODULE, 0, 0, 0) >> 32) * len(names) >> 32]

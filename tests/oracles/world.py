@@ -10,6 +10,7 @@ from typing import Any
 from tdx_env.state.accounting import IS_OVERHEAD, IS_WASTE, N_CATEGORIES, Category
 from tdx_env.state.actors import Task
 from tdx_env.state.calls import NONE, Outcome
+from tdx_env.state.owners import N_OWNERS, Owner
 from tdx_env.state.world import End
 
 from . import (
@@ -30,11 +31,12 @@ from . import (
     tasks,
     zap,
 )
-from .actors import Actor, Group, book, charge_cell, end_stretch
+from .actors import Actor, Group, book, charge_cell, end_chunk, end_fault, end_stretch
 from .kernels import rules_of
 from .locks import Mutex, QueuedLock, SharedLock
-from .programs import MODULE_RULES, PROGRAMS
+from .programs import PROGRAMS
 from .sept import Entry, Epochs, Table
+from .versions import RULES, drawn
 
 MODULES = (
     guest,
@@ -73,8 +75,8 @@ class OracleWorld:
         self.seed = int(seed)
         self._clear_counters()
         self.kernel = rules_of(self.setup.kernel, self.discipline.kernel)
-        self.programs = PROGRAMS[self.setup.module_version]
-        self.rules = MODULE_RULES[self.setup.module_version]
+        self.module = drawn(self.seed, self.setup.module_versions)
+        self.programs, self.rules = PROGRAMS[self.module], RULES[self.module]
         self.costs = start.draw_costs(self)
         self.delays = start.delays(self)
         self.populate_cycles = start.prepopulate(self)
@@ -84,6 +86,8 @@ class OracleWorld:
         self.n_gates = self.n_kicks_begun = 0
         self.try_cycles, self.tries = [5000] * 3, [32] * 3
         self.kick_send_target, self.kick_wait, self.kick_target = 600, 9500, 10700
+        self.flush_send, self.flush_target = 12_000, 10700
+        self.calm_cycles, self.calm_hits = 50_000, 512
         self.groups: list[Group] = []
         self.task_groups: list[Group] = []
         self.vcpus: list[Actor] = []
@@ -98,6 +102,8 @@ class OracleWorld:
         self.line_socket = 0
         self.epochs = Epochs()
         self.mmu = QueuedLock()
+        self.mmu_since: dict[int, int] = {}  # actor: when it came into the queue [cycles]
+        self.mmu_waited = 0
         self.seamcall_lock = QueuedLock()
         self.guard = Mutex()
         self.track_lock = QueuedLock()
@@ -115,13 +121,19 @@ class OracleWorld:
         self.decisions: list[tuple[int, ...]] = []
         self.n_events = self.n_decisions = self.n_seamcalls = self.n_busy = 0
         self.n_ipis = self.n_kicks = self.n_guest_busy = self.n_synthetic = self.n_armed = 0
+        self.n_abandoned = 0
         self.n_interrupted = self.n_list_busy = self.n_splits = 0
         self.n_pamt_gets = self.n_pamt_adds = self.pamt_get_cycles = self.pamt_get_max = 0
         self.n_write_locks = self.n_switches = self.n_moves = 0
+        self.n_flushes = self.n_frozen_met = self.n_behind_writers = self.write_held = 0
         self.guest_items = self.task_items = self.work_done = self.work_total = 0
         self.last_progress = 0
         self.preempt_penalty = self.longest_stretch = self.fault_max = self.zap_max = 0
         self.waste = self.overhead = self.tail_cost = 0
+        self.preempt_1ms = self.preempt_50us = self.latency = 0
+        self.n_chunks = self.n_pages = self.chunk_cycles = 0
+        self.holds: list[int] = []
+        self.owned, self.track = [0] * N_OWNERS, [0] * N_OWNERS
         self.kill_actor = self.kill_leaf = NONE
         self.kill_outcome = Outcome.SUCCESS
         self.is_building = False
@@ -139,6 +151,26 @@ class OracleWorld:
         while self.end == End.RUNNING:
             self._step()
         self._close()
+
+    def _share_out(self, a: Actor, weight: list[int]) -> None:
+        """Give the actor's overhead to those who lose it."""
+        is_hostile = a.is_vcpu and a.group.spec.is_hostile
+        for category in range(N_CATEGORIES):
+            if not IS_OVERHEAD[category]:
+                continue
+            hosts = weight[category] * a.of_host[category]
+            guests = weight[category] * a.booked[category] - hosts
+            for owner, cycles in (
+                (Owner.HOST, hosts),
+                (Owner.HOSTILE if is_hostile else Owner.STOLEN, guests),
+            ):
+                self.owned[owner] += cycles
+                self.track[owner] += cycles * (category == Category.TRACK_KICK)
+
+    @property
+    def hold_max(self) -> int:
+        """Return the longest time that mmu_lock was held for write."""
+        return max(self.holds, default=0)
 
     def _step(self) -> None:
         a = min(self.actors, key=lambda actor: (actor.due, actor.number))
@@ -172,6 +204,9 @@ class OracleWorld:
             charge_cell(self, a)
             end_stretch(self, a)
             book(self, a)
+            end_fault(self, a)
+            end_chunk(self, a)
+            mmu.end_hold(self, a)
         self.meet(self.end)
         self.overhead = self.populate_cycles
         weight = [1] * N_CATEGORIES
@@ -180,6 +215,9 @@ class OracleWorld:
             cycles = weight[category] * sum(a.booked[category] for a in self.actors)
             self.waste += cycles * int(IS_WASTE[category])
             self.overhead += cycles * int(IS_OVERHEAD[category])
+        self.owned[Owner.HOST] = self.populate_cycles
+        for a in self.actors:
+            self._share_out(a, weight)
         if self.end != End.FINISHED:
             own = [a for a in self.actors if not a.is_vcpu and a.kind != Task.OTHER_TDS]
             n_cpus = (self.n_pcpus or len(self.vcpus)) + len(own)

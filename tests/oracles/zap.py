@@ -9,8 +9,8 @@ from tdx_env.state.actors import CallPath, Kick, Purpose, Spte, State, Task
 from tdx_env.state.calls import Leaf
 from tdx_env.state.costs import Cost
 
-from . import exits, file_lock, guest, kick, mmu, pamt, seamcalls, slots, split, tasks
-from .actors import Actor, begin_operation, book, drop_target, end_operation, go
+from . import cpus, exits, file_lock, flush, guest, kick, mmu, pamt, seamcalls, slots, split, tasks
+from .actors import Actor, begin_operation, book, drop_target, end_chunk, end_operation, go
 from .sept import Entry
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ def begin(w: OracleWorld, a: Actor) -> None:
     """Begin to zap the item's units."""
     a.path = CallPath.ZAP
     tasks.set_cursor(w, a)
+    cpus.renew(w, a)
     mmu.request(w, a, True, Purpose.ZAP)
 
 
@@ -41,23 +42,25 @@ def next_page(w: OracleWorld, a: Actor) -> None:
         if not flushes(w, a, Purpose.NEXT_PAGE):
             chunk_done(w, a)
         return
-    is_contended = a.zapped > 0 and w.setup.break_on_contention and w.mmu.queue
-    if split.is_frozen(w, entry) or is_contended:
+    if split.is_frozen(w, entry) or flush.breaks(w, a):
         if not flushes(w, a, Purpose.NEXT_PAGE):
             make_way(w, a)
     elif split.is_needed(w, entry):
         split.begin(w, a, w.table.pd_of(entry))
     else:
-        if w.discipline.track_batch > 1:
-            a.batch_first, a.batch_size, a.batch_end = a.cursor, 1, None
+        flush.open_batch(w, a)
         begin_operation(w, a)
         freeze(w, a, entry)
 
 
 def make_way(w: OracleWorld, a: Actor) -> None:
-    """Drop mmu_lock between two pages."""
+    """Drop mmu_lock between two pages, and give the CPU to whoever is to have it."""
+    is_over = flush.needs_resched(w, a)
     mmu.release(w, a)
     a.purpose = Purpose.ZAP
+    if is_over:
+        cpus.give_away(w, a)
+        return
     go(w, a, State.RESCHED, Category.MMU_LOCK_WAIT, w.costs[Cost.RESCHED])
 
 
@@ -79,6 +82,9 @@ def freeze(w: OracleWorld, a: Actor, entry: Entry) -> None:
 
 def chunk_done(w: OracleWorld, a: Actor) -> None:
     """All units of the item are gone."""
+    w.n_chunks += 1
+    end_chunk(w, a)
+    a.serves_host = False
     mmu.release(w, a)
     if a.group.spec.in_place:
         tasks.share(w, a)
@@ -106,14 +112,14 @@ def on_zap_software(w: OracleWorld, a: Actor) -> None:
 def blocked(w: OracleWorld, a: Actor) -> None:
     """The entry is blocked: another one for the same TRACK, or TRACK."""
     if a.batch_first is not None:
-        entry = find(w, a, a.cursor + 1)
-        fits = entry is not None and a.batch_size < w.discipline.track_batch
-        if entry is not None and fits and is_plain(w, entry):
-            a.batch_size += 1
-            a.cursor = entry.number
-            freeze(w, a, entry)
-            return
-        a.batch_end = a.cursor + 1
+        flush.blocked(w, a)
+    else:
+        kick.track(w, a)
+
+
+def flush_batch(w: OracleWorld, a: Actor) -> None:
+    """All pages of the batch are blocked: TRACK."""
+    a.batch_end = a.cursor + 1
     kick.track(w, a)
 
 
@@ -149,6 +155,7 @@ def page_gone(w: OracleWorld, a: Actor) -> None:
     w.last_progress = w.now
     drop_target(w, a.call.entry)
     a.zapped += 1
+    w.n_pages += 1
     a.is_unflushed = not w.is_building
     if following is not None:
         a.cursor = following.number

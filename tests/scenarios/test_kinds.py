@@ -54,7 +54,9 @@ CHANGED: dict[str, tuple[object, dict[str, object]]] = {
     "trigger_period": (2, {"trigger_group": "workers"}),
     "trigger_lead": (1, {"trigger_group": "workers"}),
     "in_place": (True, {}),
+    "hostile": (True, {}),
     "block_pages": (7, {}),
+    "when_refused": ("fall_back", {}),
 }
 NEVER = ("touch", "level")  # must be 0
 ROWS = [

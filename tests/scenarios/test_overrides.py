@@ -36,11 +36,11 @@ def test_a_cost_of_a_user_says_so(write):
     [
         ("limit.yield_weight", "limits"),
         ("limits.yield", "yield_weight"),
-        ("groups.spinner.tick_us", "acceptors, spinners"),
+        ("groups.spinner.tick_us", "spinners, acceptors"),
         ("groups.spinners.ticks", "tick_us"),
-        ("costs.busy", "bare, to_tdr"),
+        ("costs.bear", "one of: bare, "),
         ("host.n_vcpus.low", "n_vcpus"),
-        ("splits.train", "groups"),
+        ("splits.train", "or 15 others"),
     ],
 )
 def test_an_unknown_key_is_answered_with_the_known_ones(key, known, write):
@@ -104,6 +104,6 @@ def test_a_set_option_goes_before_the_costs_file(tmp_path, write):
 
 def test_an_unknown_cost_in_a_costs_file_is_an_error(tmp_path):
     path = tmp_path / "mine.toml"
-    path.write_text("busy = 2300\n")
-    with pytest.raises(ScenarioError, match="mine.toml: busy.*bare"):
+    path.write_text("bear = 2300\n")
+    with pytest.raises(ScenarioError, match="mine.toml: bear.*one of: bare, "):
         overrides_from([], path)

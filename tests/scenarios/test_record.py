@@ -1,8 +1,11 @@
 """The record that the kernel reads says what the file says."""
 
+import numpy as np
 import pytest
 
+from tdx_env.engine.batch import Batch
 from tdx_env.errors import ScenarioError
+from tdx_env.host.discipline import DEFAULT
 from tdx_env.scenarios import load, setup_of
 from tdx_env.state.actors import Program, Task
 from tdx_env.state.calls import NONE, Leaf
@@ -30,6 +33,9 @@ def test_the_record_has_one_row_of_the_dtype(write):
         ("zero_step_capacity", 32),
         ("hp_timeout", 2_000_000_000),
         ("break_on_contention", 1),
+        ("resched", 0),
+        ("freezes", 1),
+        ("stops_on_timeout", 1),
         ("n_pcpus_low", 0),
         ("n_pcpus_high", 0),
         ("n_sockets", 1),
@@ -41,12 +47,39 @@ def test_the_record_has_one_row_of_the_dtype(write):
         ("time_cap", 1_000_000_000),
         ("preempt_limit", 2_000_000),
         ("yield_weight", 1),
-        ("reward_scale", 1_000),
         ("cost_bands", 0b1111111111),
     ],
 )
 def test_scalars_agree_with_the_file(field, value, write):
     assert setup_of(load(write()))[0][field] == value
+
+
+def test_sizes_by_weight_are_written_with_their_ends(write):
+    """In the order of the file, the rest of the places without weight."""
+    sizes = {"choices": [4, 16, 248], "weights": [3, 0, 1]}
+    row = setup_of(load(write(), {"host.n_vcpus": sizes}))[0]
+    assert (row["n_vcpus_low"], row["n_vcpus_high"]) == (4, 248)
+    assert row["n_vcpus_choices"][:3].tolist() == [4, 16, 248]
+    assert row["n_vcpus_weights"].sum() == 4
+    assert row["n_vcpus_weights"][:3].tolist() == [3, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("key", "given", "field"),
+    [("host.freezes_sptes", False, "freezes"), ("host.timeout_exit", "enter", "stops_on_timeout")],
+)
+def test_what_the_host_leaves_out_is_0(key, given, field, write):
+    assert setup_of(load(write(), {key: given}))[0][field] == 0
+
+
+def test_a_guest_that_falls_back_needs_4k_entries_below_its_2m_pages(write):
+    given = {"groups.acceptors.level": 1, "areas.fresh.initial": "pending_2m"}
+    given |= {"tasks.zapper.level": 1, "areas.ram.initial": "mapped_2m"}
+    given |= {"limits.stall_us": 100_000, "limits.time_cap_us": 50_000_000}
+    assert setup_of(load(write(), given))[0]["page_shift"] == 0
+    given["groups.acceptors.when_refused"] = "fall_back"
+    row = setup_of(load(write(), given))[0]
+    assert (row["page_shift"], row["groups"][0]["falls_back"]) == (9, 1)
 
 
 def test_a_group_with_items_agrees_with_the_file(write):
@@ -89,12 +122,16 @@ def test_costs_and_bands_agree_with_the_scenario(write):
 def test_old_name_of_a_module_version_warns_and_is_replaced(write):
     with pytest.warns(FutureWarning, match=r"'1\.5' is an old name, now '1\.5\.01'"):
         scenario = load(write(), {"module.version": "1.5"})
-    assert scenario.module.version == "1.5.01"
+    assert scenario.module.version == ("1.5.01",)
 
 
-def test_a_module_version_that_leaves_free_entries_alone_says_so(write):
-    setup = setup_of(load(write(), {"module.version": "hypothetical-no-free-lock"}))
-    assert setup[0]["guests_lock_free"] == 0
+@pytest.mark.parametrize(
+    ("version", "places"),
+    [("1.5.01", [0]), ("1.5.34", [3]), (["1.5.34", "1.5.06"], [1, 3])],
+)
+def test_versions_of_the_module_are_a_set_of_their_places(version, places, write):
+    setup = setup_of(load(write(), {"module.version": version}))[0]
+    assert setup["module_versions"] == sum(1 << place for place in places)
 
 
 def test_2m_areas_alone_have_one_entry_a_region():
@@ -182,3 +219,13 @@ def test_a_copy_that_does_not_fit_together_any_more_is_refused(write):
     changed = scenario.model_copy(update={"groups": groups})
     with pytest.raises(ScenarioError, match="tiny: host.n_vcpus = 4..6, must be"):
         setup_of(changed)
+
+
+def test_sizes_are_drawn_as_often_as_their_weights_say(write):
+    """None of weight 0; a size of weight 3 about three times as often as one of weight 1."""
+    sizes = {"choices": [4, 6, 9], "weights": [3, 0, 1]}
+    batch = Batch(setup_of(load(write(), {"host.n_vcpus": sizes})), DEFAULT.record(), 400)
+    batch.reset(np.arange(400))
+    drawn, counts = np.unique(batch.run["n_vcpus"], return_counts=True)
+    assert drawn.tolist() == [4, 9]
+    assert 260 < counts[0] < 340  # 300 expected, standard deviation 9

@@ -8,12 +8,8 @@ from tdx_env.errors import StatusError
 from tdx_env.module.operands import Operand
 from tdx_env.state.calls import Outcome
 from tdx_env.status.codes import GpaListStatus, Status, StatusClass
-from tdx_env.status.decoder import (
-    OUTCOME_STATUS,
-    decode,
-    encode,
-    encode_outcome,
-)
+from tdx_env.status.decoder import OUTCOME_STATUS, encode, encode_outcome
+from tdx_env.status.lines import decode
 
 B_RCX = 0x8000020000000001
 VALUES = {
@@ -293,6 +289,12 @@ def test_linux_status_is_not_the_modules() -> None:
     assert decoded.name == "TDX_SEAMCALL_VMFAILINVALID"
     assert decoded.status_class == StatusClass.LINUX
     assert decoded.operand_name is None
+
+
+@pytest.mark.parametrize("value", [0x40000002_00000000, 0x60000007_00000000])
+def test_values_of_linux_that_no_module_returns(value: int) -> None:
+    """Linux, arch/x86/include/asm/shared/tdx_errno.h: the TD's two non-recoverable statuses."""
+    assert decode(value).name is None
 
 
 def test_decoded_status_reads_as_in_a_log() -> None:

@@ -9,7 +9,7 @@ from rich.console import Console
 from tdx_env import command
 from tdx_env.errors import TdxEnvError
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(pretty_exceptions_enable=False)
 
 
 def run(
@@ -72,8 +72,13 @@ def tdx_train(
             min=0, max=(1 << 31) - 1, help="Seed of the run, in place of the configuration's."
         ),
     ] = None,
+    version: command.Version = False,
 ) -> None:
-    """Train an agent with MaskablePPO of stable-baselines3."""
+    """Train an agent that decides when the TDX module answers TDX_OPERAND_BUSY.
+
+    MaskablePPO of stable-baselines3, on the scenarios' train split; the best agent on the
+    validation split is kept.
+    """
     try:
         code = run(config, out, options or [], costs, overwrite, seed)
     except TdxEnvError as error:

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError, 
 from pydantic_core import ErrorDetails
 
 from tdx_agents.network import network_cycles
-from tdx_env.errors import ConfigError, printable, shown
+from tdx_env.errors import ConfigError, one_of, printable, shown
 from tdx_env.host.discipline import Discipline
 from tdx_env.spaces import observation_size
 from tdx_env.toml_file import read_toml
@@ -119,10 +119,9 @@ def load_config(name: str) -> TrainConfig:
     elif name.endswith(_SUFFIX):
         path = Path(name)
     else:
-        known = ", ".join(config_names())
+        must = one_of(name, config_names()).removeprefix("must be ")
         raise ConfigError(
-            f'configuration "{name}" is unknown, must be a path to a {_SUFFIX} file or one of: '
-            f"{known}"
+            f'configuration "{name}" is unknown, must be a path to a {_SUFFIX} file or {must}'
         )
     return _parsed(path if path.parent != _FOLDER else Path(path.name), _read(path))
 
@@ -170,7 +169,7 @@ def _complaint(mistake: ErrorDetails, fields: list[str]) -> str:
     """Return one mistake: key, what was given, what is allowed."""
     key = ".".join(str(part) for part in mistake["loc"])
     if mistake["type"] == "extra_forbidden":
-        return f"{key}: unknown key, must be one of: {', '.join(fields)}"
+        return f"{key}: unknown key, {one_of(str(mistake['loc'][-1]), fields)}"
     message = mistake["msg"].removeprefix("Value error, ")
     allowed = message.replace("Input should be", "must be")
     return f"{key} = {shown(mistake['input'])}, {allowed[:1].lower()}{allowed[1:]}"

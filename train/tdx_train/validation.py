@@ -75,7 +75,7 @@ def run_policy(batch: Batch, policy: Policy) -> None:
     while batch.waiting.any():
         rows = np.flatnonzero(batch.waiting)
         features = batch.features[rows]
-        observations = np.empty((len(rows), observation_size()), np.float32)
+        observations = np.empty((len(rows), observation_size(policy.discipline.asks)), np.float32)
         observe(features, observations)
         actions = np.full(batch.n_worlds, SKIP, np.int64)
         actions[rows] = policy.act(observations, features, batch.masks[rows].astype(np.int8))

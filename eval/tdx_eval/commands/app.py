@@ -2,14 +2,29 @@
 
 import typer
 
+from tdx_env.command import Version
 from tdx_eval.commands.compare import compare
 from tdx_eval.commands.costs import costs
 from tdx_eval.commands.decisions import decisions
 from tdx_eval.commands.lost import lost
 from tdx_eval.commands.policies import policies
+from tdx_eval.commands.ranks import ranks
 from tdx_eval.commands.reality import reality
+from tdx_eval.commands.scale import scale
+from tdx_eval.commands.trace import trace
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-for _command in (policies, compare, reality, costs, lost):
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def about(version: Version = False) -> None:
+    """Which policy costs least when the TDX module answers TDX_OPERAND_BUSY, and how sure that is.
+
+    List the policies, compare them on the scenarios, hold the simulator against what was measured
+    and reported, and see how the answer hangs on costs nobody has published.
+    """
+
+
+for _command in (policies, compare, reality, costs, lost, ranks, scale, trace):
     app.command(_command.__name__)(_command)
 app.add_typer(decisions, name="decisions")

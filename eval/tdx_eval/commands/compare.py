@@ -10,6 +10,7 @@ import typer
 from tdx_env import command
 from tdx_env.errors import PolicyError, ScenarioError, TdxEnvError
 from tdx_eval.commands.libraries import need
+from tdx_eval.commands.machine import KernelOption, ModuleOption
 from tdx_eval.comparing import backends
 from tdx_eval.comparing.seeds import CHUNK, MAX_SEEDS
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 _MAX_JOBS = 1024
 _MAX_CHUNK = 1 << 14
-_LIBRARIES = ("pandas", "pyarrow", "matplotlib", "jinja2", "joblib")
+_LIBRARIES = ("pandas", "pyarrow", "vl_convert", "jinja2", "joblib")
 
 
 @dataclass(frozen=True)
@@ -133,11 +134,14 @@ def _compare(plan: "Plan", way: Way, table: "RealityTable | None") -> None:
 
     from tdx_eval.comparing.carrying_out import jobs_of_plan
     from tdx_eval.comparing.chunks import opened
+    from tdx_eval.comparing.machine import counterfactual_notes
     from tdx_eval.comparing.manifest import manifest
     from tdx_eval.comparing.output import REPORT
     from tdx_eval.comparing.signals import terminate_as_interrupt
     from tdx_eval.reporting.terminal import show_summary
 
+    for note in counterfactual_notes(plan.scenarios.values(), plan.by_spec.values()):
+        print(f"tdx-eval: note: {note}", file=sys.stderr)
     jobs = jobs_of_plan(plan, way.chunk)
     keys = {job.key for some in jobs.values() for job in some}
     identity = {**manifest(plan), "chunk": way.chunk}
@@ -190,9 +194,8 @@ def compare(
     chunk: Annotated[
         int, typer.Option(min=1, max=_MAX_CHUNK, help="Episodes of a job; no result depends on it")
     ] = CHUNK,
-    kernel: Annotated[
-        str | None, typer.Option(help="Version of KVM for all scenarios: host.kernel")
-    ] = None,
+    module: ModuleOption = None,
+    kernel: KernelOption = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="Override: costs.bare=2300; repeatable")
     ] = None,
@@ -212,6 +215,7 @@ def compare(
     """
     from tdx_agents.bundle import load_manifest
     from tdx_env.scenarios import expand, overrides_from
+    from tdx_eval.comparing.machine import Choice
     from tdx_eval.comparing.output import check_folder
     from tdx_eval.comparing.plan import planned
     from tdx_eval.reality.file import read_table
@@ -220,9 +224,7 @@ def compare(
     check_folder(out, overwrite)
     backends.check_backend(backend)
     table = None if reality is None else read_table(reality)
-    overrides = dict(overrides_from(set_ or [], costs))
-    if kernel is not None:
-        overrides["host.kernel"] = kernel
+    overrides = overrides_from(set_ or [], costs) | Choice(module, kernel).overrides
     for folder in agent or []:
         load_manifest(folder)
     contenders = [*map(str, agent or []), *(policy or [])]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tdx_eval.comparing.statistics import Estimate
 
 _SEEDS, _FEWEST_SEEDS = 8, 2
+_HALF = 0.5
 _WORDS = {"better": "cheaper", "even": "even", "worse": "dearer"}
 
 decisions = typer.Typer(no_args_is_help=True, help="Compare answers under one discipline.")
@@ -32,6 +33,11 @@ def _tally(differences: "Iterable[Estimate | None]") -> str:
     return ", ".join(f"{word} in {found.count(kind)}" for kind, word in _WORDS.items())
 
 
+def _share(value: float) -> str:
+    """Return a relative difference: in percent up to a factor of 2, as a factor beyond."""
+    return f"x{1 + value:.3g}" if value > 1 or value < -_HALF else f"{value:+.1%}"
+
+
 def _difference(cell: "Cell", retry: "Cell") -> str:
     """Return a relative difference to RETRY and its interval as text."""
     from tdx_eval.comparing.answers import against_retry
@@ -39,7 +45,7 @@ def _difference(cell: "Cell", retry: "Cell") -> str:
     found = against_retry(cell, retry)
     if found is None:
         return "RETRY costs nothing"
-    return f"{found.value:+.1%} ({found.low:+.1%} to {found.high:+.1%})"
+    return f"{_share(found.value)} ({_share(found.low)} to {_share(found.high)})"
 
 
 def _lost(cell: "Cell") -> str:

@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tdx_eval.commands.machine import KernelOption, ModuleOption
 from tdx_eval.comparing.seeds import MAX_SEEDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tdx_eval.comparing.machine import Choice
     from tdx_eval.lost.pairs import Pair
     from tdx_eval.lost.table import LostTable
 
@@ -20,7 +22,11 @@ _PAGE = Path(__file__).resolve().parents[3] / "docs" / "lost.md"
 
 
 def _run(
-    policies: "Sequence[str]", scenarios: "Sequence[str]", seeds: range, events: int
+    policies: "Sequence[str]",
+    scenarios: "Sequence[str]",
+    seeds: range,
+    events: int,
+    choice: "Choice",
 ) -> "list[Pair]":
     """Run all pairs, and say how far it is."""
     from rich.console import Console
@@ -28,14 +34,14 @@ def _run(
 
     from tdx_eval.lost.pairs import run_pairs
 
-    pairs = run_pairs(policies, scenarios, seeds, events)
+    pairs = run_pairs(policies, scenarios, seeds, events, choice)
     total = len(policies) * len(scenarios)
     console = Console(stderr=True)
     silent = not console.is_terminal
     return list(track(pairs, "pairs", total, console=console, transient=True, disable=silent))
 
 
-def _table(pairs: "list[Pair]", seeds: range, events: int) -> "LostTable":
+def _table(pairs: "list[Pair]", seeds: range, events: int, choice: "Choice") -> "LostTable":
     """Put what was found together."""
     from tdx_eval.comparing.versions import versions
     from tdx_eval.lost.expected import check_all
@@ -43,7 +49,7 @@ def _table(pairs: "list[Pair]", seeds: range, events: int) -> "LostTable":
 
     return LostTable(
         tuple(pairs), stories_of(pairs), check_all(pairs), seeds.start, len(seeds), events,
-        versions(),
+        versions(), choice,
     )  # fmt: skip
 
 
@@ -57,6 +63,8 @@ def lost(
     seeds: Annotated[
         int, typer.Option(min=1, max=MAX_SEEDS, help="Episodes of each policy and scenario")
     ] = _SEEDS,
+    module: ModuleOption = None,
+    kernel: KernelOption = None,
     events: Annotated[
         int, typer.Option(min=1, help="Fewer episodes (4 at least) where they have more events")
     ] = _EVENTS,
@@ -68,6 +76,7 @@ def lost(
 
     from tdx_env.engine.warm import warm_up
     from tdx_env.scenarios import expand, load
+    from tdx_eval.comparing.machine import Choice
     from tdx_eval.comparing.output import check_file, write_text
     from tdx_eval.comparing.plan import named
     from tdx_eval.comparing.seeds import seeds_of
@@ -76,13 +85,14 @@ def lost(
     from tdx_eval.lost.terminal import show_lost
 
     places, chosen = expand(scenarios), list(named(policies))
+    choice = Choice(module, kernel)
     for name in places:
-        load(name)
+        load(name, choice.overrides)
     for file in (out, _PAGE) if write else (out,):
         check_file(file)
     warm_up()
     numbers = seeds_of("test", seeds)
-    table = _table(_run(chosen, places, numbers, events), numbers, events)
+    table = _table(_run(chosen, places, numbers, events, choice), numbers, events, choice)
     show_lost(table, Console())
     write_text(out, lost_json(table))
     print(f"results: {out}")

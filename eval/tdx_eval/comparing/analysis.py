@@ -1,5 +1,6 @@
 """From the rows of a comparison to its summary: paired statistics, the choice of the best."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -10,9 +11,11 @@ from numpy.typing import NDArray
 from tdx_agents.protocol import Policy
 from tdx_env.host.discipline import DEFAULT
 from tdx_env.scenarios import Scenario
+from tdx_env.scenarios.machine import machine_of
 from tdx_env.state.accounting import CATEGORY_TABLE, Category
 from tdx_eval.comparing.episodes import CATEGORY, CELL_KEY
 from tdx_eval.comparing.manifest import manifest
+from tdx_eval.comparing.multiplicity import corrected
 from tdx_eval.comparing.plan import REFERENCE, Plan
 from tdx_eval.comparing.statistics import (
     Estimate,
@@ -27,13 +30,14 @@ from tdx_eval.comparing.summary import (
     Conflict,
     Contest,
     Difference,
+    Footing,
     PolicyInfo,
     PolicyResult,
     Reach,
     ScenarioResult,
     Summary,
 )
-from tdx_eval.comparing.yardsticks import RANDOM
+from tdx_eval.comparing.yardsticks import ANSWERS, RANDOM, RETRY
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,6 +99,11 @@ def _costs(rows: "pd.DataFrame") -> Values:
     return rows["total_cost"].to_numpy(np.float64)
 
 
+def _costs_with_track(rows: "pd.DataFrame") -> Values:
+    """Return the total cost of each episode and its TRACK kicks, shape (n,) [cycles]."""
+    return _costs(rows) + rows[CATEGORY + Category.TRACK_KICK.name.lower()].to_numpy(np.float64)
+
+
 def _deciding(rows: "pd.DataFrame") -> Values:
     """Return what each episode took to work decisions out, shape (n,) [cycles]."""
     return rows[CATEGORY + Category.DECISION.name.lower()].to_numpy(np.float64)
@@ -130,6 +139,9 @@ def against(runs: Runs, name: str, other: str, yield_weight: int) -> Difference:
         other=other,
         cycles=cycles,
         relative=relative_difference(ours, theirs),
+        with_track=relative_difference(
+            _costs_with_track(runs[name]), _costs_with_track(runs[other])
+        ),
         cheaper=probability_of_improvement(ours, theirs),
         n_finished=int(both.sum()),
         cycles_finished=cycles_finished,
@@ -234,6 +246,13 @@ def _order(entrants: Entrants, best: str) -> list[str]:
     return list(dict.fromkeys([*entrants.contenders, REFERENCE, best, *entrants.policies]))
 
 
+def answers(runs: Runs, yield_weight: int) -> dict[str, Difference]:
+    """Return the difference of every other answer that was played to RETRY."""
+    if RETRY not in runs:
+        return {}
+    return {one: against(runs, one, RETRY, yield_weight) for one in ANSWERS if one in runs}
+
+
 def _scenario_result(
     scenario: Scenario, runs: Runs, cells: Cells, entrants: Entrants, best: str, name: str
 ) -> ScenarioResult:
@@ -254,7 +273,7 @@ def _scenario_result(
         description=" ".join(scenario.description.split()),
         is_control=scenario.is_control,
         clock_khz=scenario.clock_khz,
-        results=results,
+        results=corrected(results),
         hindsight=hindsight,
         reach=_reach(results, entrants),
         contests={
@@ -264,6 +283,7 @@ def _scenario_result(
             )
             for one in entrants.contenders
         },
+        answers=answers(runs, weight),
     )
 
 
@@ -309,6 +329,17 @@ def _info(policy: Policy) -> PolicyInfo:
     )
 
 
+def footing_of(plan: Plan) -> Footing:
+    """Return what the results of a plan stand on."""
+    flags: dict[str, str] = {}
+    for scenario in plan.scenarios.values():
+        for name, cost in scenario.costs.items():
+            flags.setdefault(name, cost.source)
+    counts = Counter(flags.values())
+    machines = Counter(str(machine_of(one)) for one in plan.scenarios.values())
+    return Footing(dict(machines.most_common()), dict(counts.most_common()))
+
+
 def _for_choice(validation: "pd.DataFrame", plan: Plan) -> "pd.DataFrame":
     """Return the validation episodes of scenarios with contention; all, if there is none."""
     contested = [name for name, one in plan.validation.items() if not one.is_control]
@@ -346,4 +377,5 @@ def summarise(
         twins=_twins(scenarios, _order(entrants, best)),
         scenarios=scenarios,
         overall=_overall(episodes, contested or scenarios),
+        footing=footing_of(plan),
     )

@@ -15,7 +15,7 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, TypeVar
 
-from tdx_env.errors import BackendError
+from tdx_env.errors import BackendError, one_of
 from tdx_eval.comparing.signals import interrupts_ignored
 from tdx_eval.comparing.workers import Leashed, deaths_told
 
@@ -51,7 +51,7 @@ def check_backend(name: str) -> None:
     """
     known = backend_names()
     if name not in known:
-        raise BackendError(f"--backend {name}: is unknown, must be one of: {', '.join(known)}")
+        raise BackendError(f"--backend {name}: is unknown, {one_of(name, known)}")
     if name not in _CLUSTERS:
         return
     module, package = _CLUSTERS[name]

@@ -105,7 +105,7 @@ def jobs_of(
 def _run_asking(policy: Policy, batch: Batch) -> None:
     """Run all episodes of a batch with a policy that is asked for many decisions at once."""
     batch.advance()
-    observations = np.empty((batch.n_worlds, observation_size()), np.float32)
+    observations = np.empty((batch.n_worlds, observation_size(policy.discipline.asks)), np.float32)
     while len(rows := np.flatnonzero(batch.waiting)):
         features = batch.features[rows]
         seen = observations[: len(rows)]

@@ -4,6 +4,7 @@ from typing import Any
 
 from tdx_env.scenarios import digest
 from tdx_eval.comparing.identity import code_digest, policy_entry
+from tdx_eval.comparing.machine import machines
 from tdx_eval.comparing.plan import LARGE_EVENTS, Plan
 from tdx_eval.comparing.seeds import FIRST_SEED
 from tdx_eval.comparing.statistics import N_RESAMPLES
@@ -27,6 +28,10 @@ def manifest(plan: Plan) -> dict[str, Any]:
         "large": {"events": LARGE_EVENTS, "scenarios": list(plan.large)},
         "n_resamples": N_RESAMPLES,
         "overrides": dict(plan.overrides),
+        "machines": {
+            name: machines(scenario, plan.by_spec.values())
+            for name, scenario in plan.scenarios.items()
+        },
         "scenarios": {name: digest(scenario) for name, scenario in plan.scenarios.items()},
         "validation_scenarios": {
             name: digest(scenario) for name, scenario in plan.validation.items()

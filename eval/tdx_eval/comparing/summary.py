@@ -28,6 +28,8 @@ class Difference:
         other: The other policy's name.
         cycles: Mean paired difference of the total cost.
         relative: The same as a share of the other's mean cost; None if that is 0.
+        with_track: `relative` with TRACK's kicks and the shared flush counted as cost on both
+            sides; None if the other's mean is 0.
         cheaper: Share of seeds on which the policy is cheaper, ties one half.
         n_finished: Seeds on which both finished their work.
         cycles_finished: `cycles` on these seeds alone.
@@ -38,6 +40,7 @@ class Difference:
     other: str
     cycles: Estimate
     relative: Estimate | None
+    with_track: Estimate | None
     cheaper: Estimate
     n_finished: int
     cycles_finished: Estimate | None
@@ -99,6 +102,24 @@ class Reach:
 
 
 @dataclass(frozen=True)
+class Footing:
+    """What the results stand on.
+
+    Attributes:
+        machines: How many scenarios stand for each module under its kernel, most first.
+        costs: How many of the model's costs are measured, derived, stated, guessed or a user's.
+    """
+
+    machines: dict[str, int]
+    costs: dict[str, int]
+
+    @property
+    def n_costs(self) -> int:
+        """All costs of the model."""
+        return sum(self.costs.values())
+
+
+@dataclass(frozen=True)
 class Contest:
     """A contender (an agent, a user's policy) against hand-written policies."""
 
@@ -113,6 +134,8 @@ class ScenarioResult:
     Attributes:
         hindsight: Cheapest mergeable hand-written policy of this very scenario.
         contests: Of each contender, by name.
+        answers: What other answers to every busy reply come to against RETRY, all under the default
+            discipline; the yardsticks that were played.
     """
 
     name: str
@@ -124,6 +147,7 @@ class ScenarioResult:
     hindsight: str
     reach: Reach | None
     contests: dict[str, Contest]
+    answers: dict[str, Difference]
 
     @property
     def n_episodes(self) -> int:
@@ -179,6 +203,7 @@ class Summary:
         scenarios: In the order of the command line.
         overall: Interquartile mean of log10(cost / mean cost of the reference) over the episodes
             of the scenarios with contention, equally many of each.
+        footing: What the results stand on.
     """
 
     manifest: dict[str, Any]
@@ -190,6 +215,7 @@ class Summary:
     twins: dict[str, str]
     scenarios: list[ScenarioResult]
     overall: dict[str, Estimate]
+    footing: Footing
 
     @property
     def n_episodes(self) -> list[int]:

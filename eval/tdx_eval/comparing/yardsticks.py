@@ -7,20 +7,23 @@ they show what a decision alone can change.
 import functools
 
 import tdx_agents
-from tdx_agents.constant import always_kick
+from tdx_agents.constant import always_kick, always_yield
 from tdx_agents.merged import kick_zap_else_yield
 from tdx_agents.protocol import Policy
 from tdx_agents.retry import always_retry
 from tdx_agents.row import Row
 from tdx_env.host.discipline import DEFAULT
 
+RETRY, KICK, YIELD = "always-retry", "always-kick", "always-yield"
 REFERENCE_RULE = "p18-rule"
+ANSWERS = (KICK, YIELD, REFERENCE_RULE)
+"""Rules that are compared with RETRY under one discipline: nothing but the answer differs."""
 RANDOM = "random"  # the catalogue's yardstick: never the best policy of anybody
 
 
 _ROWS = (
     Row(
-        "always-retry",
+        RETRY,
         "",
         "again whatever is busy, under the default discipline",
         "yardstick",
@@ -28,11 +31,19 @@ _ROWS = (
         DEFAULT,
     ),
     Row(
-        "always-kick",
+        KICK,
         "",
         "kick whatever is busy, under the default discipline",
         "yardstick",
         always_kick,
+        DEFAULT,
+    ),
+    Row(
+        YIELD,
+        "",
+        "yield wherever that is allowed, else again, under the default discipline",
+        "yardstick",
+        always_yield,
         DEFAULT,
     ),
     Row(

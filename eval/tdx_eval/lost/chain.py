@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from tdx_env.engine.causes import Cause
 from tdx_env.engine.scene import Scene
 from tdx_env.engine.waiting import Wait
@@ -14,6 +16,19 @@ from tdx_eval.reporting.wording import call_name, holder_name, listing, lock_nam
 
 _LOOKED_AT = 400  # the killer's last events
 _BUG = "KVM_BUG_ON"
+_BY_GUEST = {
+    (Leaf.ACCEPT, Outcome.OPERAND_BUSY): (
+        "The guest's ACCEPT met a host call on its page, and it tries once: it panics"
+    ),
+    (Leaf.ACCEPT, Outcome.OPERAND_BUSY_HOST_PRIORITY): (
+        "The guest's ACCEPT was refused for the mark of a busy host call, and it tries once: it "
+        "panics"
+    ),
+    (Leaf.VP_ENTER, Outcome.HOST_PRIORITY_BUSY_TIMEOUT): (
+        "The mark of a busy host call that was given up refused the guest's ACCEPT for "
+        "HP_LOCK_TIMEOUT; KVM doesn't know that exit, user space stops the TD"
+    ),
+}
 _IGNORED = "its caller ignored the failure (B1)"
 
 
@@ -110,6 +125,11 @@ def _failure(scene: Scene, actor: int) -> Failure:
     )
 
 
+def is_guests_end(run: np.void) -> bool:
+    """Say whether it was no host call that ended the TD: the guest panicked, or left for good."""
+    return (run["kill_leaf"], run["kill_outcome"]) in _BY_GUEST
+
+
 def operation_begin(scene: Scene, actor: int) -> int:
     """Return when what killed the TD began: a fault, a page's removal, else the call [cycles]."""
     me = scene.rows[actor]
@@ -170,6 +190,8 @@ def kill_chain(replay: Replay, found: Sequence[Failure], leaf: int, outcome: int
     """
     if leaf == NONE:
         return _plain("The guest touched a PENDING page with SEPT_VE_DISABLE set: KVM ends the TD")
+    if (leaf, outcome) in _BY_GUEST:
+        return _plain(_BY_GUEST[Leaf(leaf), Outcome(outcome)])
     call = call_name(Leaf(leaf).name)
     if outcome == Outcome.OPERAND_BUSY:
         return _met(found[-1], f"{_how_often(replay, found[-1])}: {_BUG}")
@@ -207,7 +229,7 @@ def killers_failures(replay: Replay) -> list[Failure]:
     scene = replay.to_the_end()
     run = scene.run
     killer = int(run["kill_actor"])
-    if run["kill_leaf"] == NONE:
+    if run["kill_leaf"] == NONE or is_guests_end(run):
         return []
     found = list(failures(replay, killer, operation_begin(scene, killer)))
     if run["kill_outcome"] == Outcome.OPERAND_BUSY or _ignored(replay, found) is not None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import tdx_agents
+from tdx_env.module.versions import MODULE_VERSIONS
 from tdx_eval.lost.pairs import LostEpisodes, Pair
 
 _ALL, _SOME, _NONE = "every episode", "some episodes", "no episode"
@@ -18,6 +19,10 @@ _BEFORE_6_19 = (
     "p16-walk-again-2", "p17-install-16", "p18-merged-6.16",
 )  # fmt: skip
 _MERGED = ("p18-merged-6.16", "p19-merged-6.18", "p20-merged-6.19")
+_ERASE_MARK = tuple(
+    name for name, version in MODULE_VERSIONS.items() if not version.accept_keeps_mark
+)
+_KEEP_MARK = tuple(name for name in MODULE_VERSIONS if name not in _ERASE_MARK)
 _P18_FAMILY = (*_MERGED, "p18-gate-page", "p15-frozen-loop", "p16-walk-again-2", "p17-install-16")
 _LOCAL_RETRY = ("p18-merged-6.16", "p18-gate-page", "p18-batch-16", "p18-batch-512")
 
@@ -35,6 +40,7 @@ class Expectation:
         where: Part of the name of the lock that was met; empty: any.
         source: Who expected it.
         remark: If it does not hold: whether the model or the expectation is wrong, and why.
+        modules: The versions of the module that it is about; empty: all.
     """
 
     text: str
@@ -45,6 +51,7 @@ class Expectation:
     end: str = ""
     where: str = ""
     remark: str = ""
+    modules: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -95,6 +102,7 @@ def look_at(expectation: Expectation, pairs: Sequence[Pair]) -> Checked:
         for pair in pairs
         if pair.policy in policies
         and (not expectation.scenarios or _name(pair.scenario) in expectation.scenarios)
+        and (not expectation.modules or set(pair.modules) <= set(expectation.modules))
     ]
     counted = [(pair, _n_matching(pair, expectation)) for pair in chosen]
     is_so = _HOLDS[expectation.share]
@@ -128,9 +136,14 @@ EXPECTED = (
         "S8", _KILLED,
     ),
     Expectation(
-        "A kick without a gate loses the race for a 2M entry in S8 and S10.",
+        "A kick without a gate loses the race for a 2M entry in S8 and S10 (modules to 1.5.06).",
         ("p6-sean-2", "p7-paolo-5", "p7-once-5"), ("s08-accept-2m", "s10-hostile-2m"), _SOME,
-        "P. Bonzini, 10 Sep 2024; S8, S10", _KILLED, "2M",
+        "P. Bonzini, 10 Sep 2024; S8, S10", _KILLED, "2M", modules=_ERASE_MARK,
+    ),
+    Expectation(
+        "Since 1.5.28 ACCEPT keeps the mark, and a kick without a gate loses no such race.",
+        ("p6-sean-2", "p7-paolo-5", "p7-once-5"), ("s08-accept-2m", "s10-hostile-2m"), _NONE,
+        "TDX module 1.5.28, tdg_mem_page_accept.c; S8, S10", _KILLED, "2M", modules=_KEEP_MARK,
     ),
     Expectation(
         "A kick without a gate loses the race for a 4K entry in S10 too.",

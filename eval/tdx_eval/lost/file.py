@@ -39,7 +39,7 @@ def _story(story: Story) -> dict[str, Any]:
         "number": story.number,
         "end": story.end,
         "title": story.title,
-        **asdict(story.case),
+        **{key: value for key, value in asdict(story.case).items() if key != "choice"},
         "cycles": story.cycles,
         "trace": list(story.trace),
     }
@@ -50,6 +50,8 @@ def lost_json(table: LostTable) -> str:
     content = {
         "command": command(table),
         "versions": dict(table.versions),
+        "machine": table.choice.overrides,
+        "counterfactual": list(table.counterfactual),
         "first_seed": table.first_seed,
         "n_seeds": table.n_seeds,
         "most_events": table.most_events,

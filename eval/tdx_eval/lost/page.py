@@ -18,7 +18,7 @@ of each policy in each scenario, seeds from {first_seed}, but only as many as ha
 {most_events:,} events, and four at least (see the table at the end). `tdx-env simulate SCENARIO
 --policy POLICY --seed SEED` tells any of them.
 
-{counts}
+{counts}{machines}
 """
 
 
@@ -62,7 +62,8 @@ def _story(story: Story, table: LostTable) -> Iterator[str]:
     for scenario, who in losers(story, table).items():
         yield _row(short(scenario), who)
     case = story.case
-    yield f"\nThe first to end: {case.policy} in {case.scenario}, seed {case.seed}.\n"
+    where = f"{case.policy} in {case.scenario}{case.choice.options}"
+    yield f"\nThe first to end: {where}, seed {case.seed}.\n"
     yield "```text"
     yield from story.trace
     yield "```"
@@ -94,9 +95,11 @@ def _scenarios(table: LostTable) -> Iterator[str]:
 def lost_page(table: LostTable) -> str:
     """Return the page."""
     versions = ", ".join(f"{name} {number}" for name, number in table.versions.items())
+    machines = "".join(f" {note}." for note in table.counterfactual)
     head = _HEAD.format(
         command=command(table), versions=versions, n_seeds=table.n_seeds,
         first_seed=table.first_seed, most_events=table.most_events, counts=_counts(table),
+        machines=machines,
     )  # fmt: skip
     lines = [head.rstrip(), *_policies(table), "\n## Chains"]
     for story in table.stories:

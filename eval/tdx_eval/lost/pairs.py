@@ -2,13 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tdx_agents.protocol import Policy
 from tdx_env.engine.batch import Batch
 from tdx_env.engine.waiting import waits
 from tdx_env.state.world import End
 from tdx_eval.comparing.jobs import run_batch
+from tdx_eval.comparing.machine import AS_THE_SCENARIO_SAYS, Choice
 from tdx_eval.comparing.yardsticks import load_policy
 from tdx_eval.lost.chain import Chain, chain_of_kill, hang_chain
 from tdx_eval.lost.replay import Case, Replay, scenario_of
@@ -44,12 +45,19 @@ class Pair:
         scenario: Its name.
         n_episodes: Episodes played.
         lost: Chains by which episodes were lost, the most frequent first.
+        choice: The machine, if it isn't the scenario's.
     """
 
     policy: str
     scenario: str
     n_episodes: int
     lost: tuple[LostEpisodes, ...]
+    choice: Choice = AS_THE_SCENARIO_SAYS
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The versions of the module that its episodes drew from."""
+        return scenario_of(self.scenario, self.choice).module.version
 
     @property
     def n_lost(self) -> int:
@@ -94,12 +102,10 @@ def _chain(case: Case, kind: EndKind) -> Chain:
     return chain if isinstance(chain, Chain) else chain_of_kill(Replay(case))
 
 
-def _lost_ones(
-    policy: str, scenario: str, first_seed: int, batches: Sequence[Batch]
-) -> list[LostEpisodes]:
-    """Return the chains by which some episodes were lost; consecutive seeds."""
+def _lost_ones(first: Case, batches: Sequence[Batch]) -> list[LostEpisodes]:
+    """Return the chains by which some episodes were lost; consecutive seeds from the first's."""
     found: dict[EndKind, list[tuple[int, int]]] = defaultdict(list)
-    seed = first_seed
+    seed = first.seed
     for batch in batches:
         for index in range(batch.n_worlds):
             if batch.run["end"][index] != End.FINISHED:
@@ -108,16 +114,22 @@ def _lost_ones(
             seed += 1
     by_chain: dict[tuple[str, Chain], list[tuple[int, int]]] = defaultdict(list)
     for kind, episodes in found.items():
-        chain = _chain(Case(policy, scenario, min(episodes)[1]), kind)
+        chain = _chain(replace(first, seed=min(episodes)[1]), kind)
         by_chain[_name_of(kind), chain] += episodes
     lost = []
     for (end, chain), episodes in by_chain.items():
         cycles, seed = min(episodes)
-        lost.append(LostEpisodes(Case(policy, scenario, seed), end, len(episodes), cycles, chain))
+        lost.append(LostEpisodes(replace(first, seed=seed), end, len(episodes), cycles, chain))
     return sorted(lost, key=lambda one: (-one.n, one.chain.text))
 
 
-def run_pair(policy: Policy, scenario: str, seeds: range, most_events: int) -> Pair:
+def run_pair(
+    policy: Policy,
+    scenario: str,
+    seeds: range,
+    most_events: int,
+    choice: Choice = AS_THE_SCENARIO_SAYS,
+) -> Pair:
     """Run a policy in a scenario.
 
     Args:
@@ -125,24 +137,29 @@ def run_pair(policy: Policy, scenario: str, seeds: range, most_events: int) -> P
         scenario: Name or file.
         seeds: Consecutive seeds; the first few are always played.
         most_events: Further ones are played as long as no more events than this are expected.
+        choice: The machine, if it isn't the scenario's.
     """
     first = seeds[:FEWEST]
-    played = scenario_of(scenario)
+    played = scenario_of(scenario, choice)
     batches = [run_batch(policy, played, first)]
     each = max(1, int(batches[0].run["n_events"].mean()))
     n_more = min(len(seeds), most_events // each) - len(first)
     if n_more > 0:
         batches.append(run_batch(policy, played, seeds[len(first) : len(first) + n_more]))
     n_episodes = sum(batch.n_worlds for batch in batches)
-    lost = _lost_ones(policy.name, scenario, seeds.start, batches)
-    return Pair(policy.name, scenario, n_episodes, tuple(lost))
+    lost = _lost_ones(Case(policy.name, scenario, seeds.start, choice), batches)
+    return Pair(policy.name, scenario, n_episodes, tuple(lost), choice)
 
 
 def run_pairs(
-    policies: Sequence[str], scenarios: Sequence[str], seeds: range, most_events: int
+    policies: Sequence[str],
+    scenarios: Sequence[str],
+    seeds: range,
+    most_events: int,
+    choice: Choice = AS_THE_SCENARIO_SAYS,
 ) -> Iterator[Pair]:
     """Run every policy in every scenario, scenario by scenario."""
     loaded = [load_policy(name) for name in policies]
     for scenario in scenarios:
         for policy in loaded:
-            yield run_pair(policy, scenario, seeds, most_events)
+            yield run_pair(policy, scenario, seeds, most_events, choice)

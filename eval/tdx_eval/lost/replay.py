@@ -11,6 +11,7 @@ from tdx_env.engine.scene import Scene
 from tdx_env.scenarios import Scenario, setup_of
 from tdx_env.scenarios import load as load_scenario
 from tdx_env.state.world import End
+from tdx_eval.comparing.machine import AS_THE_SCENARIO_SAYS, Choice
 from tdx_eval.comparing.yardsticks import load_policy
 
 _N_RECORDED = 1 << 16  # events kept of each slice of what is recorded
@@ -25,17 +26,19 @@ class Case:
         policy: Name of a policy whose rule is compiled.
         scenario: Name or file.
         seed: The episode's seed.
+        choice: The machine, if it isn't the scenario's.
     """
 
     policy: str
     scenario: str
     seed: int
+    choice: Choice = AS_THE_SCENARIO_SAYS
 
 
 @functools.cache
-def scenario_of(name: str) -> Scenario:
-    """Return a scenario, loaded once a process."""
-    return load_scenario(name)
+def scenario_of(name: str, choice: Choice = AS_THE_SCENARIO_SAYS) -> Scenario:
+    """Return a scenario on a machine, loaded once a process."""
+    return load_scenario(name, choice.overrides)
 
 
 class Replay:
@@ -55,7 +58,7 @@ class Replay:
         self.discipline = policy.discipline
         self._decide = policy.decide
         self.batch = Batch(
-            setup_of(scenario_of(case.scenario)),
+            setup_of(scenario_of(case.scenario, case.choice)),
             policy.discipline.record(),
             n_events_traced=_N_RECORDED,
         )

@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tdx_env.state.world import End
+from tdx_eval.comparing.machine import AS_THE_SCENARIO_SAYS, Choice, counterfactual_notes
+from tdx_eval.comparing.yardsticks import load_policy
 from tdx_eval.lost.chain import title
 from tdx_eval.lost.expected import Checked
 from tdx_eval.lost.pairs import LostEpisodes, Pair
-from tdx_eval.lost.replay import Case, Replay
+from tdx_eval.lost.replay import Case, Replay, scenario_of
 from tdx_eval.lost.trace import hang_trace, kill_trace
 
 _KILLED = End.KILLED.name.lower()
@@ -49,6 +51,7 @@ class LostTable:
         n_seeds: Episodes of a pair at most.
         most_events: Events of a pair, about, at most.
         versions: Package versions.
+        choice: The machine, if it isn't the scenarios'.
     """
 
     pairs: tuple[Pair, ...]
@@ -58,6 +61,7 @@ class LostTable:
     n_seeds: int
     most_events: int
     versions: Mapping[str, str]
+    choice: Choice = AS_THE_SCENARIO_SAYS
 
     @property
     def scenarios(self) -> list[str]:
@@ -68,6 +72,12 @@ class LostTable:
     def policies(self) -> list[str]:
         """The policies, in order."""
         return list(dict.fromkeys(pair.policy for pair in self.pairs))
+
+    @property
+    def counterfactual(self) -> list[str]:
+        """The machines that nobody has, a sentence each."""
+        played = [scenario_of(name, self.choice) for name in self.scenarios]
+        return counterfactual_notes(played, map(load_policy, self.policies))
 
     def of_policy(self, policy: str) -> list[Pair]:
         """Return a policy's pairs that lost episodes."""

@@ -134,6 +134,17 @@ def _let_go(scene: Scene, actor: int) -> Told:
     return text, text
 
 
+def _refused(scene: Scene, actor: int) -> Told | None:
+    """Tell of a TDCALL that didn't get its entry."""
+    me = scene.rows[actor]
+    outcome = Outcome(int(me["outcome"]))
+    if outcome not in (Outcome.OPERAND_BUSY, Outcome.OPERAND_BUSY_HOST_PRIORITY):
+        return _left(scene, actor) if me["state"] == State.TD_EXIT else None
+    why = "it is locked" if outcome == Outcome.OPERAND_BUSY else "a host call's mark is on it"
+    text = f"{_call(scene, actor)} of {scene.page(me['entry'])} is refused, {why}"
+    return text, text
+
+
 def _done(scene: Scene, actor: int, leaf: int) -> str:
     """Return the words for a SEAMCALL that has succeeded, before those for what follows."""
     return "is in the guest" if leaf == Leaf.VP_ENTER else f"{short_name(Leaf(leaf))} done"
@@ -151,6 +162,8 @@ def tell(scene: Scene, actor: int, before: State, leaf: int) -> Told | None:
     after = State(int(scene.rows[actor]["state"]))
     if before == State.HOLD:
         return _let_go(scene, actor)
+    if before == State.TDCALL and after in (State.TDCALL_RETURN, State.TD_EXIT):
+        return _refused(scene, actor)
     is_same = after == before and scene.rows[actor]["leaf"] == leaf
     if is_same and before in (State.SEAMCALL, State.SEAM_RETURN):
         return None  # a step within a SEAMCALL, or the event that killed the TD

@@ -49,6 +49,8 @@ def show_lost(table: LostTable, console: Console) -> None:
     console.print(_policies(table))
     if spared := never(table):
         console.print(Text(f"Nothing is lost by {listing(spared)}."))
+    for note in table.counterfactual:
+        console.print(Text(f"{note}."))
     for story in table.stories:
         _show_story(story, table, console)
     console.print()

@@ -8,8 +8,14 @@ from tdx_env.engine.render import microseconds
 from tdx_env.engine.scene import Scene
 from tdx_env.engine.waiting import Wait, together, waits
 from tdx_env.state.actors import NEVER, State
-from tdx_env.state.calls import NONE
-from tdx_eval.lost.chain import hang_root, killers_failures, operation_begin, told_failure
+from tdx_env.state.calls import NONE, Leaf
+from tdx_eval.lost.chain import (
+    hang_root,
+    is_guests_end,
+    killers_failures,
+    operation_begin,
+    told_failure,
+)
 from tdx_eval.lost.replay import Replay
 from tdx_eval.lost.telling import tell
 
@@ -54,15 +60,31 @@ def _events(
     return [(time, actor, State(state)) for time, actor, state, _ in rows if actor in actors]
 
 
-def _lines(replay: Replay, events: list[tuple[int, int, State]]) -> Iterator[_Line]:
-    """Play an episode anew, stop at each event, and tell it."""
+def _lines(
+    replay: Replay, events: list[tuple[int, int, State]], page: int = NONE
+) -> Iterator[_Line]:
+    """Play an episode anew, stop at each event, and tell it; only what is done to a page, if any.
+
+    Args:
+        replay: The episode.
+        events: Time, actor, state before.
+        page: The S-EPT entry, or NONE.
+    """
     replay.restart()
     for time, actor, before in events:
         leaf = int(replay.to(time - 1).rows[actor]["leaf"])
         scene = replay.to(time)
+        if page not in (NONE, _page_of(scene, actor, before)):
+            continue
         told = tell(scene, actor, before, leaf)
         if told:
             yield _Line(time, actor, scene.who(actor), *told, last=time)
+
+
+def _page_of(scene: Scene, actor: int, before: State) -> int:
+    """Return the page that an event is about: of the guest's TDCALL, or of a fault."""
+    me = scene.rows[actor]
+    return int(me["entry" if before in (State.TDCALL, State.HOLD) else "fault_entry"])
 
 
 def _put_together(lines: Iterator[_Line]) -> list[_Line]:
@@ -115,10 +137,30 @@ def _shortened(lines: list[_Line], main: int, begin: int, clock_khz: int) -> lis
     return _without_middle(shown)
 
 
+def _page_trace(replay: Replay) -> list[str]:
+    """Return what was done to the page whose ACCEPT ended the TD, from its first call on."""
+    scene = replay.to_the_end()
+    guest, now = int(scene.run["kill_actor"]), int(scene.run["now"])
+    is_panic = scene.run["kill_leaf"] == Leaf.ACCEPT
+    page, khz = int(scene.rows[guest]["entry"]), int(scene.world.setup["clock_khz"])
+    every = replay.recorded(0)
+    rows = every[every["entry"] == page][:_MOST_OF_LOOP].tolist()
+    events = [(time, who, State(state)) for time, who, state, _ in rows]
+    lines = _put_together(_lines(replay, events, page))
+    lines = lines[: next(n for n, line in enumerate(lines, 1) if line.actor == guest)]
+    ms = microseconds(now - lines[-1].last, khz) / 1000
+    last = "the guest panics: TDX: Failed to accept memory"
+    if not is_panic:
+        last = f"and so on for {ms:.1f} ms, until the module ends it: user space stops the TD"
+    return [*_shortened(lines, guest, lines[0].time, khz), f"{'':13}  {last}"]
+
+
 def kill_trace(replay: Replay) -> list[str]:
     """Return what the killer, and who held the lock that it met, did during the operation."""
     scene = replay.to_the_end()
     killer = int(scene.run["kill_actor"])
+    if is_guests_end(scene.run):
+        return _page_trace(replay)
     begin = operation_begin(scene, killer)
     found = killers_failures(replay)
     if found:

@@ -46,4 +46,5 @@ def never(table: LostTable) -> list[str]:
 
 def command(table: LostTable) -> str:
     """Return the command that makes the table."""
-    return f"tdx-eval lost --seeds {table.n_seeds} --events {table.most_events}"
+    options = f"--seeds {table.n_seeds} --events {table.most_events}{table.choice.options}"
+    return f"tdx-eval lost {options}"

@@ -14,15 +14,25 @@ from tdx_env.state.world import End, Operation
 from tdx_env.status.decoder import Status, encode
 from tdx_eval.reality.criteria import Always, Sometimes
 from tdx_eval.reality.row import Kind, Row, Sample
-from tdx_eval.reality.worlds import MERGED, Floats, Host, World, booked, microseconds, run_world
+from tdx_eval.reality.worlds import (
+    MERGED,
+    OLD_LOCKS,
+    TODAY,
+    Floats,
+    Host,
+    World,
+    booked,
+    microseconds,
+    run_world,
+)
 
 _BLIND = "p2-unlimited-loop"
 _RCX = 1
 _REPORTED_DEMOTE = 0xC0000B0800000001
 _SWALLOWED = World("swallowed.toml")
 _PENDING = World("pending.toml")
-_STORM = World("storm.toml")
-_SPLIT_STORM = World("s14-split-storm/train")
+_STORM = World("storm.toml").with_(module__version=OLD_LOCKS)
+_SPLIT_STORM = World("s14-split-storm/train").with_(module__version=OLD_LOCKS)
 _SPLITTING = World("splitting.toml")
 _N_SPLIT = 11
 
@@ -89,7 +99,8 @@ def _irqs_off(n_draws: int) -> Sample:
         "32 armed vCPUs, kicks with a gate. A vCPU that repeats a busy VP.ENTER with interrupts "
         "off and finds the gate closed never answers the kicker's IPI, and the kicker opens the "
         f"gate only then. With interrupts on a kick waits {mean:.1f} µs (mean), and "
-        f"{np.mean(_ended(on, End.FINISHED)):.0%} of the TDs finish."
+        f"{np.mean(_ended(on, End.FINISHED)):.0%} of the TDs finish. From 1.5.28 on armed "
+        "VP.ENTERs share the tree and aren't busy here."
     )
     return Sample(_ended(off, End.HUNG), note)
 
@@ -111,13 +122,12 @@ def _interrupt_storm(n_draws: int) -> Sample:
     limited, masked = (
         run_world(_SPLIT_STORM, host, n_draws) for host in (_LIMITED, "p23-irqs-off")
     )
-    fixed = _SPLIT_STORM.with_(module__version="hypothetical-demote-uninterruptible")
-    newer = run_world(fixed, MERGED, n_draws)
+    newer = run_world(_SPLIT_STORM.with_(module__version=TODAY), MERGED, n_draws)
     finished = [f"{np.mean(_ended(some, End.FINISHED)):.0%}" for some in (masked, newer)]
     note = (
         "An interrupt each 4 µs on the splitting CPU (mean), DEMOTE takes 8 to 32. With at most 16 "
         f"repeats {np.mean(_ended(limited, End.KILLED)):.0%} of the TDs die; with interrupts off "
-        f"{finished[0]} finish, with a DEMOTE that doesn't look for them {finished[1]}."
+        f"{finished[0]} finish, on {TODAY}, whose DEMOTE doesn't look for them, {finished[1]}."
     )
     return Sample(_ended(batch, End.HUNG), note)
 

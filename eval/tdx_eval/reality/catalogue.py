@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tdx_env.errors import ScenarioError
+from tdx_env.errors import ScenarioError, one_of
 from tdx_eval.reality import (
+    accepting,
     bugs,
     building,
     conversion,
+    counting,
     disciplines,
     faults,
     kicks,
@@ -23,8 +25,8 @@ from tdx_eval.reality import (
 from tdx_eval.reality.row import HIGH, LOW, Kind, Row, RowResult, RowVerdict
 
 _MODULES = (
-    removal, conversion, kicks, pamt, faults, tries, rates, second_try, priority, zero_step,
-    disciplines, rules, bugs, building,
+    removal, conversion, kicks, pamt, counting, faults, accepting, tries, rates, second_try,
+    priority, zero_step, disciplines, rules, bugs, building,
 )  # fmt: skip
 
 
@@ -50,14 +52,20 @@ def find(names: Sequence[str]) -> tuple[Row, ...]:
     known = {row.id.lower(): row for row in every}
     for name in names:
         if name.lower() not in known:
-            listed = ", ".join(row.id for row in every)
-            raise ScenarioError(f'row "{name}" is unknown, must be one of: {listed}')
+            must = one_of(name, (row.id for row in every))
+            raise ScenarioError(f'row "{name}" is unknown, {must}')
     wanted = {name.lower() for name in names}
     return tuple(row for row in every if not wanted or row.id.lower() in wanted)
 
 
-def put_to_simulator(row: Row, n_draws: int) -> RowResult:
+def put_to_simulator(row: Row, n_draws: int, is_machine_chosen: bool = False) -> RowResult:
     """Put one row to the simulator.
+
+    Args:
+        row: The row.
+        n_draws: Draws of all costs.
+        is_machine_chosen: The user named module or kernel; a row that needs what they have not is
+            then not modelled, and says why.
 
     Raises:
         ScenarioError: No draw says anything about it.
@@ -76,7 +84,12 @@ def put_to_simulator(row: Row, n_draws: int) -> RowResult:
     )
     if row.measure is None or row.criterion is None:
         return result
-    sample = row.measure(n_draws)
+    try:
+        sample = row.measure(n_draws)
+    except ScenarioError as error:
+        if not is_machine_chosen:
+            raise
+        return replace(result, note=f"Not on this machine: {error}.")
     if len(sample.values) == 0:
         raise ScenarioError(f"row {row.id}: none of {n_draws} draws says anything, take more")
     holds = row.criterion.holds(sample.values)

@@ -65,10 +65,17 @@ class Within:
 
 @dataclass(frozen=True)
 class Overlaps:
-    """The observed range and the one from 5 to 95 % have values in common."""
+    """The observed range and the one from 5 to 95 % have values in common.
+
+    Attributes:
+        low: Lower end, as published.
+        high: Upper end.
+        because: Why it is a range; nothing if it was published as one.
+    """
 
     low: float
     high: float
+    because: str = ""
 
     @property
     def given(self) -> str:
@@ -78,7 +85,8 @@ class Overlaps:
     @property
     def text(self) -> str:
         """The test in words."""
-        return f"{self.given} and 5 to 95 % overlap"
+        text = f"{self.given} and 5 to 95 % overlap"
+        return f"{text}; a range, since {self.because}" if self.because else text
 
     def holds(self, values: NDArray[np.float64]) -> bool:
         """Say whether the observation holds."""

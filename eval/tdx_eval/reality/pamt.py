@@ -14,34 +14,34 @@ from tdx_eval.reality.criteria import Within
 from tdx_eval.reality.row import Kind, Row, Sample
 from tdx_eval.reality.worlds import Floats, World, booked, finished, microseconds, run_world
 
-_POLICY = "p20-merged-6.19"
-_ALONE = World("boot.toml")
-_BESIDE = World("boots.toml")
-_FOUR = _BESIDE.with_(tasks__others__count=24)
-_FAST = {"host__dynamic_pamt": "fast"}
-_YAN = "Y. Zhao, 1 July 2026 (akSnk+cZ+/gN9WYc), SPR, TDs of 8 vCPUs and 8 GB, no huge pages"
-_YAN_R3 = "Y. Zhao, February 2026, SPR, 4 TDs, calls that did a SEAMCALL"
+POLICY = "p20-merged-6.19"
+ALONE = World("boot.toml")
+BESIDE = World("boots.toml")
+FOUR = BESIDE.with_(tasks__others__count=24)
+FAST = {"host__dynamic_pamt": "fast"}
+ZHAO_JULY = "Y. Zhao, 1 July 2026 (akSnk+cZ+/gN9WYc), SPR, TDs of 8 vCPUs and 8 GB, no huge pages"
+ZHAO_4_TDS = "Y. Zhao, February 2026, SPR, 4 TDs, calls that did a SEAMCALL"
 _GETS = 3.43e6  # of five TDs
 
 
 @functools.cache
-def _mean_gets(world: World, n_draws: int) -> Floats:
+def mean_gets(world: World, n_draws: int) -> Floats:
     """Return the mean of tdx_pamt_get in each draw [µs]."""
-    run = finished(run_world(world, _POLICY, n_draws)).run
+    run = finished(run_world(world, POLICY, n_draws)).run
     return microseconds(world, run["pamt_get_cycles"] / run["n_pamt_gets"])
 
 
 @functools.cache
-def _mean_waits(world: World, n_draws: int) -> Floats:
+def mean_waits(world: World, n_draws: int) -> Floats:
     """Return what a page waits for the lock, in each draw [µs]."""
-    batch = finished(run_world(world, _POLICY, n_draws))
+    batch = finished(run_world(world, POLICY, n_draws))
     return microseconds(world, booked(batch, Category.PAMT_LOCK_WAIT) / batch.run["n_pamt_gets"])
 
 
 def _get(world: World, n_draws: int) -> Sample:
     """Ask for the mean of tdx_pamt_get."""
-    gets, waits = _mean_gets(world, n_draws), _mean_waits(world, n_draws)
-    assert (run_world(world, _POLICY, n_draws).run["end"] == End.FINISHED).all()
+    gets, waits = mean_gets(world, n_draws), mean_waits(world, n_draws)
+    assert (run_world(world, POLICY, n_draws).run["end"] == End.FINISHED).all()
     note = (
         f"Of {np.median(gets):.2g} µs (median) the queue makes {np.median(waits):.2g}; the rest is "
         "two pages taken and given back, a counter, and a PAMT.ADD for each 512 pages. Most of a "
@@ -52,7 +52,7 @@ def _get(world: World, n_draws: int) -> Sample:
 
 def _total(n_draws: int) -> Sample:
     """Ask what all gets of five TDs take together."""
-    seconds = _mean_gets(_BESIDE, n_draws) * _GETS / 1e6
+    seconds = mean_gets(BESIDE, n_draws) * _GETS / 1e6
     note = "The mean times the 3.43 million gets that were counted. "
     note += "How fast pages come isn't published: each vCPU of the others has one every 9 to 16 µs."
     return Sample(seconds, note)
@@ -60,7 +60,7 @@ def _total(n_draws: int) -> Sample:
 
 def _gain(n_draws: int) -> Sample:
     """Ask how many times less the fast path takes, draw by draw."""
-    slow, fast = _mean_gets(_BESIDE, n_draws), _mean_gets(_BESIDE.with_(**_FAST), n_draws)
+    slow, fast = mean_gets(BESIDE, n_draws), mean_gets(BESIDE.with_(**FAST), n_draws)
     note = (
         f"{np.median(slow):.2g} against {np.median(fast):.2g} µs (medians). The lock's queue is "
         "gone but for each block's first page, behind whose PAMT.ADD the others wait."
@@ -70,43 +70,43 @@ def _gain(n_draws: int) -> Sample:
 
 def _wait(n_draws: int) -> Sample:
     """Ask what the lock's queue makes a page wait with four TDs."""
-    return Sample(_mean_waits(_FOUR, n_draws), "Three other TDs, all pages, not only first ones.")
+    return Sample(mean_waits(FOUR, n_draws), "Three other TDs, all pages, not only first ones.")
 
 
 ROWS = (
     Row(
         "pamt-1-td", Kind.MEASURED,
         "tdx_pamt_get takes 2 µs on average when one TD boots.",
-        _YAN, "µs", Within(2), functools.partial(_get, _ALONE),
+        ZHAO_JULY, "µs", Within(2), functools.partial(_get, ALONE),
     ),
     Row(
         "pamt-5-tds", Kind.MEASURED,
         "tdx_pamt_get takes 15 µs on average when five TDs boot at once.",
-        _YAN, "µs", Within(15), functools.partial(_get, _BESIDE),
+        ZHAO_JULY, "µs", Within(15), functools.partial(_get, BESIDE),
     ),
     Row(
         "pamt-total", Kind.MEASURED,
         "All tdx_pamt_get of five TDs that boot at once take 55.5 s.",
-        _YAN, "s", Within(55.5, 0.1), _total,
+        ZHAO_JULY, "s", Within(55.5, 0.1), _total,
     ),
     Row(
         "pamt-fast-1-td", Kind.MEASURED,
         "With the fast path tdx_pamt_get takes 72 ns on average when one TD boots.",
-        _YAN, "µs", Within(0.072, 0.001), functools.partial(_get, _ALONE.with_(**_FAST)),
+        ZHAO_JULY, "µs", Within(0.072, 0.001), functools.partial(_get, ALONE.with_(**FAST)),
     ),
     Row(
         "pamt-fast-5-tds", Kind.MEASURED,
         "With the fast path it takes 96 ns on average when five TDs boot at once (0.33 s in all).",
-        _YAN, "µs", Within(0.096, 0.001), functools.partial(_get, _BESIDE.with_(**_FAST)),
+        ZHAO_JULY, "µs", Within(0.096, 0.001), functools.partial(_get, BESIDE.with_(**FAST)),
     ),
     Row(
         "pamt-gain", Kind.MEASURED,
         "The fast path takes 166 times less in all when five TDs boot at once.",
-        _YAN, "times less", Within(166), _gain,
+        ZHAO_JULY, "times less", Within(166), _gain,
     ),
     Row(
         "pamt-wait", Kind.MEASURED,
         "With four TDs a page waits 4 µs for the lock on average.",
-        _YAN_R3, "µs", Within(4), _wait,
+        ZHAO_4_TDS, "µs", Within(4), _wait,
     ),
 )  # fmt: skip

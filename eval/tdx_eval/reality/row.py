@@ -121,11 +121,13 @@ class RealityTable:
         results: In the order of the rows.
         n_draws: Draws of the costs for each row.
         versions: Package versions.
+        machine: What the user overrode of module and kernel, by dotted name.
     """
 
     results: tuple[RowResult, ...]
     n_draws: int
     versions: Mapping[str, str] = field(default_factory=dict)
+    machine: Mapping[str, object] = field(default_factory=dict)
 
     def count(self, verdict: RowVerdict) -> int:
         """Return how many rows have a verdict."""
@@ -135,7 +137,8 @@ class RealityTable:
     def counts(self) -> str:
         """The one-line summary."""
         holds, fails, rest = (self.count(verdict) for verdict in RowVerdict)
-        return f"{len(self.results)} rows: {holds} hold, {fails} do not, {rest} not modelled"
+        on = "".join(f", {key} = {value}" for key, value in self.machine.items())
+        return f"{len(self.results)} rows: {holds} hold, {fails} do not, {rest} not modelled{on}"
 
     def of_kind(self, kind: Kind) -> list[RowResult]:
         """Return the results of a section."""

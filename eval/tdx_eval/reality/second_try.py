@@ -9,7 +9,15 @@ from tdx_env.state.discipline import ASK, Action
 from tdx_env.state.features import Feature
 from tdx_eval.reality.criteria import Always, Sometimes
 from tdx_eval.reality.row import Kind, Row, Sample
-from tdx_eval.reality.worlds import Host, World, microseconds, run_in_turns, run_world
+from tdx_eval.reality.worlds import (
+    OLD_LOCKS,
+    TODAY,
+    Host,
+    World,
+    microseconds,
+    run_in_turns,
+    run_world,
+)
 
 _WORLDS = (
     World("s06-conversion/train").with_(groups__converter__items=12),
@@ -18,8 +26,11 @@ _WORLDS = (
     World("s10-hostile/train").with_(tasks__zapper__items=80, groups__honest__items=50),
     World("s03-zero-step/train"),
 )
-_RACE = World("s08-accept-2m/train")
-_MANY = World("s08-accept-2m/test")
+_OLD = tuple(world.with_(module__version=OLD_LOCKS) for world in _WORLDS)
+_NEW = tuple(world.with_(module__version=TODAY) for world in _WORLDS)
+_RACE = World("s08-accept-2m/train").with_(module__version=OLD_LOCKS)
+_MANY = World("s08-accept-2m/test").with_(module__version=OLD_LOCKS)
+_MANY_TODAY = _MANY.with_(module__version=TODAY)
 
 
 def _kick_zaps_once(features: np.ndarray) -> int:
@@ -63,31 +74,36 @@ def _second_busies(host: Host, worlds: tuple[World, ...], n_draws: int) -> np.nd
     return again
 
 
-def _waits_after_kicks(host: Host, n_draws: int) -> np.ndarray:
+def _waits_after_kicks(world: World, host: Host, n_draws: int) -> np.ndarray:
     """Return the time from the kicked call's begin to its next busy reply in each draw [µs].
 
     Returns:
         Shape (n_draws,); nan where no call was busy again after its kick.
     """
     waits = []
-    for batch in run_in_turns(_MANY, host, n_draws):
+    for batch in run_in_turns(world, host, n_draws):
         for index in range(batch.n_worlds):
             run = batch.run[index]
             me = batch.world(index).actors["row"][run["decision_actor"]]
             waits.append(run["now"] - me["call_started"] if batch.waiting[index] else np.nan)
-    return microseconds(_MANY, np.array(waits, float))
+    return microseconds(world, np.array(waits, float))
 
 
 def _gate(n_draws: int) -> Sample:
     """Look whether the second try behind a gate always succeeds, whatever call was busy."""
-    behind = np.isnan(_waits_after_kicks(_ANY_GATED, n_draws))
-    waits = _waits_after_kicks(_ANY_UNGATED, n_draws)
-    n_again = int(np.count_nonzero(~np.isnan(waits)))
-    note = f"Without a gate {n_again:,} of {n_draws:,} episodes of S8 have a second busy reply"
-    if n_again:
-        note += f", the soonest {np.nanmin(waits):.1f} µs after the call's begin"
-        note += f" (seed {np.nanargmin(waits)})"
-    return Sample(behind.astype(float), f"{note}.")
+    behind = np.ones(n_draws)
+    notes = []
+    for module, world in ((OLD_LOCKS, _MANY), (TODAY, _MANY_TODAY)):
+        behind *= np.isnan(_waits_after_kicks(world, _ANY_GATED, n_draws))
+        waits = _waits_after_kicks(world, _ANY_UNGATED, n_draws)
+        n_again = int(np.count_nonzero(~np.isnan(waits)))
+        note = f"module {module}: {n_again:,}"
+        if n_again:
+            note += f" (the soonest {np.nanmin(waits):.1f} µs after the call's begin, seed "
+            note += f"{np.nanargmin(waits)})"
+        notes.append(note)
+    start = f"Episodes of S8 with a second busy reply without a gate, of {n_draws:,}: "
+    return Sample(behind, f"{start}{'; '.join(notes)}.")
 
 
 def _gated(n_draws: int) -> Sample:
@@ -110,12 +126,14 @@ def _fault_gated(n_draws: int) -> Sample:
 
 def _ungated(n_draws: int) -> Sample:
     """Look for second busy replies without a gate."""
-    shares = [
-        f"{np.mean(run_world(world, UNGATED, n_draws).waiting):.0%} of {world.name.split('/')[0]}"
-        for world in _WORLDS
-    ]
-    note = f"Episodes in which it lost at least once: {', '.join(shares)}."
-    return Sample(_second_busies(UNGATED, _WORLDS, n_draws), note)
+    lost = {
+        module: [f"{np.mean(run_world(world, UNGATED, n_draws).waiting):.0%}" for world in worlds]
+        for module, worlds in ((OLD_LOCKS, _OLD), (TODAY, _NEW))
+    }
+    shares = [f"{', '.join(found)} on module {module}" for module, found in lost.items()]
+    names = ", ".join(world.name.split("/")[0] for world in _WORLDS)
+    note = f"Episodes in which it lost at least once, of {names}: {'; '.join(shares)}."
+    return Sample(_second_busies(UNGATED, _OLD, n_draws), note)
 
 
 def _retaken(n_draws: int) -> np.ndarray:

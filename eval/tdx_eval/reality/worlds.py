@@ -2,6 +2,8 @@
 
 import functools
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,13 +21,29 @@ from tdx_env.state.accounting import Category
 from tdx_env.state.calls import Leaf
 from tdx_env.state.setup import N_BANDS
 from tdx_env.state.world import CELL_LOCKS, N_CALLS, N_HOLDERS, End, Operation
+from tdx_eval.comparing.machine import AS_THE_SCENARIO_SAYS, Choice
 from tdx_eval.comparing.yardsticks import load_policy
 
 Floats = NDArray[np.float64]
+OLD_LOCKS = "1.5.06"  # the newest module with the locks that were discussed in 2024
+TODAY = "1.5.34"
 MERGED = "p18-merged-6.16"  # what ran where the numbers of 2025 and 2026 were measured
 _FOLDER = Path(__file__).resolve().parent
 _KHZ_TO_MHZ = 1_000
 _AT_A_TIME = 500  # episodes
+_CHOICE = ContextVar("choice", default=AS_THE_SCENARIO_SAYS)
+
+
+@contextmanager
+def played_on(choice: Choice) -> Iterator[None]:
+    """Let all worlds be played on a machine that the user chose."""
+    before = _CHOICE.set(choice)
+    run_world.cache_clear()  # what it keeps was played on another one
+    try:
+        yield
+    finally:
+        _CHOICE.reset(before)
+        run_world.cache_clear()
 
 
 @dataclass(frozen=True)
@@ -50,7 +68,8 @@ class World:
         path: str | Path = self.name
         if self.name.endswith(".toml"):
             path = _FOLDER / self.name
-        return load_scenario(path, {"cost_bands": list(range(N_BANDS)), **dict(self.overrides)})
+        overrides = {**dict(self.overrides), **_CHOICE.get().overrides}
+        return load_scenario(path, {"cost_bands": list(range(N_BANDS)), **overrides})
 
 
 @dataclass(frozen=True, eq=False)

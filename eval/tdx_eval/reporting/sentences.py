@@ -1,15 +1,15 @@
 """What a comparison says in sentences, each made from its numbers."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tdx_eval.comparing.statistics import Estimate
 from tdx_eval.comparing.summary import Difference, PolicyResult, ScenarioResult, Summary
 from tdx_eval.comparing.yardsticks import REFERENCE_RULE
+from tdx_eval.reporting.verdicts import Verdict, hopeless, lost_by, tally_text, verdict_on
 from tdx_eval.reporting.wording import (
     PERCENT,
     conflict_text,
-    direction,
     duration,
     interval,
     listing,
@@ -18,13 +18,14 @@ from tdx_eval.reporting.wording import (
 )
 
 _REASONS = 2  # parts of the cost that a sentence names
+_MOST_LOST = 4  # policies that lost TDs and are named
 _MINOR = 0.05  # share of all that grew, below which a part isn't named
 _NOTABLE = 0.2  # share of all that grew, above which the part that fell most is named
 
 
 @dataclass(frozen=True)
 class Defeat:
-    """A scenario in which a contender is significantly dearer than a hand-written policy."""
+    """A scenario in which a contender is worse than a hand-written policy."""
 
     contender: str
     scenario: ScenarioResult
@@ -39,7 +40,16 @@ def defeats(summary: Summary) -> list[Defeat]:
         for name in summary.contenders
         for one in summary.scenarios
         for difference, is_hindsight in _opponents(one, name)
-        if difference.cycles.is_positive
+        if verdict_on(difference, one.n_episodes) is Verdict.WORSE
+    ]
+
+
+def defeats_in(summary: Summary, scenario: ScenarioResult, contender: str) -> list[Defeat]:
+    """Return a contender's defeats in one scenario."""
+    return [
+        one
+        for one in defeats(summary)
+        if one.scenario.name == scenario.name and one.contender == contender
     ]
 
 
@@ -84,22 +94,13 @@ def defeat_text(defeat: Defeat) -> str:
     )
 
 
-def _tally(differences: list[Estimate]) -> str:
-    """Say in how many scenarios a policy is cheaper, even, dearer."""
-    found = [direction(one) for one in differences]
-    words = {"better": "significantly cheaper", "even": "even", "worse": "significantly dearer"}
-    counts = [(found.count(kind), text) for kind, text in words.items() if kind in found]
-    if len(found) == 1:
-        return f"{counts[0][1]} in the one scenario with contention"
-    if len(counts) == 1:
-        return f"{counts[0][1]} in all {len(found)} scenarios with contention"
-    each = [f"{text} in {n}" for n, text in counts]
-    return f"{listing(each)} of the {len(found)} scenarios with contention"
-
-
-def _cycles(differences: list[Difference]) -> list[Estimate]:
-    """Return the differences of the total cost."""
-    return [one.cycles for one in differences]
+def _tally(summary: Summary, differences: list[Difference]) -> str:
+    """Say in how many of the scenarios with contention a policy is better, even, worse."""
+    found = [
+        verdict_on(one, scenario.n_episodes)
+        for one, scenario in zip(differences, summary.contested, strict=True)
+    ]
+    return tally_text(found, "scenario with contention")
 
 
 def _range(differences: list[Difference]) -> str:
@@ -125,7 +126,7 @@ def _best_text(summary: Summary) -> str:
         return f"{chosen}; it is what Linux 6.16 does, the reference of all differences."
     return (
         f"{chosen}. On the test scenarios it is, against {summary.reference} (what Linux 6.16 "
-        f"does), {_tally(_cycles(differences))}{_range(differences)}."
+        f"does), {_tally(summary, differences)}{_range(differences)}."
     )
 
 
@@ -136,19 +137,29 @@ def _contender_text(summary: Summary, name: str) -> str:
     mark = summary.policies[name].mark
     return (
         f"{name} (its discipline: {mark}) is, against {summary.best} on the same seeds, "
-        f"{_tally(_cycles(to_best))}{_range(to_best)}; against {summary.reference} it is "
-        f"{_tally(_cycles(to_reference))}{_range(to_reference)}."
+        f"{_tally(summary, to_best)}{_range(to_best)}; against {summary.reference} it is "
+        f"{_tally(summary, to_reference)}{_range(to_reference)}."
     )
 
 
 def _undecided_text(summary: Summary, name: str) -> str:
     """Say what a contender's decisions would be worth if they took no time."""
     cycles = summary.policies[name].decision_cycles
-    differences = [one.contests[name].to_best.cycles_undecided for one in summary.contested]
+    found = [_verdict_undecided(one, one.contests[name].to_best) for one in summary.contested]
     return (
         f"A decision of {name} takes {cycles:,} cycles. With the cycles of deciding taken off the "
-        f"costs of both, it is, against {summary.best}, {_tally(differences)}."
+        f"costs of both, it is, against {summary.best}, "
+        f"{tally_text(found, 'scenario with contention')}."
     )
+
+
+def _verdict_undecided(scenario: ScenarioResult, difference: Difference) -> Verdict:
+    """Return the verdict on a difference if decisions took no time."""
+    cycles, base = difference.cycles_undecided, scenario.results[difference.other].cost.value
+    if not base:
+        return verdict_on(difference, scenario.n_episodes)
+    relative = Estimate(cycles.value / base, cycles.low / base, cycles.high / base)
+    return verdict_on(replace(difference, relative=relative), scenario.n_episodes)
 
 
 def _reach_text(summary: Summary) -> str:
@@ -185,22 +196,24 @@ def percent_of(share: float) -> str:
     return f"more than 99{PERCENT}" if share < 1 and text.startswith("100") else text
 
 
-def _lost_text(summary: Summary) -> str:
-    """Say which policies lost TDs, and which of them as the module's specification has it."""
-    lost: dict[str, int] = {}
-    for one in summary.scenarios:
-        for name, result in one.results.items():
-            if result.n_lost:
-                lost[name] = lost.get(name, 0) + result.n_lost
-    if not lost:
-        return "No policy lost a TD: no episode was killed, hung or cut off."
-    n_played = sum(one.results[summary.reference].n_episodes for one in summary.scenarios)
-    ranked = sorted(lost.items(), key=lambda item: -item[1])
-    named = [f"{name} ({n:,})" for name, n in ranked]
-    return (
-        f"Episodes that were killed, hung or cut off, of {n_played:,} each: {listing(named)}. "
-        "All others finished every episode."
-    )
+def lost_sentence(summary: Summary) -> str:
+    """Say which policies lost TDs, and where nobody could keep one."""
+    spared, lost = hopeless(summary), lost_by(summary)
+    n_played = sum(one.n_episodes for one in summary.scenarios if one not in spared)
+    text = ""
+    if spared:
+        names = listing([one.short_name for one in spared])
+        text = f"In {names} every TD is lost, whatever is answered. Elsewhere, of "
+    losers = sorted((name for name in lost if lost[name]), key=lambda name: -lost[name])
+    text = f"{text or 'Of '}{n_played:,} episodes each, "
+    if not losers:
+        return f"{text}no policy lost a TD."
+    keepers = [name for name in lost if not lost[name]]
+    kept = f"{listing(keepers)} lost no TD" if keepers else "every policy lost some TDs"
+    worst = listing([f"{name} ({lost[name]:,})" for name in losers[:_MOST_LOST]])
+    fewest = losers[-1]
+    least = "" if keepers or len(losers) == 1 else f", {fewest} the fewest ({lost[fewest]:,})"
+    return f"{text}{kept} (killed, hung or cut off); most lost {worst}{least}."
 
 
 def _why_text(summary: Summary) -> str:
@@ -226,6 +239,13 @@ def _why_text(summary: Summary) -> str:
     )
 
 
+def background(summary: Summary) -> list[str]:
+    """Return what stands behind the answer: what decisions, discipline and deciding are worth."""
+    found = [_why_text(summary), _reach_text(summary), _rule_text(summary)]
+    found += [_undecided_text(summary, name) for name in summary.contenders]
+    return [text for text in found if text]
+
+
 def sentences(summary: Summary) -> list[str]:
     """Return the comparison's summary."""
     found = []
@@ -234,7 +254,7 @@ def sentences(summary: Summary) -> list[str]:
         for name in summary.contenders:
             found += [_contender_text(summary, name), _undecided_text(summary, name)]
         found += [_why_text(summary), _rule_text(summary), _reach_text(summary)]
-    found.append(_lost_text(summary))
+    found.append(lost_sentence(summary))
     return [text for text in found if text]
 
 

@@ -10,6 +10,10 @@ _LARGE = 10  # a relative difference beyond it reads better as a factor
 _NEARLY_ALL = -0.99  # a saving beyond it needs one digit more
 _MOST = -0.9999  # the largest saving shown that isn't all
 _MS, _S = 1e3, 1e6  # [µs]
+_FACTOR = 2  # from here on, and from its inverse, a ratio is told as a factor
+_ROUND = 10  # factors from here on are whole
+_PRECISE = 0.1  # relative differences below have a decimal
+_LEAST_RATIO = 1e-6  # a cost of nothing against one
 
 _HOLDERS = {
     "none known": "nobody known",
@@ -66,6 +70,29 @@ def percent(share: float) -> str:
     if share > -1:
         share = max(share, _MOST)
     return f"{signed(100 * share, 2 if share < _NEARLY_ALL else 1)}{PERCENT}"
+
+
+def _significant(value: float) -> str:
+    """Return a factor with two significant digits, thousands separated."""
+    if value < _ROUND:
+        return number(value, 1)
+    digits = len(str(int(value))) - 2
+    return number(round(value, -digits), 0)
+
+
+def factor(relative: float) -> str:
+    """Return a relative difference as people say it: in percent, or as a factor from two on.
+
+    Args:
+        relative: The difference as a share of what it refers to, at least -1.
+    """
+    ratio = max(1 + relative, _LEAST_RATIO)
+    if ratio <= 1 / _FACTOR:
+        return f"÷{_significant(1 / ratio)}"
+    if ratio >= _FACTOR:
+        return f"×{_significant(ratio)}"
+    text = signed(100 * relative, 1 if abs(relative) < _PRECISE else 0)
+    return "same" if text in ("0", "0.0") else f"{text}{PERCENT}"
 
 
 def interval(estimate: Estimate, digits: int = 1, scale: float = 1.0) -> str:

@@ -39,7 +39,7 @@ def raises(features, mask):
 def stops(features, mask):
     raise GeneratorExit("enough")
 """
-LIBRARIES = ["pandas", "pyarrow", "matplotlib", "jinja2", "joblib"]
+LIBRARIES = ["pandas", "pyarrow", "vl_convert", "jinja2", "joblib"]
 LONG_NAME = "x" * 300
 
 

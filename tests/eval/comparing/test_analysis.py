@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from tdx_env.errors import PolicyError
+from tdx_eval.comparing import analysis
 from tdx_eval.comparing.analysis import Entrants, against, fold, validation_scores
 from tdx_eval.comparing.plan import REFERENCE, Plan, hand_written, validation_of
 from tdx_eval.comparing.yardsticks import load_policy
@@ -127,3 +128,28 @@ def test_choice_is_made_on_the_validation_split():
         "s09-accept-4k/validation"
     ]
     assert validation_of(["mine.toml"]) == ["mine.toml"]
+
+
+def test_track_is_counted_on_both_sides(compared):
+    one = next(s for s in compared.summary.scenarios if s.name == "s09-accept-4k/test")
+    rows = compared.episodes[compared.episodes["scenario"] == one.name]
+    both = rows["total_cost"] + rows["cycles_track_kick"]
+    means = both.groupby(rows["policy"]).mean()
+    found = one.results["always-retry"].to_reference.with_track
+    assert found is not None
+    assert found.value == pytest.approx(means["always-retry"] / means[REFERENCE] - 1)
+
+
+def test_answers_are_held_against_retry(compared, monkeypatch):
+    monkeypatch.setattr(analysis, "ANSWERS", ("random", "always-kick"))
+    runs = analysis.runs_of(compared.episodes, "s09-accept-4k/test")
+    found = analysis.answers(runs, 1)
+    assert list(found) == ["random"]  # the other was not played
+    assert found["random"].other == "always-retry"
+    assert found["random"].cycles == analysis.against(runs, "random", "always-retry", 1).cycles
+
+
+def test_footing_counts_every_cost_and_scenario_once(compared):
+    footing = compared.summary.footing
+    assert footing.n_costs == len(next(iter(compared.plan.scenarios.values())).costs)
+    assert sum(footing.machines.values()) == len(compared.plan.scenarios)

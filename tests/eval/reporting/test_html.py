@@ -1,19 +1,19 @@
 """The report: complete, well-formed, with nothing outside of it."""
 
 import io
+import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
-import pytest
 from markupsafe import escape
 from rich.console import Console
 
-from tdx_eval.reporting.html import report_page
+from tdx_eval.reporting.html import MOST_SHOWN, report_page, shown_policies
 from tdx_eval.reporting.terminal import show_summary
 from tdx_eval.reporting.wins import win_text, wins
 from tdx_eval.reporting.wording import percent
 
-_VOID = {"meta", "img", "br"}
+_VOID = {"meta", "img", "br", "input"}
 
 
 class Page(HTMLParser):
@@ -37,17 +37,36 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
 
-@pytest.fixture(scope="module")
-def text(compared) -> str:
-    return report_page(compared.summary)
+MOST_BYTES = 1_500_000
 
 
 def test_report_needs_nothing_from_outside(text: str):
     page = Page(text)
     assert all(one.startswith(("data:", "#")) for one in page.references)
-    assert "http" not in text
     assert "@import" not in text
     assert "url(" not in text
+
+
+def test_report_is_small(text: str):
+    assert len(text.encode()) < MOST_BYTES
+
+
+def test_every_table_has_row_heads(text: str):
+    assert text.count("<table") > 10
+    for body in re.findall("<tbody>(.*?)</tbody>", text, re.DOTALL):
+        assert body.count("<tr") == body.count('<th scope="row">')
+
+
+def test_every_chart_has_its_table_beneath(text: str):
+    figures = re.findall("<figure.*?</figure>", text, re.DOTALL)
+    assert len(figures) == 2
+    assert all("The same as a table" in one and "<svg" in one for one in figures)
+
+
+def test_tables_show_eight_policies_at_most_by_default(compared):
+    shown = shown_policies(compared.summary)
+    assert len(shown) <= MOST_SHOWN
+    assert {compared.summary.best, "mine:kick"} <= set(shown)
 
 
 def test_report_is_well_formed(text: str):

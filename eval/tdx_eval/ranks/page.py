@@ -1,0 +1,155 @@
+"""The rankings as a page in Markdown, and as JSON."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+
+from tdx_eval.ranks.order import SAME, movers
+from tdx_eval.ranks.playing import REFERENCE, Played, Ranking
+
+MERGED = ("p18-merged-6.16", "p19-merged-6.18", "p20-merged-6.19")
+_ALIKE = 0.9  # of tau: below, reasons and movers are told
+_MOST_MOVERS = 3
+_PERCENT = 100.0
+_HEAD = """# Ranks
+
+Which policies rank otherwise on another version of the TDX module? Every policy plays the same
+episodes of every test scenario on {before} and on {after}, the same seeds, with the kernel that the
+scenario names (a row of the catalogue that is a kernel brings its own). Policies are ordered by the
+mean of overhead and penalties; two whose costs differ by less than {same:.0f} % are tied. Kendall's
+tau-b says how alike two orders are: 1 alike, 0 unrelated, -1 reversed.
+
+Made by `{command} --write` with {versions}. Nothing but the module differs between the two columns
+of a row, also where no machine runs the pair: KVM refuses modules before 1.5.06.
+"""
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """What was played and what came of it.
+
+    Attributes:
+        modules: Version before and after.
+        rankings: A ranking for each scenario.
+        bounded: Policies whose zap gives up after a last try.
+        command: What makes it, without the files that it writes.
+        versions: Package versions.
+    """
+
+    modules: tuple[str, str]
+    rankings: Sequence[Ranking]
+    bounded: Sequence[str]
+    command: str
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+def row(*cells: object) -> str:
+    """Return a line of a table."""
+    return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
+
+
+def _short(scenario: str) -> str:
+    """Return a scenario's name without its split."""
+    return scenario.removesuffix("/test")
+
+
+def moved_text(ranking: Ranking) -> str:
+    """Say who changes place most."""
+    moved = movers(*ranking.costs, _MOST_MOVERS)
+    return ", ".join(f"{name} {before} → {after}" for name, before, after in moved)
+
+
+def tau_text(ranking: Ranking) -> str:
+    """Return tau as a table shows it."""
+    return "–" if ranking.tau is None else f"{ranking.tau:.2f}"
+
+
+def is_changed(ranking: Ranking) -> bool:
+    """Say whether the order is another one, or there is one on one version alone."""
+    return bool(ranking.before) and (ranking.tau is None or ranking.tau < _ALIKE)
+
+
+def why(ranking: Ranking) -> str:
+    """Say why an order changes, or that there is none."""
+    if ranking.refused:
+        return ranking.refused
+    if not is_changed(ranking):
+        return ""
+    reasons = "; ".join(map(str, ranking.reasons))
+    return reasons or "no conflict comes or goes: nothing to order"
+
+
+def _scenarios(ranks: Ranks) -> Iterator[str]:
+    """Yield the table of scenarios."""
+    yield "\n## By scenario\n"
+    yield f"Busy replies are those of {REFERENCE}. Places: 1 and how many are cheaper.\n"
+    yield row("scenario", "episodes", "tau", "what comes or goes", "who moves most (place)")
+    yield row("---", "--:", "--:", "---", "---")
+    for one in ranks.rankings:
+        moved = moved_text(one) if is_changed(one) else ""
+        yield row(_short(one.scenario), one.n_episodes or "–", tau_text(one), why(one), moved)
+
+
+def best_bounded(played: Mapping[str, Played], bounded: Sequence[str]) -> str | None:
+    """Return the cheapest of the bounded policies that lost nothing, or None."""
+    safe = {name: played[name].cost for name in bounded if name in played}
+    safe = {name: cost for name, cost in safe.items() if played[name].n_lost == 0}
+    return min(safe, key=lambda name: safe[name]) if safe else None
+
+
+def held_against(played: Mapping[str, Played], name: str, best: str | None) -> str:
+    """Return what a policy costs over the best bounded one, or how many episodes it lost."""
+    if name not in played:
+        return "–"
+    if played[name].n_lost:
+        return f"{played[name].n_lost} lost"
+    if best is None or played[best].cost == 0:
+        return "–"
+    return f"{_PERCENT * (played[name].cost / played[best].cost - 1):+.1f} %"
+
+
+def _merged(ranks: Ranks) -> Iterator[str]:
+    """Yield the table of the merged rows against the best bounded one."""
+    before, after = ranks.modules
+    yield "\n## What is merged, against the best bounded row\n"
+    yield (
+        "Bounded: BLOCK, TRACK and REMOVE have a last try, after which the host gives up. Best: "
+        "the cheapest that loses nothing in these episodes, in hindsight. The merged rows are "
+        "bounded themselves.\n"
+    )
+    numbers = [name.partition("-")[0].upper() for name in MERGED]
+    heads = [f"{number} on {module}" for module in ranks.modules for number in numbers]
+    yield row("scenario", f"best on {before}", f"best on {after}", *heads)
+    yield row("---", "---", "---", *["--:"] * len(heads))
+    for one in ranks.rankings:
+        if one.refused:
+            continue
+        bests = [best_bounded(played, ranks.bounded) for played in (one.before, one.after)]
+        cells = [
+            held_against(played, name, best)
+            for played, best in zip((one.before, one.after), bests, strict=True)
+            for name in MERGED
+        ]
+        yield row(_short(one.scenario), *(best or "–" for best in bests), *cells)
+
+
+def ranks_page(ranks: Ranks) -> str:
+    """Return the page."""
+    versions = ", ".join(f"{name} {number}" for name, number in ranks.versions.items())
+    head = _HEAD.format(
+        before=ranks.modules[0],
+        after=ranks.modules[1],
+        same=_PERCENT * SAME,
+        command=ranks.command,
+        versions=versions,
+    )
+    lines = [head.rstrip(), *_scenarios(ranks), *_merged(ranks)]
+    return "\n".join(lines) + "\n"
+
+
+def ranks_json(ranks: Ranks) -> str:
+    """Return all that was found as JSON."""
+    content = asdict(ranks)
+    for record, one in zip(content["rankings"], ranks.rankings, strict=True):
+        record["tau"] = one.tau
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"

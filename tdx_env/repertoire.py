@@ -1,0 +1,112 @@
+"""What an environment plays, asks and pays: the versions of it, and the scenarios drawn from."""
+
+import warnings
+from collections.abc import Mapping
+from typing import NamedTuple, Self
+
+import numpy as np
+
+from tdx_env.arguments import ScenarioSpec, scenarios_of
+from tdx_env.errors import ScenarioError, shown
+from tdx_env.scenarios import Scenario, setup_of
+from tdx_env.state.objectives import ObjectiveSpec, weights_of
+
+
+class Edition(NamedTuple):
+    """A version of the environment: what holds where an argument says nothing.
+
+    Attributes:
+        scenario: What is played.
+        objective: What an episode costs, unless its scenario says so.
+        scale: The scenario's key that rewards are divided by, below ``limits``.
+        decisions: Where somebody is asked, one of `tdx_env.spaces.ASKS`.
+    """
+
+    scenario: str
+    objective: str
+    scale: str
+    decisions: str
+
+
+EDITIONS = {
+    "v0": Edition("train", "thread", "reward_scale", "busy"),
+    "v1": Edition("core", "cpu", "reward_scale_v1", "all"),
+}
+
+
+def edition_of(name: object) -> Edition:
+    """Return a version of the environment.
+
+    Raises:
+        ScenarioError: There is none of that name.
+    """
+    if isinstance(name, str) and name in EDITIONS:
+        return EDITIONS[name]
+    raise ScenarioError(f"edition = {shown(name)}, must be {' or '.join(EDITIONS)}")
+
+
+def _scale_of(scenario: Scenario, key: str) -> int:
+    """Return what a scenario's rewards are divided by [cycles].
+
+    A user's file may lack what later versions divide by: then it is `reward_scale`, and a warning
+    says so.
+    """
+    scale: int | None = getattr(scenario.limits, key)
+    if scale is not None:
+        return scale
+    warnings.warn(
+        f"{scenario.name}: limits.{key} is missing, rewards are divided by limits.reward_scale; "
+        "tdx-eval scale measures it",
+        UserWarning,
+        stacklevel=2,
+    )
+    return scenario.limits.reward_scale
+
+
+class Repertoire:
+    """The scenarios that an environment draws from, and what their episodes cost.
+
+    Args:
+        scenario: As for the environment; None: what the version plays.
+        objective: As for the environment; None: what each scenario says, else the version.
+        edition: Name of the version.
+        machine: Module and kernel, as `tdx_env.scenarios.machine_overrides` returns them.
+        overrides: Scenario parameters by dotted name.
+
+    Attributes:
+        scenarios: What is drawn from.
+        names: Of the scenarios.
+        setups: The scenarios as the simulator reads them, dtype SETUP, shape (n,).
+        scales: What the rewards of each are divided by [cycles].
+
+    Raises:
+        ScenarioError: A scenario is unknown or malformed, or there is no such version.
+        ObjectiveError: The objective is none.
+    """
+
+    def __init__(
+        self,
+        scenario: ScenarioSpec | None,
+        objective: ObjectiveSpec | None,
+        edition: str,
+        machine: Mapping[str, object] | None = None,
+        overrides: Mapping[str, object] | None = None,
+    ) -> None:
+        version = edition_of(edition)
+        self._arguments = (scenario, objective, edition, machine)
+        spec = version.scenario if scenario is None else scenario
+        self.scenarios = scenarios = scenarios_of(spec, overrides or {}, machine or {})
+        self.names = tuple(one.name for one in scenarios)
+        self.scales = [_scale_of(one, version.scale) for one in scenarios]
+        self.setups = np.concatenate([setup_of(one) for one in scenarios])
+        for setup, one in zip(self.setups, scenarios, strict=True):
+            spoken = one.objective or version.objective
+            setup["weights"] = weights_of(spoken if objective is None else objective)
+
+    def overridden(self, overrides: Mapping[str, object]) -> Self:
+        """Return the same with some scenario parameters changed.
+
+        Raises:
+            ScenarioError: One is none, or out of its bounds.
+        """
+        return type(self)(*self._arguments, overrides)
