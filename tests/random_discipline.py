@@ -62,8 +62,17 @@ def random_discipline(rng: Rng, is_batching: bool = False) -> Record:
     d["enter_irqs_off"] = rng.random() < 0.15
     d["decision_cycles"] = pick(rng, (0, 1, 10, 50, 3000))
     _structure(rng, d)
-    _flush(apart(rng), d, (0.55, 0.95) if is_batching else (0.35, 0.7))
+    _bound(apart(rng), d)
+    _flush(apart(rng), d, (0.4, 0.95) if is_batching else (0.35, 0.7))
     return d[()]
+
+
+def _bound(rng: Rng, d: Record) -> None:
+    """Let half of the calls that would be kicked for without an end have one."""
+    for ends in (d["on_exhaustion"], d["on_foreign"]):
+        ends[(ends == Exhaustion.GATED_KICK) & (rng.random(N_LEAVES) < 0.5)] = (
+            Exhaustion.GATED_KICK_ONCE
+        )
 
 
 def _flush(rng: Rng, d: Record, shares: tuple[float, float]) -> None:
@@ -81,13 +90,15 @@ def _flush(rng: Rng, d: Record, shares: tuple[float, float]) -> None:
         rule["pages"] = PAGES_PER_2M
         d["asks"] = pick(rng, (Asks.ALL, Asks.ALL, Asks.ALL, Asks.FLUSH, Asks.BUSY))
     elif kind < shares[1]:
-        rule["pages"] = pick(rng, (4, PAGES_PER_2M, PAGES_PER_2M))
-        rule["held_us"] = pick(rng, (0, 0, 0, 2, 20))
-        rule["contended"] = rng.random() < 0.3
-        rule["resched"] = rng.random() < 0.3
+        rule["pages"] = PAGES_PER_2M
         rule["waiting"] = pick(rng, list(Waiting))
         rule["sees_count"] = rng.random() < 0.5
-    rule["price_percent"] = pick(rng, (1, 10, 50, 100, 200))
+        if rng.random() < 0.4:  # one condition of several
+            rule["pages"] = pick(rng, (4, PAGES_PER_2M, PAGES_PER_2M))
+            rule["held_us"] = pick(rng, (0, 0, 2, 20))
+            rule["contended"] = rng.random() < 0.3
+            rule["resched"] = rng.random() < 0.5
+    rule["price_percent"] = pick(rng, (1, 5, 20, 50, 100))
 
 
 def _structure(rng: Rng, d: Record) -> None:

@@ -303,7 +303,7 @@ class _Builder:
             row["items_low"] = row["items_high"] = 1
         if row["program"] in (Program.IDLE, Program.HAMMER):
             row["items_low"] = row["items_high"] = pick(rng, (0, 2, 1000))
-        longest = 300 if self.theme == Theme.STORM else 3000
+        longest = 300 if self.theme in (Theme.STORM, Theme.BATCH) else 3000
         set_range(rng, row, "think", 0, longest * self.scale)
         if row["program"] == Program.HAMMER:
             row["think_low"], row["think_high"] = pick(rng, (0, 50)), 400

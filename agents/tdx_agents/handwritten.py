@@ -8,6 +8,7 @@ from tdx_agents.row import Row
 from tdx_env.table import table_text
 
 _FLUSH: tuple[Row, ...] = (
+    structure.batched_retry(1),
     structure.batched_retry(8),
     structure.batched_retry(16),
     structure.batched_retry(64),
@@ -63,6 +64,7 @@ _ROWS: tuple[Row, ...] = (
     tries.retry_once(),
     *(tries.plain_tries(n) for n in (4, 8, 16, 32, 64)),
     tries.operand_split(),
+    tries.bounded(),
     *_FLUSH,
     adaptive.break_even(),
     adaptive.operand(),
@@ -93,8 +95,8 @@ def _compiled(row: Row) -> Policy:
 
 @functools.cache
 def _decided() -> tuple[Row, ...]:
-    """Return the flush rules as decision functions, that of each page first."""
-    return tuple(flush.decided(row) for row in (structure.batched_retry(1), *_FLUSH))
+    """Return the flush rules as decision functions."""
+    return tuple(flush.decided(row) for row in _FLUSH)
 
 
 def find(name: str) -> Policy | None:

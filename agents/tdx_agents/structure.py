@@ -58,7 +58,8 @@ def batched_retry(pages: int) -> Row:
         None upstream: the bound that a batching KVM could reach without decided kicks.
     """
     discipline = DEFAULT.with_(flush=pages)
-    title = f"again whatever is busy, one TRACK for up to {pages} pages"
+    which = "each page" if pages == 1 else f"up to {pages} pages"
+    title = f"again whatever is busy, one TRACK for {which}"
     return Row(f"retry-batch-{pages}", "", title, "yardstick", always_retry, discipline)
 
 

@@ -1,10 +1,12 @@
-"""Rows about how often a zap's call is tried before vCPUs are kicked, in the kernel of 6.19."""
+"""Rows about how often a busy call is tried before vCPUs are kicked, most in 6.19's kernel."""
 
 from dataclasses import replace
 
 from tdx_agents.merged import kick_zap_else_yield, merged_6_19
 from tdx_agents.protocol import Decide, Features, if_allowed, is_removal
+from tdx_agents.retry import always_retry
 from tdx_agents.row import ZAP, Row, each
+from tdx_env.host.discipline import BOUNDED
 from tdx_env.module.operand_classes import OperandClass, operand_class
 from tdx_env.state.actors import CallPath
 from tdx_env.state.discipline import Action
@@ -127,4 +129,18 @@ def operand_split(tries: int = 16) -> Row:
         source="this project, Nov 2026, inferred from the operands",
         rule=by_holder(tries),
         discipline=row.discipline.with_(max_issues=limits),
+    )
+
+
+def bounded() -> Row:
+    """Retry-bounded: any call again up to 1,024 times, a gated kick, as often again, KVM_BUG_ON.
+
+    The default discipline with an end, whatever the others do.
+
+    Source:
+        Paolo Bonzini's 1,024 tries, 10 Sep 2024; what follows them: this project.
+    """
+    title = "any lock busy: again, at 1,024 tries a gated kick, KVM_BUG_ON at 2,048"
+    return Row(
+        "retry-bounded", "", title, "1,024: Paolo Bonzini, 10 Sep 2024", always_retry, BOUNDED
     )

@@ -93,10 +93,21 @@ def _on_busy(world: World, actor: int) -> None:
     leaf = me["leaf"]
     if rules["tree_only"][leaf] and me["operand"] != _SEPT_TREE:
         _exhaust(world, actor, rules["on_foreign"][leaf])
-    elif me["issues"] >= rules["max_issues"][leaf]:
-        _exhaust(world, actor, rules["on_exhaustion"][leaf])
-    else:
+    elif _may_try_again(world, actor):
         _ask_or_retry(world, actor, me["path"])
+    else:
+        _exhaust(world, actor, rules["on_exhaustion"][leaf])
+
+
+@inner
+def _may_try_again(world: World, actor: int) -> bool:
+    """Say whether the discipline allows the busy call another try; after one gated kick, anew."""
+    me = world.actors["row"][actor]
+    issues, limit = me["issues"], int(world.discipline["max_issues"][me["leaf"]])
+    if issues < limit:
+        return True
+    is_kicked = world.discipline["on_exhaustion"][me["leaf"]] == Exhaustion.GATED_KICK_ONCE
+    return bool(is_kicked and limit < issues < 2 * limit)
 
 
 @inner
@@ -284,6 +295,11 @@ def _exhaust(world: World, actor: int, what: int) -> None:
         kill(world, actor, me["leaf"], Outcome.OPERAND_BUSY)
     elif what == Exhaustion.GATED_KICK:
         _kick(world, actor, 1)
+    elif what == Exhaustion.GATED_KICK_ONCE:
+        if me["issues"] < 2 * int(world.discipline["max_issues"][me["leaf"]]):
+            _kick(world, actor, 1)
+        else:
+            kill(world, actor, me["leaf"], Outcome.OPERAND_BUSY)
     elif what == Exhaustion.SWALLOW:
         # The split ignores that its call failed: canonical/tdx issues 100 and 213 (bug B1).
         succeed(world, actor)

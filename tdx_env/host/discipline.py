@@ -39,7 +39,9 @@ Source: guess.
 _PER_LEAF = ("max_issues", "on_exhaustion", "tree_only", "on_foreign")
 _Limit = Annotated[int, Field(ge=1, lt=UNLIMITED)] | Literal["unlimited"]
 _Interruptions = Annotated[int, Field(ge=0, lt=UNLIMITED)] | Literal["unlimited"]
-_Exhaustion = Literal["kill", "reenter", "local_retry", "user_error", "gated_kick", "swallow"]
+_Exhaustion = Literal[
+    "kill", "reenter", "local_retry", "user_error", "gated_kick", "gated_kick_once", "swallow"
+]
 
 
 def _per_leaf(default: object) -> BeforeValidator:
@@ -107,8 +109,8 @@ class Discipline(BaseModel):
     on_exhaustion: Annotated[dict[str, _Exhaustion], _per_leaf("gated_kick")] = Field(
         default={DEFAULT_KEY: "gated_kick"},
         description="what then happens: KVM_BUG_ON, unwind and re-enter the guest or retry the "
-        "fault locally, an error to user space, kick and gate for ever, or nothing (bug B1: in a "
-        "split; elsewhere KVM_BUG_ON)",
+        "fault locally, an error to user space, kick and gate and try again, for ever or as often "
+        "as before and then KVM_BUG_ON, or nothing (bug B1: in a split; elsewhere KVM_BUG_ON)",
     )
     tree_only: Annotated[dict[str, bool], _per_leaf(False)] = Field(
         default={DEFAULT_KEY: False},
@@ -298,3 +300,5 @@ def _of_leaf(table: Mapping[str, Any], leaf: Leaf) -> Any:
 
 DEFAULT = Discipline()
 """No SEAMCALL lock; a kick gates for the one call; 1,024 issues, then a kick with a gate."""
+BOUNDED = DEFAULT.with_(on_exhaustion="gated_kick_once")
+"""The same with an end: 1,024 issues, a kick with a gate, as many issues again, KVM_BUG_ON."""

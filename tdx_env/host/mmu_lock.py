@@ -54,7 +54,6 @@ def _take(world: World, actor: int, write: int) -> None:
         run["mmu_writer"] = actor
         run["n_write_locks"] += 1
         run["write_taken"] = run["now"]
-        me["hold_since"] = run["now"]
         me["has_mmu_lock"] = WRITE
     else:
         run["mmu_readers"] += 1
@@ -96,8 +95,7 @@ def release_mmu(world: World, actor: int) -> None:
         return
     if me["has_mmu_lock"] == WRITE:
         run["mmu_writer"] = NONE
-        run["write_held"] += run["now"] - run["write_taken"]
-        end_write_hold(world, actor)
+        end_write_hold(world)
     else:
         run["mmu_readers"] -= 1
     me["has_mmu_lock"] = 0

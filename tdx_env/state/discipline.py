@@ -81,6 +81,7 @@ class Exhaustion(IntEnum):
     USER_ERROR = 3  # -EAGAIN or -EBUSY to user space, which calls again
     GATED_KICK = 4  # kick and gate, then again, for ever
     SWALLOW = 5  # a split ignores the error and goes on (bug B1); elsewhere KVM_BUG_ON
+    GATED_KICK_ONCE = 6  # kick and gate, as many tries again, then KVM_BUG_ON
 
 
 class OnFrozen(IntEnum):

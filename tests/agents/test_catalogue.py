@@ -1,5 +1,7 @@
 """The hand-written policies, row by row against what was proposed and merged."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -14,10 +16,10 @@ from tdx_agents.protocol import Kind, mask_of
 from tdx_agents.retry import blind, doubling_cap
 from tdx_agents.split import bounded_resume
 from tdx_agents.structure import batched_merged, batched_retry
-from tdx_env.host.discipline import DEFAULT, HOST_LEAVES
+from tdx_env.host.discipline import BOUNDED, DEFAULT, HOST_LEAVES
 from tdx_env.state.actors import CallPath
 from tdx_env.state.calls import Leaf
-from tdx_env.state.discipline import UNLIMITED, Action
+from tdx_env.state.discipline import UNLIMITED, Action, Exhaustion
 from tdx_env.state.features import Feature
 from tests.agents.conftest import ENTRY, EPOCH, TREE, answers, decisions, features_of
 
@@ -384,6 +386,15 @@ def test_plain_tries_come_before_one_gated_kick_and_one_more_try(by_number, trie
     assert row.discipline.gate_scope == "call"
 
 
+def test_bounded_rule_ends_after_a_gated_kick_and_as_many_tries(by_number):
+    row = by_number["retry-bounded"]
+    assert row.discipline == BOUNDED
+    assert (row.discipline.limit(BLOCK), row.discipline.exhaustion(BLOCK)) == (
+        1024,
+        Exhaustion.GATED_KICK_ONCE,
+    )
+
+
 @pytest.mark.parametrize("number", ["P27", "P28-32", "P29"])
 @pytest.mark.parametrize("leaf", [AUG, SEPT_ADD, ENTER, ADD, WBINVD])
 def test_elsewhere_plain_tries_are_6_19(by_number, number, leaf):
@@ -418,7 +429,7 @@ def test_p25_has_all_memory_from_the_start_and_one_lock(by_number):
     }
 
 
-@pytest.mark.parametrize("pages", [8, 16, 64, 512])
+@pytest.mark.parametrize("pages", [1, 8, 16, 64, 512])
 def test_batches_of_retry_change_the_default_discipline_in_one_thing(by_number, pages):
     row = by_number[f"retry-batch-{pages}"]
     assert row.discipline == DEFAULT.with_(flush=pages)
@@ -586,6 +597,15 @@ def test_every_row_says_its_source_and_what_it_does():
         assert row.source
         is_made = row.name in ("break-even", *WITH_MADE_RULES)  # their makers say the source
         assert "Source:" in row.rule.__doc__ if row.rule.__doc__ else is_made
+
+
+def test_page_of_policies_has_each_row():
+    page = (Path(__file__).parents[2] / "docs" / "policies.md").read_text()
+    for row in rows():
+        mark = "needs a change" if row.discipline.needs_kvm_change else "today"
+        title = f"{row.title} (behaves as {row.behaves_as})" if row.behaves_as else row.title
+        line = f"| {row.number or '-'} | {row.name} | {mark} | {title} | {row.source} |"
+        assert line in page.splitlines()
 
 
 def test_policies_table_has_a_line_for_each():

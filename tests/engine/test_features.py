@@ -8,7 +8,7 @@ from tests.strategies import batch_world, random_world
 
 N_WORLDS = 120  # the last feature of busy replies has its second value in the 62nd
 N_BATCHES = 30  # worlds whose zaps are long; of flush points the last one but ...
-FROZEN = 675  # ... faults that meet a FROZEN SPTE meanwhile has its in the 20th
+FROZEN = 923  # ... faults that meet a FROZEN SPTE meanwhile has its in the 20th
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from typing import get_args
 import pytest
 from pydantic import ValidationError
 
-from tdx_env.host.discipline import DECISION_CYCLES, DEFAULT, HOST_LEAVES, Discipline
+from tdx_env.host.discipline import BOUNDED, DECISION_CYCLES, DEFAULT, HOST_LEAVES, Discipline
 from tdx_env.state.calls import Leaf
 from tdx_env.state.discipline import (
     DISCIPLINE,
@@ -30,6 +30,8 @@ def test_default_is_the_one_that_agents_get():
     record = DEFAULT.record()[0]
     assert (record["max_issues"] == 1024).all()
     assert (record["on_exhaustion"] == Exhaustion.GATED_KICK).all()
+    bounded = BOUNDED.record()[0]
+    assert (bounded["on_exhaustion"] == Exhaustion.GATED_KICK_ONCE).all()
     assert not record["tree_only"].any()
     assert record["seamcall_lock"] == SeamcallLock.NEVER
     assert record["gate_scope"] == GateScope.CALL

@@ -24,6 +24,18 @@ class Mutant(NamedTuple):
 
 MUTANTS = [
     Mutant(
+        "a vCPU that kicks for its fault loses its own time, not the host's",
+        "state/owners.py",
+        " or category in _SENDING",
+        "",
+    ),
+    Mutant(
+        "what hostile vCPUs lose is stolen",
+        "engine/start.py",
+        "Party.HOSTILE_VCPU if is_hostile else Party.VCPU",
+        "Party.VCPU",
+    ),
+    Mutant(
         "host-priority mark kept on ACCEPT",
         "guest/tdcalls.py",
         'world.program["accept_keeps_mark"] != 0',
@@ -460,6 +472,90 @@ MUTANTS = [
         "host/flush.py",
         'if me["blocked"] >= rule["pages"]:',
         'if me["blocked"] > rule["pages"]:',
+    ),
+    Mutant(
+        "a batch that is seen to be waited for again counts from then",
+        "host/flush.py",
+        'if me["contended_since"] == NONE and world.run',
+        "if world.run",
+    ),
+    Mutant(
+        "waiting before the batch counts",
+        "host/flush.py",
+        'waited = mmu_waited(world) - me["waited_before"]',
+        "waited = mmu_waited(world)",
+    ),
+    Mutant(
+        "batches that nobody waited for count as waited for",
+        "host/flush.py",
+        'calm, hit = run["now"] - me["batch_opened"], 0',
+        'calm, hit = run["now"] - me["batch_opened"], HITS_UNIT',
+    ),
+    Mutant(
+        "one draw for all batches",
+        "host/flush.py",
+        'draw(world.run["seed"], Draw.BATCH, actor, int(world.actors["row"][actor]["batch"]), 0)',
+        'draw(world.run["seed"], Draw.BATCH, actor, 0, 0)',
+    ),
+    Mutant(
+        "the drawn share of the price is all of it",
+        "host/flush_rules.py",
+        "return price * int(_SHARE[place]) // _SHARE_UNIT",
+        "return price * int(_SHARE[place]) // int(_SHARE[place])",
+    ),
+    Mutant(
+        "decided YIELD keeps mmu_lock",
+        "host/track.py",
+        '        me["makes_way"] = 1\n',
+        '        me["makes_way"] = 0\n',
+    ),
+    Mutant(
+        "way is made after each later page",
+        "host/zap.py",
+        '    world.actors["row"][actor]["makes_way"] = 0\n',
+        "",
+    ),
+    Mutant(
+        "nobody is asked at flush points",
+        "host/track.py",
+        "if not has_next_to_block(world, actor):",
+        "if True:",
+    ),
+    Mutant(
+        "busy replies are asked about always",
+        "host/busy.py",
+        "if asks_at(world, actor, path):",
+        "if asks_at(world, actor, path) or True:",
+    ),
+    Mutant(
+        "the shared EPT's flush counts as TRACK's kick",
+        "host/kick.py",
+        'if me["kick_kind"] == Kick.TRACK:',
+        'if me["kick_kind"] != Kick.DECISION:',
+    ),
+    Mutant(
+        "faults that met a FROZEN SPTE before the batch count",
+        "host/ask.py",
+        'run["n_frozen_met"] - me["frozen_before"]',
+        'run["n_frozen_met"]',
+    ),
+    Mutant(
+        "others want the CPUs of all host tasks",
+        "host/cpus.py",
+        "return bool(who == Resched.ALL)",
+        "return bool(who != Resched.NEVER)",
+    ),
+    Mutant(
+        "a vCPU thread's slice is over whoever waits",
+        "host/cpus.py",
+        'run["n_pcpus"] > 0 and run["run_first"] != NONE',
+        'run["n_pcpus"] > 0',
+    ),
+    Mutant(
+        "waiters in the queue are not taken off",
+        "host/mmu_lock.py",
+        "        _count_waiters(world, -1)\n",
+        "        _count_waiters(world, 0)\n",
     ),
     Mutant(
         "gate of the kick before TRACK stays closed",

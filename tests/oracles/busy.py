@@ -44,8 +44,12 @@ def on_busy(w: OracleWorld, a: Actor) -> None:
     is_foreign = w.discipline.tree_only[call.leaf] and call.operand != Operand.SEPT_TREE
     if is_foreign:
         exhausted(w, a, Exhaustion(w.discipline.on_foreign[call.leaf]))
-    elif call.issues >= w.discipline.max_issues[call.leaf]:
-        exhausted(w, a, Exhaustion(w.discipline.on_exhaustion[call.leaf]))
+        return
+    limit = w.discipline.max_issues[call.leaf]
+    end = Exhaustion(w.discipline.on_exhaustion[call.leaf])
+    rounds = 2 if end == Exhaustion.GATED_KICK_ONCE else 1
+    if call.issues == limit or call.issues >= rounds * limit:
+        exhausted(w, a, end)
     else:
         ask_or_retry(w, a, a.path, mask_of(w, a))
 
@@ -222,7 +226,11 @@ def exhausted(w: OracleWorld, a: Actor, what: Exhaustion) -> None:
             faults.give_up(w, a, False)
         case Exhaustion.REENTER | Exhaustion.LOCAL_RETRY | Exhaustion.USER_ERROR:
             yield_now(w, a)
-        case Exhaustion.GATED_KICK:
+        case Exhaustion.GATED_KICK_ONCE if (
+            a.call.issues >= 2 * w.discipline.max_issues[a.call.leaf]
+        ):
+            w.kill(a, a.call.leaf, Outcome.OPERAND_BUSY)
+        case Exhaustion.GATED_KICK | Exhaustion.GATED_KICK_ONCE:
             kick_now(w, a, is_forced=True)
 
 

@@ -21,9 +21,9 @@ def request(w: OracleWorld, a: Actor, is_write: bool, purpose: Purpose) -> None:
     """Take mmu_lock and go on, or queue for it."""
     a.purpose = purpose
     w.meet(purpose)
-    is_behind_writer = w.mmu.writer != NONE
     if purpose == Purpose.ZAP and a.chunk_since is None:
         a.chunk_since = w.now
+    is_behind_writer = w.mmu.writer != NONE
     if w.mmu.request(a.number, is_write):
         taken(w, a)
         go_on(w, a)
@@ -44,9 +44,6 @@ def release(w: OracleWorld, a: Actor) -> None:
     """Drop mmu_lock if held, and hand it over."""
     if not w.mmu.is_held_by(a.number):
         return
-    if w.mmu.writer == a.number:
-        assert a.stretch_since is not None
-        w.write_held += w.now - a.stretch_since
     end_stretch(w, a)
     end_hold(w, a)
     for number in w.mmu.release(a.number):

@@ -125,7 +125,7 @@ class OracleWorld:
         self.n_interrupted = self.n_list_busy = self.n_splits = 0
         self.n_pamt_gets = self.n_pamt_adds = self.pamt_get_cycles = self.pamt_get_max = 0
         self.n_write_locks = self.n_switches = self.n_moves = 0
-        self.n_flushes = self.n_frozen_met = self.n_behind_writers = self.write_held = 0
+        self.n_flushes = self.n_frozen_met = self.n_behind_writers = 0
         self.guest_items = self.task_items = self.work_done = self.work_total = 0
         self.last_progress = 0
         self.preempt_penalty = self.longest_stretch = self.fault_max = self.zap_max = 0
@@ -144,6 +144,11 @@ class OracleWorld:
     def booked(self) -> list[list[int]]:
         """Return the cycles of each actor by category."""
         return [a.booked for a in self.actors]
+
+    @property
+    def write_held(self) -> int:
+        """Return for how long mmu_lock was held for write."""
+        return sum(self.holds)
 
     def run(self, decide: Decide) -> None:
         """Run the episode to its end."""

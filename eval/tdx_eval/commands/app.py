@@ -7,6 +7,7 @@ from tdx_eval.commands.audit import diff, gate, replay_results
 from tdx_eval.commands.compare import compare
 from tdx_eval.commands.costs import costs
 from tdx_eval.commands.decisions import decisions
+from tdx_eval.commands.flush import flush
 from tdx_eval.commands.lost import lost
 from tdx_eval.commands.map import map_policies
 from tdx_eval.commands.policies import policies
@@ -28,7 +29,20 @@ def about(version: Version = False) -> None:
     """
 
 
-for _command in (policies, compare, report, gate, diff, reality, costs, lost, ranks, scale, trace):
+for _command in (
+    policies,
+    compare,
+    report,
+    gate,
+    diff,
+    reality,
+    costs,
+    lost,
+    ranks,
+    scale,
+    trace,
+    flush,
+):
     app.command(_command.__name__)(_command)
 app.command("map")(map_policies)
 app.command("replay")(replay_results)

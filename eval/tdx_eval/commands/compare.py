@@ -199,6 +199,10 @@ def compare(
     ] = CHUNK,
     module: ModuleOption = None,
     kernel: KernelOption = None,
+    objective: Annotated[
+        str | None,
+        typer.Option(help="What costs: a preset, or weights as host=1,stolen=0.5; default: thread"),
+    ] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="Override: costs.bare=2300; repeatable")
     ] = None,
@@ -218,6 +222,7 @@ def compare(
     """
     from tdx_agents.bundle import load_manifest
     from tdx_env.scenarios import expand, overrides_from
+    from tdx_env.state.objectives import objective_name
     from tdx_eval.comparing.machine import Choice
     from tdx_eval.comparing.output import check_folder
     from tdx_eval.comparing.plan import planned
@@ -228,6 +233,8 @@ def compare(
     backends.check_backend(backend)
     table = None if reality is None else read_table(reality)
     overrides = overrides_from(set_ or [], costs) | Choice(module, kernel).overrides
+    if objective is not None:
+        overrides["objective"] = objective_name(objective)
     for folder in agent or []:
         load_manifest(folder)
     contenders = [*map(str, agent or []), *(policy or [])]
