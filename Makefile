@@ -14,13 +14,13 @@ COMPARED := $(foreach chunk,0 1 2 3,'tests/engine/test_oracle.py::test_kernel_ag
 PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 QUICK := $(PYTEST) -m "not slow" --hypothesis-profile=quick
 
-.PHONY: demo test quick lint types plain bounds check bench clean
+.PHONY: demo test quick lint types plain bounds check docs bench clean
 .DELETE_ON_ERROR:
 
 $(STAMP): constraints.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,eval,dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,eval,dev,docs]'
 	touch $@
 
 demo: $(STAMP)
@@ -49,6 +49,9 @@ bounds: $(STAMP) # the same code, every index checked
 	NUMBA_BOUNDSCHECK=1 $(PYTEST) $(COMPARED)
 
 check: lint types test plain bounds
+
+docs: $(STAMP) # the pages of docs/ as a site, in out/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks

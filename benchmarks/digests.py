@@ -26,7 +26,7 @@ from tdx_env.state.features import Feature
 _POLICIES = ("P18", "P8", "P1", "P9", "P4", "break-even")
 _SEEDS = (1, 2)
 _LENGTH = 20  # hexadecimal digits of a digest
-_LEFT_OUT = ("waiting", "module_version")  # wording, and what the seed and the scenario say
+_LEFT_OUT = ("waiting", "module")  # wording, and what the seed and the scenario say
 
 
 def _plain(value: Any) -> Any:

@@ -17,3 +17,11 @@ gymnasium.register(
     kwargs={"edition": "v1"},
     order_enforce=False,
 )
+gymnasium.register(
+    id="tdx_env/SeamcallRetryMO-v1",
+    entry_point="tdx_env.multi_objective:SeamcallRetryMOEnv",
+    vector_entry_point="tdx_env.multi_objective:SeamcallRetryMOVectorEnv",
+    kwargs={"edition": "v1"},
+    order_enforce=False,
+    disable_env_checker=True,  # Gymnasium's wants a reward that is a number
+)

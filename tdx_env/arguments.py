@@ -1,6 +1,7 @@
 """What users give the environments: checked once, and written so that JSON can hold it."""
 
 import dataclasses
+import os
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
@@ -31,6 +32,7 @@ ScenarioSpec = (
 DisciplineSpec = Discipline | Mapping[str, Any]
 RENDER_MODES = ("ansi", "rgb_array")
 SEED_LIMIT = 1 << 63
+_WORLDS_A_THREAD = 32  # below that, handing work to a second thread costs more than it saves
 NO_CHOICE: Mapping[str, object] = MappingProxyType({})  # of a machine: what the scenario says
 ModuleSpec = str | Sequence[str] | None
 
@@ -196,6 +198,17 @@ def checked_count(name: str, value: object) -> int:
     if isinstance(value, (int, np.integer)) and value >= 1:
         return int(value)
     raise ScenarioError(f"{name} = {shown(value)}, must be a whole number, at least 1")
+
+
+def checked_threads(value: object, n_envs: int) -> int:
+    """Return a number of threads as an int; None: one a CPU, as far as that is worth while.
+
+    Raises:
+        ScenarioError: It is no whole number, or below 1.
+    """
+    if value is None:
+        return min(os.cpu_count() or 1, -(-n_envs // _WORLDS_A_THREAD))
+    return checked_count("n_threads", value)
 
 
 def checked_options(options: object) -> Mapping[str, Any]:

@@ -15,11 +15,11 @@ from tdx_env.scenarios.loader import SPLITS, Layers, layers_of, load, names
 from tdx_env.scenarios.machine import machine_of
 from tdx_env.scenarios.schema import CORE, Scenario, digest
 from tdx_env.scenarios.tables import CostRange
-from tdx_env.scenarios.values import Range
+from tdx_env.scenarios.values import Choice, Range
 from tdx_env.table import folded, table_text, width
 
 _UNIT = re.compile(r"\s*\[([^\]]+)\]$")
-_HEAD = {"name", "title", "description", "schema_version"}
+_HEAD = {"name", "title", "description", "expectation", "schema_version"}
 _PLAIN = _HEAD | {"costs"} | set(TABLES) | set(NAMED)
 
 
@@ -29,6 +29,9 @@ def _written(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, tuple):
         return " ".join(str(item) for item in value)
+    if isinstance(value, Choice):
+        pairs = zip(value.choices, value.weights, strict=True)
+        return " ".join(f"{choice}:{weight}" for choice, weight in pairs)
     if isinstance(value, Range | str):
         return escaped(str(value))
     return "-" if value is None else f"{value:,}"
@@ -183,9 +186,11 @@ def show_command(
         print(json.dumps(_record(scenario, layers_of(name), changed), indent=2))
         return
     lines = [escaped(line.expandtabs()) for line in scenario.description.strip().splitlines()]
+    expected = [f"Expected: {escaped(scenario.expectation)}"] if scenario.expectation else []
     parts = [
         f"{scenario.name}: {escaped(scenario.title)} ({digest(scenario)})",
         _paragraphs(lines),
+        *expected,
         _parameters(scenario, layers_of(name), changed),
         f"The machine: {machine_of(scenario)}.",
         f"Drawn once an episode, from these tenths of each range: {scenario.cost_bands}",
@@ -211,6 +216,7 @@ def _record(scenario: Scenario, read: Layers, overrides: Mapping[str, object]) -
         "title": scenario.title,
         "digest": digest(scenario),
         "description": scenario.description.strip(),
+        "expectation": scenario.expectation,
         "machine": str(machine_of(scenario)),
         "cost_bands": str(scenario.cost_bands),
         "parameters": [dict(zip(fields, row, strict=True)) for row in rows],

@@ -9,7 +9,10 @@ from numpy.typing import NDArray
 from tdx_env.errors import ScenarioError, shown
 
 
-class TimeDiscount(gymnasium.Wrapper[NDArray[np.float32], np.int64, NDArray[np.float32], np.int64]):
+class TimeDiscount(
+    gymnasium.Wrapper[NDArray[np.float32], np.int64, NDArray[np.float32], np.int64],
+    gymnasium.utils.RecordConstructorArgs,
+):
     """Discounts rewards by the time that has gone by since the episode's start.
 
     A reward that is earned from cycle t on is multiplied by ``gamma ** (t / tau_cycles)``, however
@@ -27,7 +30,8 @@ class TimeDiscount(gymnasium.Wrapper[NDArray[np.float32], np.int64, NDArray[np.f
     """
 
     def __init__(self, env: gymnasium.Env[Any, Any], gamma: float, tau_cycles: int) -> None:
-        super().__init__(env)
+        gymnasium.utils.RecordConstructorArgs.__init__(self, gamma=gamma, tau_cycles=tau_cycles)
+        gymnasium.Wrapper.__init__(self, env)
         if not 0 < gamma <= 1:
             raise ScenarioError(f"gamma = {shown(gamma)}, must be above 0 and at most 1")
         if not tau_cycles >= 1:
@@ -36,10 +40,12 @@ class TimeDiscount(gymnasium.Wrapper[NDArray[np.float32], np.int64, NDArray[np.f
         self._tau = tau_cycles
         self._time = 0
 
-    def reset(self, **arguments: Any) -> tuple[NDArray[np.float32], dict[str, Any]]:
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Start an episode, with time at 0."""
         self._time = 0
-        observation, info = self.env.reset(**arguments)
+        observation, info = self.env.reset(seed=seed, options=options)
         return observation, info | {"discount": 1.0}
 
     def step(

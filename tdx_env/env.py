@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from copy import deepcopy
-from typing import Any, Self, SupportsFloat
+from typing import Any, ClassVar, Self, SupportsFloat
 
 import gymnasium
 import numpy as np
@@ -47,22 +47,6 @@ _DRAWN_SEEDS = 1 << 31
 # Plain integers: reading them is quicker than a member of an enum.
 _RUNNING, _CAPPED = int(End.RUNNING), int(End.CAPPED)
 _NO_METRICS = no_metrics()
-
-
-# What a snapshot has of the environment itself.
-_KEPT = (
-    "_is_running",
-    "_has_begun",
-    "_first_seed",
-    "_n_episodes",
-    "_seed",
-    "_scenario",
-    "_reward_scale",
-    "_cost",
-    "_time",
-    "_np_random",
-    "_np_random_seed",
-)
 
 
 class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
@@ -128,9 +112,9 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         decisions: Where somebody is asked: "busy" at busy replies, "flush" at the flush points of a
             zap (a page is blocked, another one could be: go on, or stop the vCPUs now), "all" at
             both. Default: "busy"; v1: "all". Asked at flush points, the default discipline has
-            flush = "decided", and the observation its last columns, from path=FLUSH on. What nobody
-            is asked about is the discipline's: a busy call is issued again, a flush comes by its
-            `flush`.
+            flush = "decided", and the observation has more columns, from path=FLUSH on. What
+            nobody is asked about is the discipline's: a busy call is issued again, a flush comes
+            by its `flush`.
         operations_in_info: True adds `info["cost_by_operation"]`: what each fault and page's zap
             that ended since the last decision has wasted.
         module, kernel: Version of the TDX module (or a list, of which each episode draws one) and
@@ -138,14 +122,21 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         options of `reset`: any scenario parameter by its dotted name, for that one episode.
 
     Version History:
-        v1: asks with the objective ``cpu``, on the core list; rewards divided by `reward_scale_v1`,
-            by which retrying returns about -1.
+        v1: asks at flush points too and counts TRACK's kicks (objective ``cpu``), on the core list;
+            rewards are divided by `reward_scale_v1`, so that flushing when somebody waits for
+            mmu_lock, and retrying, returns about -1.
         v0: first.
     """
 
     metadata: dict[str, Any] = {"render_modes": list(RENDER_MODES), "render_fps": 1}
 
     spec: Any = PlainSpec()
+
+    # What a snapshot has of the environment itself.
+    _kept: ClassVar[tuple[str, ...]] = (
+        "_is_running", "_has_begun", "_first_seed", "_n_episodes", "_seed", "_scenario",
+        "_reward_scale", "_cost", "_time", "_np_random", "_np_random_seed",
+    )  # fmt: skip
 
     def __init__(  # noqa: PLR0913, what Gymnasium and users give by name
         self,
@@ -162,16 +153,14 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
     ) -> None:
         self._has_operations = operations_in_info
         self.render_mode = checked_render_mode(render_mode)
-        version = edition_of(edition)
+        self._shows_weights = observe_objective
+        self.action_space = action_space()
+        version, machine = edition_of(edition), machine_overrides(module, kernel)
+        self._repertoire = Repertoire(scenario, objective, version, machine)
         asks = version.decisions if decisions is None else decisions
-        self._repertoire = Repertoire(
-            scenario, objective, edition, machine_overrides(module, kernel)
-        )
         self._discipline = asked(discipline, asks, self._repertoire.scenarios).record()
         self._n_columns = observation_size(asks)
-        self._n_observed = N_WEIGHED if observe_objective else 0
-        self.observation_space: Any = observation_space(asks, self._n_observed)
-        self.action_space = action_space()
+        self.observation_space: Any = observation_space(asks, N_WEIGHED * observe_objective)
         self._usual = self._episode_of(self._repertoire.setups)
         self._episode = self._usual
         self._is_running = False
@@ -184,7 +173,7 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
     def _episode_of(self, setups: NDArray[np.void]) -> Episode:
         """Return memory for one episode of any of the scenarios, dtype SETUP, shape (n,)."""
         warm_up()
-        return Episode(Batch(setups, self._discipline), self._n_columns, self._n_observed)
+        return Episode(Batch(setups, self._discipline), self._n_columns, self._shows_weights)
 
     @property
     def scenario_names(self) -> tuple[str, ...]:
@@ -312,7 +301,7 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
     def snapshot(self) -> EnvSnapshot:
         """Return the state, for `restore`; can be pickled."""
         setups = None if self._episode is self._usual else self._episode.batch.setups
-        state, own = self._episode.batch.snapshot(), remembered(self, _KEPT)
+        state, own = self._episode.batch.snapshot(), remembered(self, self._kept)
         return EnvSnapshot(type(self).__name__, self._usual.batch.origin(), setups, state, own)
 
     def restore(self, snapshot: EnvSnapshot) -> None:

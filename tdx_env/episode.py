@@ -17,11 +17,11 @@ class Episode:
 
     Args:
         batch: Has one world.
-        n_columns: Of an observation, without weights.
-        n_observed: Weights of the objective that observations end in.
+        n_columns: Features of an observation.
+        shows_weights: Whether the weights of the objective stand behind them.
     """
 
-    def __init__(self, batch: Batch, n_columns: int, n_observed: int) -> None:
+    def __init__(self, batch: Batch, n_columns: int, shows_weights: bool) -> None:
         self.batch = batch
         self.mask = batch.masks[0]
         self.features = batch.features[0]
@@ -29,31 +29,29 @@ class Episode:
         self.cost = batch.numbers[COST_PARTS, 0]
         self._action = np.zeros(1, np.int64)
         self._n_columns = n_columns
-        self._n_observed = n_observed
+        self._shows_weights = shows_weights
 
     def __reduce__(self) -> Any:
         """Return what a copy is made of: views of the memory that it has."""
-        return type(self), (self.batch, self._n_columns, self._n_observed)
+        return type(self), (self.batch, self._n_columns, self._shows_weights)
 
     def advance(self, action: int) -> NDArray[np.float32]:
         """Run to the next decision, or to the end; return the observation."""
         self._action[0] = action
-        observation = self._room()
+        observation = np.empty((1, self._n_columns), np.float32)
         self.batch.advance(None, self._action, observation)
-        return observation[0]
+        return self._shown(observation[0])
 
     def start(self, seed: int, row: NDArray[np.int64]) -> NDArray[np.float32]:
         """Start an episode of the scenario in a row; return the start observation."""
         self.batch.reset([seed], row)
-        observation = self._room()
+        observation = np.empty((1, self._n_columns), np.float32)
         observe(self.batch.features, observation)
-        return observation[0]
+        return self._shown(observation[0])
 
-    def _room(self) -> NDArray[np.float32]:
-        """Return room for an observation, shape (1, n); the weights are in their places."""
-        observation = np.empty((1, self._n_columns + self._n_observed), np.float32)
-        if self._n_observed:
-            observation[0, self._n_columns :] = self.batch.setups["weights"][
-                self.batch.run["scenario"][0]
-            ]
-        return observation
+    def _shown(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return an observation as the agent sees it."""
+        if not self._shows_weights:
+            return observation
+        weights = self.batch.setups["weights"][self.batch.run["scenario"][0]]
+        return np.concatenate((observation, weights.astype(np.float32)))

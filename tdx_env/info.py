@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,7 +69,7 @@ PATHS = _members(CallPath)
 ENDS = _members(End)
 
 
-def _read_only(array: NDArray[np.int64]) -> NDArray[np.int64]:
+def read_only(array: NDArray[Any]) -> NDArray[Any]:
     """Return the array, which can't be written to any more."""
     array.flags.writeable = False
     return array
@@ -81,7 +81,7 @@ def no_metrics(*shape: int) -> NDArray[np.int64]:
     Args:
         shape: What comes before the shape of one, (n_envs,) or nothing.
     """
-    return _read_only(np.zeros((*shape, len(METRIC_NAMES)), np.int64))
+    return read_only(np.zeros((*shape, len(METRIC_NAMES)), np.int64))
 
 
 def named_metrics(values: NDArray[np.int64]) -> dict[str, int]:

@@ -6,7 +6,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from tdx_env.arguments import ScenarioSpec, scenarios_of
+from tdx_env.arguments import NO_CHOICE, ScenarioSpec, scenarios_of
 from tdx_env.errors import ScenarioError, shown
 from tdx_env.scenarios import Scenario, setup_of
 from tdx_env.state.objectives import ObjectiveSpec, weights_of
@@ -19,7 +19,7 @@ class Edition(NamedTuple):
         scenario: What is played.
         objective: What an episode costs, unless its scenario says so.
         scale: The scenario's key that rewards are divided by, below ``limits``.
-        decisions: Where somebody is asked, one of `tdx_env.spaces.ASKS`.
+        decisions: Where somebody is asked.
     """
 
     scenario: str
@@ -69,18 +69,17 @@ class Repertoire:
     Args:
         scenario: As for the environment; None: what the version plays.
         objective: As for the environment; None: what each scenario says, else the version.
-        edition: Name of the version.
-        machine: Module and kernel, as `tdx_env.scenarios.machine_overrides` returns them.
-        overrides: Scenario parameters by dotted name.
+        edition: The version.
+        machine: Module and kernel, as dotted scenario parameters.
+        overrides: Scenario parameters by dotted name, of one reset.
 
     Attributes:
-        scenarios: What is drawn from.
-        names: Of the scenarios.
-        setups: The scenarios as the simulator reads them, dtype SETUP, shape (n,).
+        scenarios: The scenarios.
+        setups: The same as the simulator reads them, dtype SETUP, shape (n,).
         scales: What the rewards of each are divided by [cycles].
 
     Raises:
-        ScenarioError: A scenario is unknown or malformed, or there is no such version.
+        ScenarioError: A scenario is unknown or malformed.
         ObjectiveError: The objective is none.
     """
 
@@ -88,20 +87,23 @@ class Repertoire:
         self,
         scenario: ScenarioSpec | None,
         objective: ObjectiveSpec | None,
-        edition: str,
-        machine: Mapping[str, object] | None = None,
-        overrides: Mapping[str, object] | None = None,
+        edition: Edition,
+        machine: Mapping[str, object] = NO_CHOICE,
+        overrides: Mapping[str, object] = NO_CHOICE,
     ) -> None:
-        version = edition_of(edition)
         self._arguments = (scenario, objective, edition, machine)
-        spec = version.scenario if scenario is None else scenario
-        self.scenarios = scenarios = scenarios_of(spec, overrides or {}, machine or {})
-        self.names = tuple(one.name for one in scenarios)
-        self.scales = [_scale_of(one, version.scale) for one in scenarios]
-        self.setups = np.concatenate([setup_of(one) for one in scenarios])
-        for setup, one in zip(self.setups, scenarios, strict=True):
-            spoken = one.objective or version.objective
+        spec = edition.scenario if scenario is None else scenario
+        self.scenarios = scenarios_of(spec, overrides, machine)
+        self.scales = [_scale_of(one, edition.scale) for one in self.scenarios]
+        self.setups = np.concatenate([setup_of(one) for one in self.scenarios])
+        for setup, one in zip(self.setups, self.scenarios, strict=True):
+            spoken = one.objective or edition.objective
             setup["weights"] = weights_of(spoken if objective is None else objective)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the scenarios."""
+        return tuple(one.name for one in self.scenarios)
 
     def overridden(self, overrides: Mapping[str, object]) -> Self:
         """Return the same with some scenario parameters changed.

@@ -26,7 +26,7 @@ from tdx_env.state.calls import (
 )
 from tdx_env.state.discipline import N_ACTIONS, Action, Asks
 from tdx_env.state.features import N_FEATURES, TRIES_UNIT, Feature
-from tdx_env.state.objectives import LARGEST_WEIGHT, N_WEIGHED
+from tdx_env.state.objectives import LARGEST_WEIGHT
 from tdx_env.state.setup import PAGES_PER_2M
 
 START = -1  # PATH of the start observation, when nothing was busy yet
@@ -312,11 +312,11 @@ def observation_size(decisions: str = "busy") -> int:
 
 
 def observation_space(decisions: str = "busy", n_weights: int = 0) -> gymnasium.spaces.Box:
-    """Return the space of one observation: float32, 0 to 1.
+    """Return the space of one observation: float32, 0 to 1, and weights of an objective behind it.
 
     Args:
         decisions: Where somebody is asked, one of `ASKS`.
-        n_weights: Weights of an objective behind the features: from 0 to LARGEST_WEIGHT.
+        n_weights: Weights, from 0 to LARGEST_WEIGHT.
     """
     n_columns = observation_size(decisions)
     high = np.ones(n_columns + n_weights, np.float32)
@@ -372,9 +372,6 @@ def _entry_classes() -> NDArray[np.int64]:
 
 
 _SIZE = observation_size()
-_SIZE_ALL = observation_size("all")
-# The width of an observation says what is in it: fewer weights than columns of flush points.
-assert N_WEIGHED < _SIZE_ALL - _SIZE
 _COLUMN = _first_columns()
 _SCALE = _of_rows("scale")
 _LOW = _of_rows("low")
@@ -403,17 +400,16 @@ def _category(features: NDArray[np.int64], feature: int) -> int:
 
 @kernel
 def observe_one(features: NDArray[np.int64], out: NDArray[np.float32]) -> None:
-    """Write the observation of one vector of features; see `observe`. What is behind it stays."""
-    n_columns = _SIZE_ALL if len(out) >= _SIZE_ALL else _SIZE
-    out[:n_columns] = 0
+    """Write the observation of one vector of features; see `observe`."""
+    out[:] = 0
     is_start = features[Feature.PATH] < 0
     out[0] = is_start
     is_flush = features[Feature.PATH] == CallPath.FLUSH
-    if is_flush and n_columns > _SIZE:
+    if is_flush and len(out) > _SIZE:
         out[_SIZE] = 1
     for feature in range(N_FEATURES):
         scale = _SCALE[feature]
-        if _COLUMN[feature] >= n_columns:
+        if _COLUMN[feature] >= len(out):
             break
         if scale == Scale.ONE_HOT:
             if not is_start and not (is_flush and feature == Feature.PATH):
@@ -434,8 +430,8 @@ def observe(features: NDArray[np.int64], out: NDArray[np.float32]) -> None:
         features: The integers, shape (n, N_FEATURES). PATH, LEAF are members of their enums; at
             the start observation PATH is START, and all others but N_VCPUS are 0.
         out: Is filled, shape (n, observation_size(decisions)), float32, 0 to 1; its width says
-            whether there are columns for flush points. Weights may stand behind them.
-            The start observation has ``is_start`` set and no category.
+            whether there are columns for flush points. The start observation has
+            ``is_start`` set and no category.
     """
     for index in range(len(features)):
         observe_one(features[index], out[index])

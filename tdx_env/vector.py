@@ -1,8 +1,7 @@
 """The vector environment: many episodes in one call, without a Python object for each."""
 
-import os
 from copy import deepcopy
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import gymnasium
 import numpy as np
@@ -23,6 +22,7 @@ from tdx_env.arguments import (
     checked_mode,
     checked_options,
     checked_render_mode,
+    checked_threads,
 )
 from tdx_env.engine.batch import COST_PARTS, SKIP, Batch, Number
 from tdx_env.engine.metrics import episode_metrics, metric_values
@@ -30,7 +30,7 @@ from tdx_env.engine.render import state_text
 from tdx_env.engine.snapshot import check_layout, layout
 from tdx_env.engine.warm import warm_up
 from tdx_env.errors import NotResetError
-from tdx_env.info import INFO_ROWS, OPERATIONS_ROW, no_metrics
+from tdx_env.info import INFO_ROWS, OPERATIONS_ROW, no_metrics, read_only
 from tdx_env.repertoire import Repertoire, edition_of
 from tdx_env.scenarios import machine_overrides
 from tdx_env.series import Series
@@ -39,25 +39,10 @@ from tdx_env.spaces import action_space, observation_size, observation_space, ob
 from tdx_env.state.objectives import N_WEIGHED, ObjectiveSpec
 from tdx_env.state.world import End
 
-_N_OWN = int(Number.NOW) + 1  # END, COST, NOW
 _SHOWN = slice(int(Number.WAS_MASKED), int(Number.OPERATION) + 1)  # WAS_MASKED to OPERATION
-_END = int(Number.END)
-_RUNNING, _CAPPED = (
-    int(End.RUNNING),
-    int(End.CAPPED),
-)  # comparing an array with a member of an enum takes longer
-# What a snapshot has of the environment itself.
-_KEPT = (
-    "_series", "_costs", "_times", "_n_steps", "_over", "_is_any_over", "_is_interrupted",
-    "_np_random", "_np_random_seed",
-)  # fmt: skip
-_WORLDS_A_THREAD = 32  # below that, handing work to a second thread costs more than it saves
-
-
-def _read_only(array: NDArray[Any]) -> NDArray[Any]:
-    """Return the array, which can't be written to any more."""
-    array.flags.writeable = False
-    return array
+_END, _COST, _NOW = int(Number.END), int(Number.COST), int(Number.NOW)
+# Comparing an array with a member of an enum takes longer.
+_RUNNING, _CAPPED = int(End.RUNNING), int(End.CAPPED)
 
 
 class SeamcallRetryVectorEnv(
@@ -76,7 +61,7 @@ class SeamcallRetryVectorEnv(
     Arguments:
         num_envs: Environments.
         scenario, discipline, render_mode, operations_in_info, module, kernel, decisions, objective,
-        observe_objective: As for `SeamcallRetryEnv`.
+            observe_objective: As for `SeamcallRetryEnv`.
         autoreset_mode: "NextStep" (the step after the end ignores its action and returns the next
             episode's start observation) or "SameStep" (the end's step returns it at once, with
             `info["final_obs"]` and `info["final_info"]`).
@@ -92,6 +77,12 @@ class SeamcallRetryVectorEnv(
     }
 
     spec: Any = PlainSpec()
+
+    # What a snapshot has of the environment itself.
+    _kept: ClassVar[tuple[str, ...]] = (
+        "_series", "_costs", "_times", "_n_steps", "_over", "_is_any_over", "_is_interrupted",
+        "_np_random", "_np_random_seed",
+    )  # fmt: skip
 
     def __init__(  # noqa: PLR0913, what Gymnasium and users give by name
         self,
@@ -112,24 +103,19 @@ class SeamcallRetryVectorEnv(
     ) -> None:
         self._has_operations = operations_in_info
         self.num_envs = checked_count("num_envs", num_envs)
-        threads = min(os.cpu_count() or 1, -(-num_envs // _WORLDS_A_THREAD))
-        if n_threads is not None:
-            threads = checked_count("n_threads", n_threads)
+        threads = checked_threads(n_threads, self.num_envs)
         self._max_steps = None
         if max_episode_steps is not None:
             self._max_steps = checked_count("max_episode_steps", max_episode_steps)
         self.render_mode = checked_render_mode(render_mode, VECTOR_RENDER_MODES)
         self._mode = checked_mode(autoreset_mode)
         self.metadata = {**type(self).metadata, "autoreset_mode": self._mode}
-        version = edition_of(edition)
+        version, machine = edition_of(edition), machine_overrides(module, kernel)
+        self._repertoire = Repertoire(scenario, objective, version, machine)
         asks = version.decisions if decisions is None else decisions
-        self._repertoire = Repertoire(
-            scenario, objective, edition, machine_overrides(module, kernel)
-        )
         record = asked(discipline, asks, self._repertoire.scenarios).record()
+        self.single_observation_space = observation_space(asks, N_WEIGHED * observe_objective)
         self._n_columns = observation_size(asks)
-        self._n_observed = N_WEIGHED if observe_objective else 0
-        self.single_observation_space = observation_space(asks, self._n_observed)
         self.single_action_space = action_space()
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
@@ -137,8 +123,10 @@ class SeamcallRetryVectorEnv(
         self._batch = Batch(self._repertoire.setups, record, num_envs, n_threads=threads)
         self._origin = self._batch.origin()
         self._series = Series(num_envs, self._repertoire.scales)
-        n_shown = self._n_columns + self._n_observed
-        self._buffers = np.empty((2, num_envs, n_shown), np.float32)
+        self._buffers = np.empty((2, num_envs, self._n_columns), np.float32)
+        self._shows_weights = observe_objective
+        n_shown = self._n_columns + N_WEIGHED if observe_objective else 0
+        self._whole = np.empty((2, num_envs, n_shown), np.float32)
         self._turn = 0
         self._costs, self._times, self._n_steps = np.zeros((3, num_envs), np.int64)
         self._over = np.zeros(num_envs, np.bool_)
@@ -149,15 +137,15 @@ class SeamcallRetryVectorEnv(
     def _set_constants(self) -> None:
         """Set the arrays of infos that never change."""
         n = self.num_envs
-        self._everywhere = _read_only(np.ones(n, np.bool_))
+        self._everywhere = read_only(np.ones(n, np.bool_))
         keys = [row.key for row in INFO_ROWS] + [OPERATIONS_ROW.key] * self._has_operations
         self._present = {f"_{key}": self._everywhere for key in keys}
         self._no_metrics = no_metrics(n)
 
     def _show_episodes(self) -> None:
         """Set the arrays of infos that change with the episodes."""
-        self._shown_seeds = _read_only(self._series.seeds.copy())
-        self._shown_scenarios = _read_only(self._series.scenario_numbers)
+        self._shown_seeds = read_only(self._series.seeds.copy())
+        self._shown_scenarios = read_only(self._series.scenario_numbers)
 
     @property
     def scenario_names(self) -> tuple[str, ...]:
@@ -201,7 +189,8 @@ class SeamcallRetryVectorEnv(
         observe(self._batch.features, observations)
         numbers = self._batch.numbers.copy()
         numbers[Number.WAS_MASKED] = 0
-        return observations, self._info(numbers, np.zeros(self.num_envs, np.int64))
+        info = self._info(numbers, np.zeros(self.num_envs, np.int64))
+        return self._shown(observations), info
 
     def _chosen(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Return which environments a reset is for: all if there is nothing to go on with."""
@@ -256,14 +245,14 @@ class SeamcallRetryVectorEnv(
         observations = self._next_buffer()
         n_ended = self._batch.advance(None, checked, observations)
         numbers = self._batch.numbers.copy()
-        ends, costs, times = numbers[:_N_OWN]
-        rewards = (self._costs - costs) / self._series.scales
+        ends, times = numbers[_END], numbers[_NOW]
+        rewards = self._paid(numbers)
         info = self._info(numbers, times - self._times)
-        self._costs, self._times = costs, times  # what no info has
+        self._times = times  # what no info has
         if n_ended == 0 and self._max_steps is None:
             self._is_interrupted = False
             nowhere = np.zeros((2, self.num_envs), np.bool_)
-            return observations, rewards, nowhere[0], nowhere[1], info
+            return self._shown(observations), rewards, nowhere[0], nowhere[1], info
         ended = ends != _RUNNING
         truncated = ends == _CAPPED
         terminated = ended & ~truncated
@@ -274,7 +263,18 @@ class SeamcallRetryVectorEnv(
         if self._over.any():
             info = self._with_ends(info, ended, observations)
         self._is_interrupted = False
-        return observations, rewards, terminated, truncated, info
+        return self._shown(observations), rewards, terminated, truncated, info
+
+    def _paid(self, numbers: NDArray[np.int64]) -> NDArray[Any]:
+        """Return the rewards of a step, shape (num_envs,).
+
+        Args:
+            numbers: A copy of those of the batch, of which no info has the costs.
+        """
+        costs = numbers[_COST]
+        rewards: NDArray[np.float64] = (self._costs - costs) / self._series.scales
+        self._costs = costs
+        return rewards
 
     def _with_ends(
         self, info: dict[str, Any], ended: NDArray[np.bool_], observations: NDArray[np.float32]
@@ -290,13 +290,11 @@ class SeamcallRetryVectorEnv(
         over = self._over.copy()
         chosen = np.flatnonzero(over)
         final_obs = np.full(self.num_envs, None, object)
+        shown = self._shown(observations)
         for index in chosen.tolist():
-            final_obs[index] = observations[index].copy()
+            final_obs[index] = shown[index].copy()
         self._start(over)
-        first = observations[chosen]
-        if self._n_observed:
-            weights = self._batch.setups["weights"]
-            first[:, self._n_columns :] = weights[self._series.rows[chosen]]
+        first = np.empty((len(chosen), self._n_columns), np.float32)
         observe(self._batch.features[chosen], first)
         observations[chosen] = first
         elapsed = np.where(over, 0, info["elapsed_cycles"])
@@ -311,10 +309,20 @@ class SeamcallRetryVectorEnv(
     def _next_buffer(self) -> NDArray[np.float32]:
         """Return an array for observations that is not the one returned last."""
         self._turn = 1 - self._turn
-        buffer = self._buffers[self._turn]
-        if self._n_observed:
-            buffer[:, self._n_columns :] = self._batch.setups["weights"][self._series.rows]
-        return buffer
+        return self._buffers[self._turn]
+
+    def _shown(self, observations: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return observations as agents see them: the weights of objectives behind, if asked for.
+
+        Args:
+            observations: The buffer that is next to be returned.
+        """
+        if not self._shows_weights:
+            return observations
+        shown = self._whole[self._turn]
+        shown[:, : self._n_columns] = observations
+        shown[:, self._n_columns :] = self._batch.setups["weights"][self._series.rows]
+        return shown
 
     def _info(self, numbers: NDArray[np.int64], elapsed: NDArray[np.int64]) -> dict[str, Any]:
         """Return what there is to know beside the observations; see `tdx_env.info`.
@@ -377,7 +385,7 @@ class SeamcallRetryVectorEnv(
         """Return the state, for `restore`; can be pickled."""
         is_usual = len(self._batch.setups) == len(self._repertoire.names)
         setups = None if is_usual else self._batch.setups
-        state, own = self._batch.snapshot(), remembered(self, _KEPT)
+        state, own = self._batch.snapshot(), remembered(self, self._kept)
         return EnvSnapshot(type(self).__name__, self._origin, setups, state, own)
 
     def restore(self, snapshot: EnvSnapshot) -> None:

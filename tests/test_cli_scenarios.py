@@ -105,3 +105,11 @@ def test_show_shows_a_users_texts_as_they_are(capsys):
     shown = capsys.readouterr().out
     assert "\x1b" not in shown
     assert shown.count("[bold]loud[/bold] [/] :smile: \\x1b[31mred") == 4
+
+
+def test_show_has_the_expectation_and_the_weight_of_each_size(capsys):
+    show_command("s13-balloon-calm")
+    shown = capsys.readouterr().out
+    assert "Expected: The best number of pages for one stop grows with the TD" in shown
+    assert "2:15 4:20" in shown
+    assert "248:3" in shown

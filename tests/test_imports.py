@@ -48,13 +48,14 @@ ALLOWED = {
     "tdx_env.info": ENGINE,
     "tdx_env.snapshots": ENGINE,
     "tdx_env.arguments": ENV,
-    "tdx_env.timeline": ENGINE,
     "tdx_env.repertoire": ENV | {"tdx_env.arguments"},
     "tdx_env.episode": ENGINE,
     "tdx_env.discounting": {"tdx_env.errors"},
+    "tdx_env.timeline": ENGINE,
     "tdx_env.series": ENV | {"tdx_env.arguments"},
     "tdx_env.env": ENV | CLIENT | {"tdx_env.episode", "tdx_env.timeline"},
     "tdx_env.vector": ENV | CLIENT | {"tdx_env.series"},
+    "tdx_env.multi_objective": ENV | {"tdx_env.env", "tdx_env.vector"},
     "tdx_env.simulate": ENV | {"tdx_env.status"},
     "tdx_env.cli": {
         f"tdx_env.{name}" for name in ("cli_decode", "cli_module", "cli_scenarios", "simulate")
@@ -70,20 +71,22 @@ ALLOWED = {
     "tdx_eval": set(),
     "tdx_eval.cli": {"tdx_env.command", "tdx_eval.commands"},
     "tdx_eval.commands": STUDIED
-    | {
-        f"tdx_eval.{study}"
-        for study in ("reality", "costs", "lost", "ranks", "reward_scales", "tracing", "flushing")
-    },
+    | {f"tdx_eval.{study}" for study in ("reality", "costs", "lost", "ranks", "reward_scales")}
+    | {f"tdx_eval.{study}" for study in ("tracing", "forking", "mapping", "auditing", "flushing")},
     "tdx_eval.reality": STUDIED,
     "tdx_eval.costs": STUDIED,
     "tdx_eval.lost": STUDIED,
     "tdx_eval.ranks": STUDIED,
     "tdx_eval.flushing": BELOW_EVAL,
     "tdx_eval.tracing": STUDIED,
+    "tdx_eval.forking": STUDIED | {"tdx_eval.tracing"},
+    "tdx_eval.mapping": STUDIED,
+    "tdx_eval.auditing": STUDIED,
     "tdx_eval.abandoned": STUDIED | {"tdx_eval.lost"},
+    "tdx_eval.coverage": {"tdx_eval.comparing"},
+    "tdx_eval.waiting_rate": BELOW_EVAL,
     "tdx_eval.track_busy": STUDIED | {"tdx_eval.reality"},
     "tdx_eval.reward_scales": STUDIED,
-    "tdx_eval.coverage": {"tdx_eval.comparing"},
     "tdx_eval.reporting": {"tdx_eval.comparing"},
     "tdx_eval.comparing": BELOW_EVAL,
 }

@@ -15,6 +15,7 @@ from tdx_env.engine.batch import Batch
 from tdx_env.engine.metrics import METRIC_NAMES, episode_numbers, metric_values
 from tdx_env.env import SeamcallRetryEnv
 from tdx_env.info import COST_NAMES, INFO_ROWS, OPERATIONS_ROW, info_table, named_metrics
+from tdx_env.module.versions import MODULE_VERSIONS
 from tdx_env.scenarios import load, setup_of
 from tdx_env.state.actors import CallPath
 from tdx_env.state.world import End
@@ -124,7 +125,9 @@ def test_report_says_in_words_what_the_metrics_say():
         assert report["end"] == End(info["end"]).name.lower()
         if info["end"] != End.RUNNING:
             numbers = named_metrics(info["episode_metrics"])
-            assert all(report[name] == numbers[name] for name in METRIC_NAMES if name in report)
+            same = set(report) & set(METRIC_NAMES) - {"module_version"}
+            assert all(report[name] == numbers[name] for name in same)
+            assert report["module_version"] == list(MODULE_VERSIONS)[numbers["module_version"]]
 
 
 def test_every_number_of_the_metrics_has_a_place():

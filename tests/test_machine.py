@@ -13,6 +13,7 @@ from tdx_env.env import SeamcallRetryEnv
 from tdx_env.info import named_metrics
 from tdx_env.module.versions import MODULE_VERSIONS
 from tdx_env.scenarios import load, machine_overrides
+from tdx_env.state.kernels import kernel_number
 from tdx_env.vector import SeamcallRetryVectorEnv
 
 ID = "tdx_env/SeamcallRetry-v0"
@@ -73,8 +74,9 @@ def test_the_specification_with_a_machine_goes_through_json(make):
     env = make(ID, scenario=CLEAN, module=["1.5.06", "1.5.28"], kernel="6.16")
     again = make(EnvSpec.from_json(env.spec.to_json()))
     assert again.spec.kwargs["module"] == ["1.5.06", "1.5.28"]
-    assert again.unwrapped._scenarios == env.unwrapped._scenarios
-    assert again.unwrapped._scenarios[0].host.kernel == "6.16"
+    (setup,) = again.unwrapped._repertoire.setups
+    assert setup == env.unwrapped._repertoire.setups[0]
+    assert (setup["module_versions"], setup["kernel"]) == (0b110, kernel_number("6.16"))
 
 
 @pytest.mark.parametrize("form", ["name", "path", "object", "table", "list"])

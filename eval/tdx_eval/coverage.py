@@ -186,7 +186,7 @@ How a comparison's intervals are made, and how far they can be trusted. All colu
   row of paired costs whose truth is known (a factor of {FACTOR}); 93 to 97 is what 95 should be.
 - **ratio, difference**: how often the 95 % interval of the relative difference, and of the
   difference in cycles, holds the truth. **ratio, percentiles**: the percentile bootstrap that was
-  used before; on 8 pairs it is wrong one time in eight.
+  used before; on 8 pairs it is wrong in 11 to 22 of 100.
 - **A/A**: how often two policies that are alike look different; 5 at most is promised. All rows
   together: {alike:.1f} of {n_alike:,} samples, {_MORE_EQUALS * n_samples:,} a row.
   **30 at once**: how often at least one of {FAMILY} such comparisons does, after correction.
@@ -201,7 +201,8 @@ How a comparison's intervals are made, and how far they can be trusted. All colu
 - Intervals are symmetric studentised bootstraps with 2,000 resamples (P. Hall, 1992): the standard
   error, by the delta method for a ratio, times the 95 % point of |t| in the resamples. Ratios and
   mean costs are treated as logarithms: factors up and down weigh alike, and no cost is below 0. A
-  resample without any spread counts as the largest t. `scipy.stats.bootstrap` has no studentised
+  resample without any spread counts as the largest t; the point is one and a half times Student's
+  at most, for as many pairs as carry the difference. `scipy.stats.bootstrap` has no studentised
   interval; that of `arch` 7.2 has two unequal tails, which is too short here, and takes a Python
   call for each resample.
 - How often one is cheaper: E. B. Wilson's interval, which does not take eight of eight for always.

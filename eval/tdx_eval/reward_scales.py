@@ -1,7 +1,8 @@
 """What version 1 of the environment divides rewards by: measured, and written into the files.
 
 The scale of a scenario is the mean cost, by the objective ``cpu``, of an episode of its train split
-under a rule that needs no tuning: a return of -1 is as good as that rule.
+under a rule that needs no tuning: busy calls again, and a zap's flush when somebody waits for
+mmu_lock. A return of -1 is as good as that rule.
 """
 
 import re
@@ -9,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from tdx_agents.flush import until_waits
 from tdx_agents.protocol import Policy
-from tdx_agents.structure import batched_retry
 from tdx_env.engine.run import Number
 from tdx_env.errors import ScenarioError
 from tdx_env.scenarios import Scenario
@@ -22,12 +23,11 @@ KEY = "reward_scale_v1"
 _LINE = re.compile(rf"^{KEY} *=.*\n", re.MULTILINE)
 _BEFORE = re.compile(r"^reward_scale *=.*\n", re.MULTILINE)
 _PARTS = slice(int(Number.WASTE), int(Number.WASTE) + N_WEIGHED)
-_BATCH = 16  # pages
 
 
 def yardstick() -> Policy:
-    """Return the rule whose return is about -1: again whatever is busy, a TRACK for 16 pages."""
-    return batched_retry(_BATCH).compile()
+    """Return the rule whose return is about -1: a zap flushes when somebody waits for mmu_lock."""
+    return until_waits().compile()
 
 
 def measured_scale(scenario: Scenario, rule: Policy, n_seeds: int) -> int:

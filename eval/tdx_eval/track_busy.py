@@ -6,7 +6,7 @@ the guest at random, so many times a second, and writes `track-busy.md` and `tra
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
@@ -15,6 +15,10 @@ from tdx_env.scenarios.values import Range
 from tdx_env.state.calls import Leaf
 from tdx_eval.comparing.output import write_text
 from tdx_eval.reality.worlds import MERGED, World, busy, finished, n_zaps, run_world
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -137,22 +141,39 @@ A busy vCPU of a real host makes 500 to 2,300 exits a second; what is hotter is 
 """
 
 
+def _top_down(axes: "Axes") -> "tuple[list[Artist], list[str]]":
+    """Return the legend's handles and labels, the largest TD first, as its line is on top."""
+    handles, labels = axes.get_legend_handles_labels()
+    n_sizes = len(SIZES)
+    return (
+        [*handles[:n_sizes][::-1], *handles[n_sizes:]],
+        [*labels[:n_sizes][::-1], *labels[n_sizes:]],
+    )
+
+
 def draw(rows: list[list[BusyShare]], path: Path) -> None:
     """Draw the figure: a line for each size, the closed form dotted."""
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import FuncFormatter
 
     with plt.rc_context({"svg.hashsalt": PAGE}):
-        figure, axes = plt.subplots(figsize=(7, 4.5))
+        figure, axes = plt.subplots(figsize=(8, 4.8), layout="constrained")
         for row in rows:
             rates = [cell.rate for cell in row]
             shares = [_PERCENT * cell.share if cell.n_busy else np.nan for cell in row]
             (line,) = axes.loglog(rates, shares, marker="o", label=f"{row[0].n_vcpus} vCPUs")
             expected = [_PERCENT * cell.expected for cell in row]
             axes.loglog(rates, expected, linestyle=":", color=line.get_color())
-        axes.axvspan(500, 2_300, alpha=0.15, label="a real host")
+        axes.loglog([], [], linestyle=":", color="black", label="vCPUs × rate × hold")
+        axes.axvspan(rows[0][0].rate, MOST_REAL, alpha=0.15, label="a real host")
+        axes.set_title("TRACK is busy as often as vCPUs × rate × hold says", loc="left")
         axes.set_xlabel("TD exits a second of each vCPU")
         axes.set_ylabel("busy TRACKs [% of zaps]")
-        axes.legend()
+        axes.set_xticks([cell.rate for cell in rows[0]])
+        axes.minorticks_off()
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+        axes.legend(*_top_down(axes), loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
         figure.savefig(path, metadata={"Date": None})
         plt.close(figure)
 

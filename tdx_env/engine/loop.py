@@ -209,7 +209,7 @@ def finish(world: World) -> None:
         end_fault(world, actor)
         end_chunk_time(world, actor)
     if run["mmu_writer"] != NONE:
-        end_write_hold(world, run["mmu_writer"])
+        end_write_hold(world)
     if run["end"] != End.FINISHED:
         run["tail_cost"] = run["n_cpus"] * max(0, run["time_cap"] - run["now"])
 

@@ -79,7 +79,8 @@ METRIC_NAMES = (
     "module_version",
 )
 """Places of `metric_values`. The three of kill are NONE unless the TD was killed: who did it, a
-`Leaf` (NONE: the guest itself) and its `Outcome`. The last is a place in `MODULE_VERSIONS`."""
+`Leaf` (NONE: the guest itself) and its `Outcome`. The last, the version of the module that the
+episode has drawn, is a place in `MODULE_VERSIONS`."""
 
 _PAMT = ("n_pamt_gets", "n_pamt_adds", "pamt_get_cycles", "pamt_get_max")
 _SCALARS = [str(name) for name, kind, *shape in RUN_FIELDS if kind is np.int64 and not shape]
@@ -141,11 +142,6 @@ def busy_cells(batch: Batch, index: int) -> list[dict[str, Any]]:
     return found
 
 
-def module_drawn(batch: Batch, index: int) -> str:
-    """Return which version of the module an episode has met."""
-    return list(MODULE_VERSIONS)[batch.run["module_version"][index]]
-
-
 def _owned_cycles(run: np.void) -> dict[str, int]:
     """Return whose the overhead is, and what of it TRACK's kicks and the shared flush are."""
     owned, track = run["owned"].tolist(), run["track"].tolist()
@@ -156,6 +152,11 @@ def _owned_cycles(run: np.void) -> dict[str, int]:
         "host_track_cycles": track[Owner.HOST],
         "stolen_track_cycles": track[Owner.STOLEN],
     }
+
+
+def module_drawn(batch: Batch, index: int) -> str:
+    """Return which version of the module an episode has met."""
+    return list(MODULE_VERSIONS)[batch.run["module_version"][index]]
 
 
 def episode_numbers(batch: Batch, index: int) -> dict[str, Any]:
@@ -178,7 +179,7 @@ def episode_numbers(batch: Batch, index: int) -> dict[str, Any]:
     end = End(run["end"])
     metrics: dict[str, Any] = {
         "end": end.name.lower(),
-        "module_version": module_drawn(batch, index),
+        "module": module_drawn(batch, index),
         "elapsed_cycles": run["now"],
         "n_threads": n_threads,
         "n_cpus": run["n_cpus"],

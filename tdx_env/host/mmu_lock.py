@@ -53,7 +53,7 @@ def _take(world: World, actor: int, write: int) -> None:
     if write:
         run["mmu_writer"] = actor
         run["n_write_locks"] += 1
-        me["hold_since"] = run["now"]
+        run["write_taken"] = run["now"]
         me["has_mmu_lock"] = WRITE
     else:
         run["mmu_readers"] += 1
@@ -95,7 +95,7 @@ def release_mmu(world: World, actor: int) -> None:
         return
     if me["has_mmu_lock"] == WRITE:
         run["mmu_writer"] = NONE
-        end_write_hold(world, actor)
+        end_write_hold(world)
     else:
         run["mmu_readers"] -= 1
     me["has_mmu_lock"] = 0

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from tdx_env.errors import ScenarioError, one_of, printable
 from tdx_env.module.versions import TRAINED_VERSIONS
+from tdx_env.scenarios import grid
 from tdx_env.scenarios.checks import check
 from tdx_env.scenarios.complaints import scenario_error
 from tdx_env.scenarios.keys import put
@@ -64,9 +65,10 @@ def _packaged(name: str) -> dict[str, Any]:
 
 @functools.cache
 def _slugs() -> tuple[str, ...]:
-    """Return the names of the package's scenario files."""
+    """Return the names of the package's scenario files, but for those of the what-if grid."""
     stems = (path.stem for path in _FOLDER.glob(f"*{_SUFFIX}"))
-    return tuple(sorted(stem for stem in stems if stem != Path(_COSTS_FILE).stem))
+    others = {Path(_COSTS_FILE).stem, *grid.FILES}
+    return tuple(sorted(stem for stem in stems if stem not in others))
 
 
 def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -119,6 +121,13 @@ def _check_version(where: str, data: Mapping[str, Any]) -> None:
         )
 
 
+def _layers_of_cell(cell: grid.Cell) -> Layers:
+    """Return what a cell of the what-if grid is made of."""
+    file = f"{grid.file_of(cell)}{_SUFFIX}"
+    costs = _packaged(_COSTS_FILE)
+    return Layers(file, costs, dict(_packaged(file)), grid.parameters(cell, costs), cell.name)
+
+
 def layers_of(name: str | Path) -> Layers:
     """Read what a scenario is made of.
 
@@ -131,12 +140,15 @@ def layers_of(name: str | Path) -> Layers:
     file, split = _split_name(str(name))
     if file.endswith(_SUFFIX):
         where, data = printable(file), _read(Path(file))
+    elif split is None and file in grid.cells():
+        return _layers_of_cell(grid.cells()[file])
     elif file in _slugs():
         where, data = f"{file}{_SUFFIX}", dict(_packaged(f"{file}{_SUFFIX}"))
     else:
         raise ScenarioError(
             f"scenario {as_written(str(name))} is unknown, must be a path to a {_SUFFIX} file, or "
-            f"{one_of(file, _slugs()).removeprefix('must be ')} (with /{', /'.join(SPLITS)})"
+            f"{one_of(file, _slugs()).removeprefix('must be ')} (with /{', /'.join(SPLITS)}); what "
+            f"if: {grid.PATTERN}"
         )
     _check_version(where, data)
     splits = data.pop("splits", {})
@@ -166,8 +178,9 @@ def load(name: str | Path, overrides: Mapping[str, object] | None = None) -> Sce
     """Load a scenario.
 
     Args:
-        name: ``family-slug/split`` as `names` lists them (without a split: train), or a path to a
-            TOML file, with ``/split`` behind it if the file has splits.
+        name: ``family-slug/split`` as `names` lists them (without a split: train), a cell of the
+            what-if grid (``w-guest-500us-today-64``), or a path to a TOML file, with ``/split``
+            behind it if the file has splits.
         overrides: Dotted keys and their values, e.g. ``{"costs.bare": 2300}``.
 
     Raises:
@@ -224,7 +237,8 @@ def expand(spec: str) -> list[str]:
     Args:
         spec: Names, paths, and the words train, validation, test (all scenarios of that split),
             core, history, stress, what_if, control (those that are so marked, of the train split
-            or of the one behind a slash: ``core/test``).
+            or of the one behind a slash: ``core/test``), and w-grid (all cells of the what-if
+            grid, which no other word names).
 
     Raises:
         ScenarioError: It names nothing, or a scenario, file or split that isn't there.
@@ -232,14 +246,16 @@ def expand(spec: str) -> list[str]:
     found: dict[str, None] = {}
     for part in (part.strip() for part in spec.split(",")):
         word, _, split = part.partition("/")
-        if part in SPLITS:
+        if part == grid.WORD:
+            found |= dict.fromkeys(grid.cells())
+        elif part in SPLITS:
             found |= dict.fromkeys(names(part))
         elif word in (CORE, *MARKS) and (split or _DEFAULT_SPLIT) in SPLITS:
             found |= dict.fromkeys(marked(word, split or _DEFAULT_SPLIT))
         elif part:
             found[_full_name(part)] = None
     if not found:
-        words = ", ".join((*SPLITS, CORE, *MARKS))
+        words = ", ".join((*SPLITS, CORE, *MARKS, grid.WORD))
         allowed = f"must be names, paths or {words}, with commas between"
         raise ScenarioError(f"scenarios = {as_written(spec)}, {allowed}")
     return list(found)

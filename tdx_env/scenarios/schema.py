@@ -46,6 +46,9 @@ class Scenario(FileTable):
     ] = Field(description="scenario family")
     title: StrictStr = Field(min_length=1, description="a few words")
     description: StrictStr = Field(min_length=1, description="what it answers, what is expected")
+    expectation: StrictStr | None = Field(
+        default=None, min_length=1, description="what it should show, in one sentence"
+    )
     marks: Annotated[tuple[str, ...], Words(tuple(MARKS))] = Field(
         default=(),
         description="; ".join(f"{mark}: {meaning}" for mark, meaning in MARKS.items()),

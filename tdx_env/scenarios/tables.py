@@ -129,8 +129,8 @@ class Host(FileTable):
         "first and last page (fast, posted and not merged)",
     )
     n_vcpus: Annotated[Range | Choice, Sizes(1, MAX_VCPUS)] = Field(
-        description="vCPUs of the TD; choices and weights: one of these sizes, as often as its "
-        "weight says"
+        description="vCPUs of the TD; choices and weights (as many, not negative, not all 0): one "
+        "of these sizes, as often as its weight says"
     )
     n_pcpus: Annotated[Range | Literal["each"], Span(1, MAX_PCPUS, (EACH,))] = Field(
         default=EACH,
@@ -227,8 +227,9 @@ class Limits(FileTable):
     )
     reward_scale_v1: Annotated[int | None, Whole(1, 10**12)] = Field(
         default=None,
-        description="the same from version 1 of the environment on: the mean cost by cpu of "
-        "retrying on the train split, measured by tdx-eval scale [cycles]",
+        description="the same from version 1 of the environment on: the mean cost, by cpu, of an "
+        "episode of the train split whose zaps flush when somebody waits for mmu_lock, measured by "
+        "tdx-eval scale [cycles]",
     )
 
 

@@ -58,8 +58,8 @@ class Choice(BaseModel):
         return max(self.choices)
 
     def __str__(self) -> str:
-        """Return the numbers."""
-        return ", ".join(f"{choice:,}" for choice in self.choices)
+        """Return the smallest and the largest, as a range has it."""
+        return f"{self.low:,}..{self.high:,}"
 
 
 def refuse(allowed: str) -> PydanticCustomError:

@@ -191,7 +191,6 @@ ACTOR_FIELDS = [
     ("operation_cost", np.int64),  # waste booked on this actor since the operation began [cycles]
     ("fault_since", np.int64),  # exit of the fault that the guest waits for, or NONE [cycles]
     ("chunk_since", np.int64),  # asked for mmu_lock to zap the chunk, or NONE [cycles]
-    ("hold_since", np.int64),  # mmu_lock had for write [cycles]
     ("nonpreemptible_since", np.int64),  # preemption off since, or NONE [cycles]
     ("busy_since", np.int64),  # issue of the last busy call not yet charged to a cell, or NONE
     ("vcpu_epoch", np.int64),  # epoch sampled at the last VP.ENTER

@@ -119,10 +119,10 @@ def end_chunk_time(world: World, actor: int) -> None:
 
 
 @inner
-def end_write_hold(world: World, actor: int) -> None:
+def end_write_hold(world: World) -> None:
     """Keep how long mmu_lock was held for write."""
     run = world.run
-    cycles = run["now"] - world.actors["row"][actor]["hold_since"]
+    cycles = run["now"] - run["write_taken"]
     run["holds"][latency_bin(cycles)] += 1
     run["write_held"] += cycles
     run["hold_max"] = max(run["hold_max"], cycles)

@@ -34,8 +34,8 @@ _IS_FOR_HOST = {
     CallPath.ENTER: False,
     CallPath.BUILD: True,
     CallPath.EXPORT: True,
-    CallPath.INTERRUPTED: False,
     CallPath.FLUSH: True,
+    CallPath.INTERRUPTED: False,
 }
 _SENDING = (Category.IPI_SEND, Category.KICK_WAIT)
 

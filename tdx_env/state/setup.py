@@ -72,8 +72,8 @@ GROUP_FIELDS = [
     ("is_shared_after", np.int64),  # CONVERT: pages are gone for good
     ("in_place", np.int64),  # CONVERT: 1: under the lock of the guest_memfd file
     ("signal_every", np.int64),  # every n-th device interrupt brings a signal, 0: none does
-    ("falls_back", np.int64),  # ACCEPT: 1: refused, it tries 4K pages, then panics
     ("is_hostile", np.int64),  # 1: what its vCPUs lose is their own fault
+    ("falls_back", np.int64),  # ACCEPT: 1: refused, it tries 4K pages, then panics
 ]
 GROUP = np.dtype(GROUP_FIELDS, align=True)
 

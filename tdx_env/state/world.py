@@ -153,6 +153,7 @@ RUN_FIELDS = [
     ("mmu_counted", np.int64),  # ... this time [cycles]
     ("n_behind_writers", np.int64),  # threads that began to wait while mmu_lock was held for write
     ("write_held", np.int64),  # mmu_lock held for write, in all [cycles]
+    ("write_taken", np.int64),  # since when it is now [cycles]
     ("n_flushes", np.int64),  # TRACKs' kicks
     ("n_frozen_met", np.int64),  # faults that met a FROZEN SPTE
     (

@@ -13,7 +13,7 @@ from tdx_eval.comparing.yardsticks import load_policy
 from tdx_eval.ranks.order import kendall, movers, places
 from tdx_eval.ranks.page import Ranks, best_bounded, held_against, ranks_json, ranks_page
 from tdx_eval.ranks.playing import FEWEST, Played, Ranking, compare_modules, is_bounded
-from tdx_eval.ranks.reasons import Reason, rule_of
+from tdx_eval.ranks.reasons import Reason, rule_of, rule_of_count
 
 COSTS = np.array([100.0, 200.0, 300.0, 400.0])
 needs_compiler = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="minutes without compiler")
@@ -57,6 +57,19 @@ def test_a_conflict_that_changes_has_the_rule_that_changed_it(cell, rule):
 
 
 @pytest.mark.parametrize(
+    ("field", "before", "after", "rule"),
+    [
+        ("n_interrupted", 30, 0, "demote_is_interruptible"),
+        ("n_interrupted", 5, 20, "lists_yield_to_writers"),
+        ("n_synthetic", 4500, 130, "acceptable_pending_disarms"),
+        ("n_synthetic", 240, 270, None),
+    ],
+)
+def test_a_count_that_changes_has_its_rule_if_there_is_one(field, before, after, rule):
+    assert rule_of_count(field, before, after) == (RULES[rule].meaning if rule else "")
+
+
+@pytest.mark.parametrize(
     ("policy", "bounded"),
     [("P18", True), ("P20", True), ("P8", False), ("always-retry", False)],
 )
@@ -89,6 +102,7 @@ def test_the_page_tells_why_an_order_changes():
     page = ranks_page(table(Ranking("s03-zero-step/test", 4, PLAYED, turned, (reason,))))
     assert "MEM_PAGE_AUG met VP_ENTER on TREE 80 → 0 an episode: it shares" in page
     assert "| s03-zero-step | 4 | -0.33 |" in page
+    assert "episodes lost: b 1 → 0" in page
 
 
 def test_a_scenario_that_a_version_can_not_play_says_so():

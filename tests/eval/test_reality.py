@@ -113,7 +113,7 @@ def test_statement_holds_always_or_sometimes(values: list[int], always: bool, so
 
 
 def test_unknown_row_is_named_with_the_known_ones():
-    with pytest.raises(ScenarioError, match='row "B99" is unknown, must be one of: removal-4'):
+    with pytest.raises(ScenarioError, match='row "B99" is unknown, must be one of: B9, B1, B2'):
         find(["B99"])
 
 

@@ -24,6 +24,18 @@ class Mutant(NamedTuple):
 
 MUTANTS = [
     Mutant(
+        "a vCPU that kicks for its fault loses its own time, not the host's",
+        "state/owners.py",
+        " or category in _SENDING",
+        "",
+    ),
+    Mutant(
+        "what hostile vCPUs lose is stolen",
+        "engine/start.py",
+        "Party.HOSTILE_VCPU if is_hostile else Party.VCPU",
+        "Party.VCPU",
+    ),
+    Mutant(
         "host-priority mark kept on ACCEPT",
         "guest/tdcalls.py",
         'world.program["accept_keeps_mark"] != 0',

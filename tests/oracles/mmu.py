@@ -21,9 +21,9 @@ def request(w: OracleWorld, a: Actor, is_write: bool, purpose: Purpose) -> None:
     """Take mmu_lock and go on, or queue for it."""
     a.purpose = purpose
     w.meet(purpose)
-    is_behind_writer = w.mmu.writer != NONE
     if purpose == Purpose.ZAP and a.chunk_since is None:
         a.chunk_since = w.now
+    is_behind_writer = w.mmu.writer != NONE
     if w.mmu.request(a.number, is_write):
         taken(w, a)
         go_on(w, a)

@@ -232,7 +232,7 @@ REFUSED = {
     "unknown key of a program": (
         '[groups.more]\nprogram = "hammer"\ncount = 1\nleaf = "accept"\ntikc_us = 3\n', {},
         "groups.more.tikc_us = 3, unknown key, must be one of: tick_us, "
-        "host_tick_us, device_us or 6 others",
+        "host_tick_us, device_us or 7 others",
     ),
     "group without a program": (
         "[groups.more]\ncount = 1\n", {},

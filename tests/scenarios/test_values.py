@@ -31,7 +31,7 @@ def test_sizes_may_be_choices_with_a_weight_each():
     given = {"choices": [2, 4, 8], "weights": [1, 0, 3]}
     chosen = Sizes(1, 9).check(given)
     assert chosen == Choice(choices=(2, 4, 8), weights=(1, 0, 3)) == Sizes(1, 9).check(chosen)
-    assert (chosen.low, chosen.high, str(chosen)) == (2, 8, "2, 4, 8")
+    assert (chosen.low, chosen.high, str(chosen)) == (2, 8, "2..8")
 
 
 @pytest.mark.parametrize(

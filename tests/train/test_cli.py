@@ -62,7 +62,7 @@ def test_existing_output_is_refused_before_anything_is_done(tmp_path: Path, tiny
 def test_mistakes_are_found_without_torch():
     code = (
         "import sys; from tdx_train.cli import run; from pathlib import Path\n"
-        "try: run('none', Path('x'), [], None, False, None)\n"
+        "try: run('none', Path('x'), [], None, False, {})\n"
         "except ValueError: pass\n"
         "assert 'torch' not in sys.modules"
     )

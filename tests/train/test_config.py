@@ -8,6 +8,7 @@ import pytest
 from tdx_agents.network import network_cycles
 from tdx_env.errors import ConfigError
 from tdx_env.spaces import observation_size
+from tdx_env.state.objectives import weights_of
 from tdx_train.config import TrainConfig, config_names, load_config
 from tdx_train.training_plan import plan_of
 
@@ -23,6 +24,8 @@ MISTAKES = [
     ("[discipline]\nzap = true", "discipline.zap: unknown key, must be one of: zap_yield, "),
     ('[discipline]\ngate_scope = "all"', "discipline.gate_scope = 'all', must be 'nothing',"),
     ("[discipline]\ndecision_cycles = 1", "must be given as decision_cycles, outside the table"),
+    ('objective = "cpuu"', "objective = 'cpuu', must be cpu, guest, latency, realtime, thread, or"),
+    ('objective = "host=-1"', "objective = 'host=-1', must be cpu, guest"),
     ("n_envs = = 1", "is no TOML file"),
     (f"n_envs = {'9' * 5_000}", "holds a whole number of more than 64 bits"),
     (f"hidden = {'[' * 9_999}{']' * 9_999}", "is nested too deeply"),
@@ -110,3 +113,13 @@ def test_overrides_reach_both_splits():
     plan = plan_of("mine", TrainConfig(), {"clock_khz": 3_000_000})
     for scenario in (*plan.training.scenarios, *plan.validation.scenarios):
         assert scenario.clock_khz == 3_000_000
+
+
+def test_objective_is_what_both_splits_cost():
+    config = TrainConfig(
+        scenarios="s08-accept-2m", objective="host=1,stolen=1,lost=1,preempt_1ms=1"
+    )
+    assert config.objective == "cpu"
+    plan = plan_of("mine", config, {})
+    for suite in (plan.training, plan.validation):
+        assert (suite.setups()["weights"] == weights_of("cpu")).all()

@@ -1,5 +1,6 @@
 """The command ``tdx-train``."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +9,7 @@ from rich.console import Console
 
 from tdx_env import command
 from tdx_env.errors import TdxEnvError
+from tdx_env.state.objectives import objective_name
 
 app = typer.Typer(pretty_exceptions_enable=False)
 
@@ -18,9 +20,18 @@ def run(
     options: list[str],
     costs: Path | None,
     overwrite: bool,
-    seed: int | None,
+    changes: Mapping[str, object],
 ) -> int:
-    """Train an agent and say how it went; return the exit code."""
+    """Train an agent and say how it went; return the exit code.
+
+    Args:
+        config: Name or file of the configuration.
+        out: Folder for the agent.
+        options: Scenario parameters to change, as KEY=VALUE.
+        costs: TOML file of measured costs.
+        overwrite: Whether an earlier run may go.
+        changes: What to put in place of the configuration's fields; None: nothing.
+    """
     # torch takes seconds to import: mistakes are found before.
     from tdx_env.scenarios import overrides_from
     from tdx_env.state.discipline import Action
@@ -31,8 +42,8 @@ def run(
 
     console = Console(stderr=True)
     settings = load_config(config)
-    if seed is not None:
-        settings = settings.model_copy(update={"seed": seed})
+    given = {key: value for key, value in changes.items() if value is not None}
+    settings = settings.model_copy(update=given)
     plan = plan_of(Path(config).stem, settings, overrides_from(options, costs))
     with RunFolder(out, overwrite) as folder:
         from tdx_train.trainer import train
@@ -72,6 +83,12 @@ def tdx_train(
             min=0, max=(1 << 31) - 1, help="Seed of the run, in place of the configuration's."
         ),
     ] = None,
+    objective: Annotated[
+        str | None,
+        typer.Option(
+            help="What costs, in place of the configuration's: a preset, or host=1,stolen=0.5."
+        ),
+    ] = None,
     version: command.Version = False,
 ) -> None:
     """Train an agent that decides when the TDX module answers TDX_OPERAND_BUSY.
@@ -80,7 +97,9 @@ def tdx_train(
     validation split is kept.
     """
     try:
-        code = run(config, out, options or [], costs, overwrite, seed)
+        named = None if objective is None else objective_name(objective)
+        changes = {"seed": seed, "objective": named}
+        code = run(config, out, options or [], costs, overwrite, changes)
     except TdxEnvError as error:
         typer.echo(f"tdx-train: {error}", err=True)
         raise typer.Exit(command.MISTAKE) from None

@@ -7,9 +7,10 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError, 
 from pydantic_core import ErrorDetails
 
 from tdx_agents.network import network_cycles
-from tdx_env.errors import ConfigError, one_of, printable, shown
+from tdx_env.errors import ConfigError, ObjectiveError, one_of, printable, shown
 from tdx_env.host.discipline import Discipline
 from tdx_env.spaces import observation_size
+from tdx_env.state.objectives import ALLOWED_OBJECTIVES, objective_name
 from tdx_env.toml_file import read_toml
 
 _FOLDER = Path(__file__).resolve().parent / "configs"
@@ -32,6 +33,11 @@ class TrainConfig(BaseModel):
     )
     with_controls: StrictBool = Field(
         default=False, description="train on control scenarios too, which have hardly any decisions"
+    )
+    objective: str | None = Field(
+        default=None,
+        description="what an episode costs, in training and validation: a preset, or weights as "
+        "host=1,stolen=0.5; left out: what each scenario says, else thread",
     )
     total_steps: int = Field(default=400_000, ge=1, description="length of the run [steps]")
     seed: int = Field(default=1, ge=0, lt=1 << 31, description="seed of the run")
@@ -77,6 +83,17 @@ class TrainConfig(BaseModel):
         default={}, description="changes to the default host discipline"
     )
     n_threads: int = Field(default=2, ge=1, le=256, description="threads of the simulator")
+
+    @field_validator("objective")
+    @classmethod
+    def _is_objective(cls, objective: str | None) -> str | None:
+        """Return an objective as it is named, a preset's name if it is one."""
+        if objective is None:
+            return None
+        try:
+            return objective_name(objective)
+        except ObjectiveError as error:
+            raise ValueError(f"must be {ALLOWED_OBJECTIVES}") from error
 
     @field_validator("hidden")
     @classmethod

@@ -67,6 +67,8 @@ def plan_of(name: str, config: TrainConfig, overrides: Mapping[str, object]) -> 
         ConfigError: It asks to train on a validation or test split, or no scenario is left.
         ScenarioError: A scenario or a parameter of it is unknown or impossible.
     """
+    if config.objective is not None:
+        overrides = {**overrides, "objective": config.objective}
     names = expand(config.scenarios)
     for one in names:
         if one.endswith((_VALIDATION, _TEST)):

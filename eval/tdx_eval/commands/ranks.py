@@ -77,8 +77,13 @@ def ranks(
     table = Ranks(
         pair,
         _watched(rankings, len(places)),
-        [name for name, policy in chosen.items() if is_bounded(policy.discipline)],
-        f"tdx-eval ranks --modules {pair[0]} {pair[1]} --seeds {seeds} --events {events}",
+        [
+            name
+            for name, policy in chosen.items()
+            if is_bounded(policy.discipline) and policy.is_mergeable
+        ],
+        f"tdx-eval ranks --modules {pair[0]} {pair[1]} --scenarios {scenarios} "
+        f"--policies {policies} --seeds {seeds} --events {events}",
         versions(),
     )
     show_ranks(table, Console())

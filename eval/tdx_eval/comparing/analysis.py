@@ -12,11 +12,11 @@ from tdx_agents.protocol import Policy
 from tdx_env.host.discipline import DEFAULT
 from tdx_env.scenarios import Scenario
 from tdx_env.scenarios.machine import machine_of
-from tdx_env.state.accounting import CATEGORY_TABLE, Category
-from tdx_eval.comparing.episodes import CATEGORY, CELL_KEY
+from tdx_eval.comparing.episodes import CELL_KEY
 from tdx_eval.comparing.manifest import manifest
 from tdx_eval.comparing.multiplicity import corrected
 from tdx_eval.comparing.plan import REFERENCE, Plan
+from tdx_eval.comparing.reckoning import Reckoning
 from tdx_eval.comparing.statistics import (
     Estimate,
     Values,
@@ -44,11 +44,13 @@ if TYPE_CHECKING:
 
 COUNTS = ("n_decisions", "n_seamcalls", "n_busy", "n_kicks", "n_ipis", "n_synthetic", "n_events")
 TAILS = ("zap_p99_cycles", "fault_p99_cycles")
-WORST = ("zap_max_cycles", "fault_max_cycles", "longest_nonpreemptible_cycles")
+WORST = ("zap_max_cycles", "fault_max_cycles", "longest_nonpreemptible_cycles", "hold_max_cycles")
+COMPONENTS = (
+    "host_cycles", "stolen_cycles", "hostile_cycles", "host_track_cycles", "stolen_track_cycles",
+    "latency_cycles", "preempt_1ms_cycles", "preempt_50us_cycles", "tail_cost_cycles",
+    "chunk_cycles", "n_pages", "n_vcpus", "hold_p99_cycles",
+)  # fmt: skip
 LOST = ["killed", "hung", "capped"]
-_WASTE = [row[0].name.lower() for row in CATEGORY_TABLE if row[1]]
-_PENALTIES = ("preempt_penalty", "tail_cost")
-_YIELD = Category.YIELD.name.lower()
 _SMALLEST = 1.0  # costs below count as one cycle where ratios are averaged [cycles]
 
 Runs = Mapping[str, "pd.DataFrame"]  # each policy's episodes of one scenario, in order of seeds
@@ -99,37 +101,17 @@ def _costs(rows: "pd.DataFrame") -> Values:
     return rows["total_cost"].to_numpy(np.float64)
 
 
-def _costs_with_track(rows: "pd.DataFrame") -> Values:
-    """Return the total cost of each episode and its TRACK kicks, shape (n,) [cycles]."""
-    return _costs(rows) + rows[CATEGORY + Category.TRACK_KICK.name.lower()].to_numpy(np.float64)
-
-
-def _deciding(rows: "pd.DataFrame") -> Values:
-    """Return what each episode took to work decisions out, shape (n,) [cycles]."""
-    return rows[CATEGORY + Category.DECISION.name.lower()].to_numpy(np.float64)
-
-
 def _is_finished(rows: "pd.DataFrame") -> NDArray[np.bool_]:
     """Return which episodes finished their work, shape (n,)."""
     lost = [rows[column].to_numpy(bool) for column in LOST]
     return ~np.logical_or.reduce(lost)
 
 
-def parts_of(rows: "pd.DataFrame", yield_weight: int) -> dict[str, float]:
-    """Return the mean of each part of the total cost; they sum to its mean [cycles]."""
-    columns = [*(CATEGORY + name for name in _WASTE), *(f"{name}_cycles" for name in _PENALTIES)]
-    means = rows[columns].to_numpy(np.float64).mean(axis=0).tolist()
-    parts = dict(zip((*_WASTE, *_PENALTIES), means, strict=True))
-    parts[_YIELD] *= yield_weight
-    return parts
-
-
-def against(runs: Runs, name: str, other: str, yield_weight: int) -> Difference:
+def against(runs: Runs, name: str, other: str, reckoning: Reckoning) -> Difference:
     """Return one policy's paired difference to another."""
     ours, theirs = _costs(runs[name]), _costs(runs[other])
     both = _is_finished(runs[name]) & _is_finished(runs[other])
-    mine = parts_of(runs[name], yield_weight)
-    parts = parts_of(runs[other], yield_weight)
+    mine, parts = reckoning.parts(runs[name]), reckoning.parts(runs[other])
     cycles = paired_difference(ours, theirs)
     cycles_finished = None
     if both.any():
@@ -140,13 +122,13 @@ def against(runs: Runs, name: str, other: str, yield_weight: int) -> Difference:
         cycles=cycles,
         relative=relative_difference(ours, theirs),
         with_track=relative_difference(
-            _costs_with_track(runs[name]), _costs_with_track(runs[other])
+            reckoning.with_track(runs[name]), reckoning.with_track(runs[other])
         ),
         cheaper=probability_of_improvement(ours, theirs),
         n_finished=int(both.sum()),
         cycles_finished=cycles_finished,
         cycles_undecided=paired_difference(
-            ours - _deciding(runs[name]), theirs - _deciding(runs[other])
+            ours - reckoning.deciding(runs[name]), theirs - reckoning.deciding(runs[other])
         ),
         parts={part: mine[part] - cycles for part, cycles in parts.items()},
     )
@@ -193,25 +175,26 @@ def _result(
     """Return the statistics of one policy in one scenario."""
     rows = runs[name]
     finished = rows[_is_finished(rows)]
-    parts = parts_of(rows, scenario.limits.yield_weight)
+    reckoning = Reckoning.of(scenario)
+    off_cpu = reckoning.off_cpu(rows)
     return PolicyResult(
         policy=name,
         n_episodes=len(rows),
         cost=mean(_costs(rows)),
         cost_finished=float(finished["total_cost"].mean()) if len(finished) else None,
-        cost_yield_free=float(rows["total_cost"].mean()) - parts[_YIELD],
+        cost_yield_free=None if off_cpu is None else float(rows["total_cost"].mean()) - off_cpu,
         wasted=float(rows["wasted_cycles"].mean()),
         overhead=float(rows["overhead_cycles"].mean()),
         killed=int(rows["killed"].sum()),
         hung=int(rows["hung"].sum()),
         capped=int(rows["capped"].sum()),
         killed_by=rows.loc[rows["killed"], "killed_by"].value_counts().sort_index().to_dict(),
-        means={column: float(rows[column].mean()) for column in TAILS + COUNTS},
+        means={column: float(rows[column].mean()) for column in TAILS + COUNTS + COMPONENTS},
         worst={column: int(rows[column].max()) for column in WORST},
-        parts=parts,
+        parts=reckoning.parts(rows),
         conflicts=conflicts,
         same_as=same_as,
-        to_reference=against(runs, name, REFERENCE, scenario.limits.yield_weight),
+        to_reference=against(runs, name, REFERENCE, reckoning),
     )
 
 
@@ -246,11 +229,11 @@ def _order(entrants: Entrants, best: str) -> list[str]:
     return list(dict.fromkeys([*entrants.contenders, REFERENCE, best, *entrants.policies]))
 
 
-def answers(runs: Runs, yield_weight: int) -> dict[str, Difference]:
+def answers(runs: Runs, reckoning: Reckoning) -> dict[str, Difference]:
     """Return the difference of every other answer that was played to RETRY."""
     if RETRY not in runs:
         return {}
-    return {one: against(runs, one, RETRY, yield_weight) for one in ANSWERS if one in runs}
+    return {one: against(runs, one, RETRY, reckoning) for one in ANSWERS if one in runs}
 
 
 def _scenario_result(
@@ -266,7 +249,7 @@ def _scenario_result(
     }
     ties = [one for one in (best, REFERENCE, *entrants.policies) if one in entrants.candidates]
     hindsight = min(ties, key=lambda one: results[one].cost.value)  # the first of equal ones
-    weight = scenario.limits.yield_weight
+    reckoning = Reckoning.of(scenario)
     return ScenarioResult(
         name=name,
         title=scenario.title,
@@ -278,12 +261,12 @@ def _scenario_result(
         reach=_reach(results, entrants),
         contests={
             one: Contest(
-                to_best=against(runs, one, best, weight),
-                to_hindsight=against(runs, one, hindsight, weight),
+                to_best=against(runs, one, best, reckoning),
+                to_hindsight=against(runs, one, hindsight, reckoning),
             )
             for one in entrants.contenders
         },
-        answers=answers(runs, weight),
+        answers=answers(runs, reckoning),
     )
 
 

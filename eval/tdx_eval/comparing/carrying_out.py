@@ -1,6 +1,5 @@
 """Carrying a comparison out: its jobs, and from their chunks to tables and summary."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -24,8 +23,10 @@ from tdx_eval.comparing.output import (
     write_text,
 )
 from tdx_eval.comparing.plan import Plan
+from tdx_eval.comparing.reckoning import reckoned
 from tdx_eval.comparing.signals import interrupts_delayed
 from tdx_eval.comparing.summary import Summary
+from tdx_eval.comparing.summary_file import summary_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,7 +46,8 @@ def tables(
 ) -> tuple["pd.DataFrame", "pd.DataFrame"]:
     """Return the episodes of jobs, and who found what busy in them.
 
-    Neither depends on how the seeds were cut into chunks.
+    Neither depends on how the seeds were cut into chunks. Costs are reckoned here, by the objective
+    of each job's scenario: the episodes serve all objectives.
 
     Args:
         jobs: As `jobs_of` returns them.
@@ -61,7 +63,10 @@ def tables(
     keys = [(policies[spec].name, scenario) for spec, scenario in chunks]
     episodes = [np.concatenate([one.episodes for one in some]) for some in chunks.values()]
     cells = [np.concatenate([one.cells for one in some]) for some in chunks.values()]
-    return episodes_table(keys, episodes), cells_table(keys, cells)
+    weights = {job.scenario: job.setup[0]["weights"] for job in jobs}
+    names = [scenario for _, scenario in keys]
+    costs = [reckoned(some, weights[name]) for name, some in zip(names, episodes, strict=True)]
+    return episodes_table(keys, episodes, costs), cells_table(keys, cells)
 
 
 def carry_out(jobs: Sequence[Job], store: ChunkStore, backend: str, n_jobs: int) -> Iterator[str]:
@@ -98,5 +103,5 @@ def put_together(
     for name, table in ((RESULTS, episodes), (CELLS, cells), (VALIDATION, validation)):
         write_table(folder / name, table)
     summary = summarise(plan, episodes, cells, validation)
-    write_text(folder / SUMMARY, json.dumps(summary.as_json(), indent=1, allow_nan=False) + "\n")
+    write_text(folder / SUMMARY, summary_json(summary))
     return summary

@@ -11,8 +11,11 @@ from numpy.typing import NDArray
 
 from tdx_env.engine.batch import Batch
 from tdx_env.engine.metrics import COUNTERS
+from tdx_env.module.versions import MODULE_VERSIONS
 from tdx_env.state.accounting import Category
 from tdx_env.state.calls import NONE, Leaf, Outcome
+from tdx_env.state.objectives import WEIGHED
+from tdx_env.state.owners import Owner
 from tdx_env.state.world import CELL_LOCKS, N_CALLS, N_CELLS, N_HOLDERS, SUB_BINS, End, Operation
 
 if TYPE_CHECKING:
@@ -28,6 +31,7 @@ _NO_CALL = "guest access before accept"
 # Column and the field of a run that it is, in the order of the results.
 _BEGINNING = {
     "end": "end",  # an End
+    "module_version": "module_version",  # place in MODULE_VERSIONS
     "elapsed_cycles": "now",
     "n_threads": "n_actors",
     "n_cpus": "n_cpus",
@@ -37,12 +41,33 @@ _BEGINNING = {
     "preempt_penalty_cycles": "preempt_penalty",
     "tail_cost_cycles": "tail_cost",
 }
+_COMPONENTS = {
+    "latency_cycles": "latency",
+    "preempt_1ms_cycles": "preempt_1ms",
+    "preempt_50us_cycles": "preempt_50us",
+    "chunk_cycles": "chunk_cycles",
+    "hold_max_cycles": "hold_max",
+}
+_OWNED = {"host_cycles": Owner.HOST, "stolen_cycles": Owner.STOLEN, "hostile_cycles": Owner.HOSTILE}
+_TRACK = {"host_track_cycles": Owner.HOST, "stolen_track_cycles": Owner.STOLEN}
+COST_COLUMNS = {name: f"{name}_cycles" for name in WEIGHED} | {
+    "waste": "wasted_cycles",
+    "lost": "tail_cost_cycles",
+}
+"""The column of each part of the cost, by its name in objectives."""
 _COUNTS = {
     "zap_max_cycles": "zap_max",
     "fault_max_cycles": "fault_max",
     "longest_nonpreemptible_cycles": "longest_stretch",
     "n_masked_actions": "n_masked",
     **{name: name for name in COUNTERS},
+}
+_OWNED = {  # field of a run, and owner
+    "host_cycles": ("owned", Owner.HOST),
+    "stolen_cycles": ("owned", Owner.STOLEN),
+    "hostile_cycles": ("owned", Owner.HOSTILE),
+    "host_track_cycles": ("track", Owner.HOST),
+    "stolen_track_cycles": ("track", Owner.STOLEN),
 }
 _KILL = ("kill_leaf", "kill_outcome")  # become the text `killed_by`
 _OPERATIONS = [
@@ -53,7 +78,9 @@ EPISODE_FIELDS = [
     ("seed", np.int64),
     *((name, np.int64) for name in (*_BEGINNING, "total_cost")),
     *((name, np.bool_) for name in _LOST),
-    *((name, np.int64) for name in (*_COUNTS, *_OPERATIONS, *_CATEGORIES, *_KILL)),
+    *((name, np.int64) for name in (*_COMPONENTS, "hold_p99_cycles", *_COUNTS)),
+    *((name, np.int64) for name in (*_OWNED, *_TRACK, *_OPERATIONS)),
+    *((name, np.int64) for name in (*_CATEGORIES, *_KILL)),
 ]
 EPISODE = np.dtype(EPISODE_FIELDS)
 
@@ -93,8 +120,11 @@ def episodes_of(batch: Batch, seeds: range) -> NDArray[np.void]:
     run = batch.run
     found = np.zeros(batch.n_worlds, EPISODE)
     found["seed"] = np.arange(seeds.start, seeds.stop)
-    for column, name in (*_BEGINNING.items(), *_COUNTS.items()):
+    for column, name in (*_BEGINNING.items(), *_COMPONENTS.items(), *_COUNTS.items()):
         found[column] = run[name]
+    for field, columns in (("owned", _OWNED), ("track", _TRACK)):
+        for column, owner in columns.items():
+            found[column] = run[field][:, owner]
     found["total_cost"] = batch.costs
     for column, end in _LOST.items():
         found[column] = run["end"] == end
@@ -102,6 +132,7 @@ def episodes_of(batch: Batch, seeds: range) -> NDArray[np.void]:
         name = kind.name.lower()
         found[f"{name}_p99_cycles"] = _tails(run["histogram"][:, kind], run[f"{name}_max"])
         found[f"n_{name}s"] = run["n_operations"][:, kind]
+    found["hold_p99_cycles"] = _tails(run["holds"], run["hold_max"])
     n_rows = int(run["n_actors"].max())  # a world's unused ones are zero
     booked = batch.actors["row"][:, :n_rows]["booked"].sum(axis=1)
     for category, column in enumerate(_CATEGORIES):
@@ -144,13 +175,16 @@ def _key_columns(
 
 
 def episodes_table(
-    keys: Sequence[tuple[str, str]], parts: Sequence[NDArray[np.void]]
+    keys: Sequence[tuple[str, str]],
+    parts: Sequence[NDArray[np.void]],
+    costs: Sequence[NDArray[np.int64]],
 ) -> "pd.DataFrame":
     """Return episodes as a table, one a row.
 
     Args:
         keys: Policy and scenario of each part.
         parts: dtype EPISODE each.
+        costs: What each episode of each part costs [cycles].
     """
     import pandas as pd
 
@@ -159,6 +193,8 @@ def episodes_table(
     columns |= {name: episodes[name] for name in EPISODE.names or () if name not in _KILL}
     ends = np.array([end.name.lower() for end in End], object)
     columns["end"] = ends[episodes["end"]]
+    columns["module_version"] = np.array([*MODULE_VERSIONS], object)[episodes["module_version"]]
+    columns["total_cost"] = np.concatenate([np.zeros(0, np.int64), *costs])
     columns["killed_by"] = _killers(episodes)
     return pd.DataFrame(columns)
 

@@ -74,6 +74,14 @@ class Chunk:
     cells: NDArray[np.void]
 
 
+OBJECTIVE = "objective"  # the key of a scenario on which no episode depends
+
+
+def _played_digest(scenario: Scenario) -> str:
+    """Return a digest of what is played: it serves all objectives."""
+    return digest(scenario.model_copy(update={OBJECTIVE: None}))
+
+
 def jobs_of(
     policies: Mapping[str, Policy],
     scenarios: Mapping[str, Scenario],
@@ -91,12 +99,13 @@ def jobs_of(
         chunk: Episodes of a job, at most.
     """
     known = {spec: policy_digest(spec, policy) for spec, policy in policies.items()}
+    played = {key: value for key, value in overrides.items() if key != OBJECTIVE}
     _LOADED.update({(spec, known[spec]): policy for spec, policy in policies.items()})
     code = code_digest()
     return [
-        Job(spec, name, setup, some[first : first + chunk], overrides, known[spec], content, code)
+        Job(spec, name, setup, some[first : first + chunk], played, known[spec], content, code)
         for name, some in seeds.items()
-        for setup, content in [(setup_of(scenarios[name]), digest(scenarios[name]))]
+        for setup, content in [(setup_of(scenarios[name]), _played_digest(scenarios[name]))]
         for first in range(0, len(some), chunk)
         for spec in policies
     ]

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 from tdx_env.jit import kernel
 
@@ -25,6 +26,7 @@ _QUANTILES = (2.5, 97.5)  # [percent]
 _Z = 1.959964  # 97.5 % point of the normal distribution
 _WIDEST = math.log(1e9)  # a factor; an interval beyond it says nothing
 _ROUNDING = 1e-12  # an error that is smaller, as a share of the value, is rounding
+_SLACK = 1.5  # how much longer the tail of t may be than Student's
 _POWER = 1.43  # (z at 97.5 % + z at 80 %) / z at 97.5 %
 
 Values = NDArray[np.float64]
@@ -125,7 +127,21 @@ def _log_ratio_errors(
         out[row, 0], out[row, 1] = _log_ratio_and_error(values, reference, picks[row])
 
 
-def _half_width(value: float, error: float, drawn: Values, n: int) -> tuple[float, float]:
+def _largest_t(parts: Values) -> float:
+    """Return one and a half times Student's 97.5 % point for as many values as carry the spread.
+
+    A few pairs that differ among many that don't leave resamples with next to no spread, whose t is
+    without a bound.
+
+    Args:
+        parts: What each pair adds to the estimate, less the mean, shape (n,).
+    """
+    squares = (parts / np.abs(parts).max()) ** 2
+    n_carrying = squares.sum() ** 2 / (squares**2).sum()
+    return _SLACK * float(stdtrit(max(1.0, n_carrying - 1), 0.975))
+
+
+def _half_width(value: float, error: float, drawn: Values, parts: Values) -> tuple[float, float]:
     """Return half the width of the symmetric interval, and the p-value of 0.
 
     A resample without a spread has no t; it counts as the largest t of all others.
@@ -134,15 +150,15 @@ def _half_width(value: float, error: float, drawn: Values, n: int) -> tuple[floa
         value: The estimate, on the scale on which it is symmetric.
         error: Its standard error.
         drawn: Estimate and error of each resample, shape (n_resamples, 2).
-        n: Values in the sample.
+        parts: As for `_largest_t`.
     """
     if error <= _ROUNDING * abs(value):  # all alike: a sign test is all that is left
-        return 0.0, 1.0 if value == 0 else min(1.0, 2.0 ** (1 - n))
+        return 0.0, 1.0 if value == 0 else min(1.0, 2.0 ** (1 - len(parts)))
     has_spread = drawn[:, 1] > 0
     t = np.abs(drawn[has_spread, 0] - value) / drawn[has_spread, 1]
     n_without = len(drawn) - len(t)
     sizes = np.sort(np.append(t, np.full(n_without, t.max(initial=0.0))))
-    at_95 = float(sizes[math.ceil(0.95 * len(sizes)) - 1])
+    at_95 = min(float(sizes[math.ceil(0.95 * len(sizes)) - 1]), _largest_t(parts))
     p = (1 + np.count_nonzero(sizes >= abs(value) / error)) / (len(sizes) + 1)
     return at_95 * error, float(p)
 
@@ -161,7 +177,7 @@ def _signed_mean(values: Values) -> Estimate:
     value, error = _mean_and_error(values, np.arange(n))
     drawn = np.empty((N_RESAMPLES, 2))
     _mean_errors(values, resamples(n), drawn)
-    half, p = _half_width(value, error, drawn, n)
+    half, p = _half_width(value, error, drawn, values - value)
     return Estimate(value, value - half, value + half, p)
 
 
@@ -172,7 +188,8 @@ def _log_ratio(values: Values, reference: Values) -> Estimate:
     value, error = _log_ratio_and_error(values, reference, np.arange(n))
     drawn = np.empty((N_RESAMPLES, 2))
     _log_ratio_errors(values, reference, resamples(n), drawn)
-    half, p = _half_width(value, error, drawn, n)
+    parts = values / values.mean() - reference / reference.mean()
+    half, p = _half_width(value, error, drawn, parts)
     half = min(half, _WIDEST)
     return Estimate(value, value - half, value + half, p)
 

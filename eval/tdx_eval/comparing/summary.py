@@ -55,7 +55,8 @@ class PolicyResult:
     Attributes:
         cost: Total cost: waste plus penalties.
         cost_finished: Mean cost of the episodes that finished; None if none did.
-        cost_yield_free: Cost with a `yield_weight` of 0: time off the CPU is free.
+        cost_yield_free: Cost with a `yield_weight` of 0: time off the CPU is free; None under an
+            objective that knows owners only.
         wasted, overhead: See `tdx_env.state.accounting`.
         killed, hung, capped: Episodes that ended so.
         killed_by: Episodes by the call and status that killed the TD.
@@ -71,7 +72,7 @@ class PolicyResult:
     n_episodes: int
     cost: Estimate
     cost_finished: float | None
-    cost_yield_free: float
+    cost_yield_free: float | None
     wasted: float
     overhead: float
     killed: int

@@ -14,13 +14,15 @@ _PERCENT = 100.0
 _HEAD = """# Ranks
 
 Which policies rank otherwise on another version of the TDX module? Every policy plays the same
-episodes of every test scenario on {before} and on {after}, the same seeds, with the kernel that the
+episodes of each scenario below on {before} and on {after}, the same seeds, with the kernel that the
 scenario names (a row of the catalogue that is a kernel brings its own). Policies are ordered by the
 mean of overhead and penalties; two whose costs differ by less than {same:.0f} % are tied. Kendall's
 tau-b says how alike two orders are: 1 alike, 0 unrelated, -1 reversed.
 
-Made by `{command} --write` with {versions}. Nothing but the module differs between the two columns
-of a row, also where no machine runs the pair: KVM refuses modules before 1.5.06.
+Nothing but the module differs between the two columns of a row, also where no machine runs the
+pair: KVM refuses modules before 1.5.06. Made with {versions} by:
+
+    {command} --write
 """
 
 
@@ -31,7 +33,7 @@ class Ranks:
     Attributes:
         modules: Version before and after.
         rankings: A ranking for each scenario.
-        bounded: Policies whose zap gives up after a last try.
+        bounded: Policies whose zap gives up after a last try, and that KVM could merge today.
         command: What makes it, without the files that it writes.
         versions: Package versions.
     """
@@ -75,8 +77,21 @@ def why(ranking: Ranking) -> str:
         return ranking.refused
     if not is_changed(ranking):
         return ""
-    reasons = "; ".join(map(str, ranking.reasons))
-    return reasons or "no conflict comes or goes: nothing to order"
+    return "; ".join([*map(str, ranking.reasons), *lost_text(ranking)]) or "nothing is ordered"
+
+
+def lost_text(ranking: Ranking) -> list[str]:
+    """Say which policies lose more or less episodes, those with the largest change first."""
+    changed = {
+        name: (ranking.before[name].n_lost, ranking.after[name].n_lost) for name in ranking.before
+    }
+    changed = {name: both for name, both in changed.items() if both[0] != both[1]}
+    first = sorted(changed, key=lambda name: -abs(changed[name][0] - changed[name][1]))
+    if not first:
+        return []
+    told = [f"{name} {changed[name][0]} → {changed[name][1]}" for name in first[:_MOST_MOVERS]]
+    more = len(first) - len(told)
+    return [f"episodes lost: {', '.join(told)}" + (f" and {more} more policies" if more else "")]
 
 
 def _scenarios(ranks: Ranks) -> Iterator[str]:
@@ -114,8 +129,8 @@ def _merged(ranks: Ranks) -> Iterator[str]:
     yield "\n## What is merged, against the best bounded row\n"
     yield (
         "Bounded: BLOCK, TRACK and REMOVE have a last try, after which the host gives up. Best: "
-        "the cheapest that loses nothing in these episodes, in hindsight. The merged rows are "
-        "bounded themselves.\n"
+        "the cheapest of those that KVM could merge today and that loses nothing in these "
+        "episodes, in hindsight. The merged rows are bounded themselves.\n"
     )
     numbers = [name.partition("-")[0].upper() for name in MERGED]
     heads = [f"{number} on {module}" for module in ranks.modules for number in numbers]

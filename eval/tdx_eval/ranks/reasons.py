@@ -13,6 +13,10 @@ from tdx_eval.comparing.episodes import cell_names
 _MOST = 3  # reasons told of a scenario
 _LEAST = 1.0  # of an episode: a smaller change is none
 _LISTS = ("EXPORT_BLOCKW", "EXPORT_MEM")
+_COUNTED = {
+    "n_interrupted": "calls interrupted",
+    "n_synthetic": "synthetic exits of armed vCPUs",
+}
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,16 @@ def rule_of(call: str, holder: str, lock: str) -> str:
     return next((RULES[name].meaning for name, fits in rules.items() if fits), "")
 
 
+def rule_of_count(field: str, before: float, after: float) -> str:
+    """Return the meaning of the rule by which something happens more or less often, or nothing."""
+    if field == "n_interrupted":
+        return RULES[
+            "demote_is_interruptible" if after < before else "lists_yield_to_writers"
+        ].meaning
+    is_disarmed = field == "n_synthetic" and after < before / 2
+    return RULES["acceptable_pending_disarms"].meaning if is_disarmed else ""
+
+
 def _cells(batch: Batch) -> NDArray[np.float64]:
     """Return busy replies an episode by cell, shape (N_CELLS,)."""
     busy: NDArray[np.float64] = batch.run["cells"][:, :, 0].mean(axis=0)
@@ -65,12 +79,8 @@ def reasons_of(before: Batch, after: Batch) -> tuple[Reason, ...]:
             what = f"{call} met {holder} on {lock}"
             rule = rule_of(call, holder, lock)
             found.append(Reason(what, float(first[cell]), float(second[cell]), rule))
-    counted = (
-        ("n_interrupted", "calls interrupted", "demote_is_interruptible"),
-        ("n_synthetic", "synthetic exits of armed vCPUs", "acceptable_pending_disarms"),
-    )
-    for field, what, rule in counted:
+    for field, what in _COUNTED.items():
         one, other = (float(batch.run[field].mean()) for batch in (before, after))
         if abs(one - other) >= _LEAST:
-            found.append(Reason(what, one, other, RULES[rule].meaning))
+            found.append(Reason(what, one, other, rule_of_count(field, one, other)))
     return tuple(sorted(found, key=lambda reason: -abs(reason.before - reason.after))[:_MOST])

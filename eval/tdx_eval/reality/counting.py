@@ -98,6 +98,8 @@ def _puts(world: World, way: str, n_draws: int) -> Sample:
         "the end of a VM. Freeing a pair of pages is free here. When and how fast the five TDs "
         "ended isn't told, and a put of a busy AUG, as in their boots, is a put too."
     )
+    if way == "fast":
+        note += " One cost, pamt_count, stands for a count by lock and by atomic: too dear here."
     return Sample(_put(world, way, n_draws), note)
 
 

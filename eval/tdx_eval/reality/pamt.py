@@ -47,6 +47,11 @@ def _get(world: World, n_draws: int) -> Sample:
         "two pages taken and given back, a counter, and a PAMT.ADD for each 512 pages. Most of a "
         "queue is handing the lock over, 0.08 to 0.8 µs each time (costs.mmu_handoff)."
     )
+    if world.scenario().host.dynamic_pamt == "fast":
+        note += (
+            " One cost, pamt_count, stands for a count under the lock (184 ns were measured) and "
+            "by an atomic (48 ns): its range is too dear for the fast path."
+        )
     return Sample(gets, note)
 
 

@@ -29,6 +29,14 @@ _LOCKS = {
     "OP_STATE": "OP_STATE",
 }
 _PARTS = {
+    "host": "overhead of the host",
+    "stolen": "overhead stolen from the guest",
+    "hostile": "overhead of hostile vCPUs",
+    "latency": "latency of faults and chunks",
+    "preempt_1ms": "penalty: non-preemptible beyond 1 ms",
+    "preempt_50us": "penalty: non-preemptible beyond 50 µs",
+    "lost": "penalty: killed, hung or cut off",
+    "waste": "what decisions waste",
     "guest_busy": "guest TDCALLs that were busy",
     "guest_priority_stall": "guests stalled by host priority",
     "kick_target": "vCPUs interrupted by kicks",

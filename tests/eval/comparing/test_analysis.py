@@ -10,6 +10,7 @@ from tdx_env.errors import PolicyError
 from tdx_eval.comparing import analysis
 from tdx_eval.comparing.analysis import Entrants, against, fold, validation_scores
 from tdx_eval.comparing.plan import REFERENCE, Plan, hand_written, validation_of
+from tdx_eval.comparing.reckoning import Reckoning
 from tdx_eval.comparing.yardsticks import load_policy
 
 
@@ -99,7 +100,7 @@ def test_a_policy_against_itself_differs_by_nothing(compared):
     from tdx_eval.comparing.analysis import runs_of
 
     runs = runs_of(compared.episodes, "s09-accept-4k/test")
-    found = against(runs, REFERENCE, REFERENCE, 1)
+    found = against(runs, REFERENCE, REFERENCE, Reckoning("thread", 1))
     assert (found.cycles.value, found.cheaper.value) == (0, 0.5)
     assert set(found.parts.values()) == {0.0}
 
@@ -143,10 +144,12 @@ def test_track_is_counted_on_both_sides(compared):
 def test_answers_are_held_against_retry(compared, monkeypatch):
     monkeypatch.setattr(analysis, "ANSWERS", ("random", "always-kick"))
     runs = analysis.runs_of(compared.episodes, "s09-accept-4k/test")
-    found = analysis.answers(runs, 1)
+    reckoning = Reckoning("thread", 1)
+    found = analysis.answers(runs, reckoning)
     assert list(found) == ["random"]  # the other was not played
     assert found["random"].other == "always-retry"
-    assert found["random"].cycles == analysis.against(runs, "random", "always-retry", 1).cycles
+    alone = analysis.against(runs, "random", "always-retry", reckoning)
+    assert found["random"].cycles == alone.cycles
 
 
 def test_footing_counts_every_cost_and_scenario_once(compared):

@@ -52,7 +52,7 @@ def test_mistake_in_a_worker_is_raised_here(name: str):
 
 
 def test_unknown_backend_is_told_the_known_ones():
-    with pytest.raises(BackendError, match=r"--backend lokey: is unknown.*loky.*threading"):
+    with pytest.raises(BackendError, match="--backend lokey: is unknown, must be one of: loky, "):
         backends.check_backend("lokey")
 
 

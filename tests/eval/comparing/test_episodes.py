@@ -53,7 +53,7 @@ def test_columns_are_the_metrics_of_each_episode(batch):
     """Names, order, types and values."""
     key = {"policy": "p", "scenario": "s"}
     rows = [{**key, "seed": seed, **row_of(batch, index)} for index, seed in enumerate(SEEDS)]
-    found = episodes_table([("p", "s")], [episodes_of(batch, SEEDS)])
+    found = episodes_table([("p", "s")], [episodes_of(batch, SEEDS)], [batch.costs])
     pd.testing.assert_frame_equal(found, pd.DataFrame(rows), check_exact=True)
 
 

@@ -18,9 +18,9 @@ from tdx_env.errors import BackendError, PolicyError
 from tdx_env.host.discipline import DEFAULT
 from tdx_env.scenarios import load
 from tdx_eval.comparing import jobs as jobs_module
-from tdx_eval.comparing.analysis import parts_of
 from tdx_eval.comparing.carrying_out import tables
 from tdx_eval.comparing.jobs import Job, jobs_of, run_batch, run_job
+from tdx_eval.comparing.reckoning import Reckoning
 from tdx_eval.comparing.seeds import FIRST_SEED, MAX_SEEDS, seeds_of
 from tdx_eval.comparing.yardsticks import load_policy
 
@@ -130,7 +130,41 @@ def test_policies_face_the_same_work(compared):
 def test_parts_sum_to_the_cost(compared):
     for _, rows in compared.episodes.groupby(["policy", "scenario"]):
         cost = float(rows["total_cost"].mean())
-        assert sum(parts_of(rows, 1).values()) == pytest.approx(cost, rel=1e-12)
+        parts = Reckoning("thread", 1).parts(rows)
+        assert sum(parts.values()) == pytest.approx(cost, rel=1e-12)
+
+
+@needs_compiler
+def test_episodes_serve_all_objectives():
+    """The job is the same, what it comes to is reckoned anew; and what is reckoned is played so."""
+    seeds = seeds_of("test", 3)
+    thread, cpu = (job_of("P18", SCENARIO, seeds, objective=one) for one in ("thread", "cpu"))
+    assert thread.key == cpu.key
+    policies, chunk = {"P18": load_policy("P18")}, run_job(thread)
+    rows = {
+        name: tables([job], policies, {chunk.key: chunk}.__getitem__)[0]
+        for name, job in (("thread", thread), ("cpu", cpu))
+    }
+    played = run_batch(policies["P18"], load(SCENARIO, {"objective": "cpu"}), seeds)
+    assert rows["cpu"]["total_cost"].tolist() == played.costs.tolist()
+    assert (rows["thread"]["total_cost"] < rows["cpu"]["total_cost"]).all()
+    parts = Reckoning("cpu", 1).parts(rows["cpu"])
+    assert sum(parts.values()) == pytest.approx(rows["cpu"]["total_cost"].mean(), abs=1)
+    assert Reckoning("cpu", 1).off_cpu(rows["cpu"]) is None
+
+
+@needs_compiler
+def test_track_and_decisions_count_once(compared):
+    """TRACK's kicks are in the cost by cpu already, and beside it by thread."""
+    rows = compared.episodes
+    thread, cpu, guest = (Reckoning(name, 1) for name in ("thread", "cpu", "guest"))
+    beside = rows["total_cost"] + rows["cycles_track_kick"]
+    assert thread.with_track(rows).tolist() == beside.tolist()
+    assert cpu.with_track(rows).tolist() == rows["total_cost"].tolist()
+    deciding = rows["cycles_decision"].to_numpy(float)
+    assert (thread.deciding(rows) == deciding).all()
+    assert (cpu.deciding(rows) == deciding).all()
+    assert guest.deciding(rows) == pytest.approx(0.2 * deciding)
 
 
 @needs_compiler

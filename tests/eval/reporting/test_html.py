@@ -132,3 +132,9 @@ def test_win_of_the_reference_says_what_the_best_pays(compared):
     told = win_text(replace(summary, scenarios=[changed]), changed)
     assert f"Nothing is cheaper than {summary.reference}; {summary.best} is dearer" in told
     assert "What grew most" in told
+
+
+def test_report_shows_whose_cycles_the_overhead_is(text: str):
+    assert "Whose cycles" in text
+    for head in ("host", "stolen", "hostile", "latency", "preempt 50 µs", "zap a page", "held p99"):
+        assert f">{head}</th>" in text

@@ -1,0 +1,76 @@
+"""Events per second of this source tree against another one's, in turns.
+
+    git worktree add /tmp/before 7dd5080
+    python -m benchmarks.against /tmp/before
+
+A rate is that of one core's CPU time, so that what else the machine does disturbs both alike.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks.rounds import Median, median_of
+from benchmarks.tables import short, spread, table
+
+_HERE = Path(__file__).resolve().parents[1]
+_PROGRAM = Path(__file__).resolve().parent / "client_programs" / "events.py"
+_SCENARIOS = ("s06-conversion/test", "s10-hostile/test")
+_ROUNDS = 5
+
+
+def run_in(tree: Path) -> dict[str, dict[str, float]]:
+    """Run the program in a source tree; return what it measured by scenario."""
+    folders = [tree, *(tree / name for name in ("agents", "eval", "train"))]
+    if (tree / "agents" / "__init__.py").exists():
+        folders = folders[:1]  # an older tree: they are packages, not folders of packages
+    path = os.pathsep.join(map(str, folders))
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", str(_PROGRAM), *_SCENARIOS], cwd=tree, text=True,
+        env={**os.environ, "PYTHONPATH": path}, stdout=subprocess.PIPE, check=True,
+    )  # fmt: skip
+    measured: dict[str, dict[str, float]] = json.loads(done.stdout)
+    return measured
+
+
+def against_table(before: list[Any], after: list[Any]) -> str:
+    """Return the table: events an episode and rates of both, and the ratio of the medians.
+
+    Args:
+        before: What each round measured in the other tree.
+        after: In this one.
+    """
+    rows = []
+    for name in _SCENARIOS:
+        rates: list[Median] = [
+            median_of([one[name]["rate"] for one in rounds]) for rounds in (before, after)
+        ]
+        events = [short(rounds[0][name]["events"]) for rounds in (before, after)]
+        ratio = f"{rates[1].median / rates[0].median:.2f}"
+        rows.append([name, *events, *(spread(rate._asdict()) for rate in rates), ratio])
+    head = ["scenario", "events before", "after", "events/s before", "after", "ratio"]
+    return table(head, rows)
+
+
+def main() -> None:
+    """Measure both trees in turns, and print the table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.against", description=__doc__)
+    parser.add_argument("tree", type=Path, help="folder with the other sources")
+    parser.add_argument("--rounds", type=int, default=_ROUNDS)
+    given = parser.parse_args()
+    trees = (given.tree.resolve(), _HERE)
+    rounds: list[list[Any]] = [[], []]
+    for number in range(given.rounds + 1):
+        for place, tree in enumerate(trees):
+            measured = run_in(tree)
+            if number > 0:  # the first one may compile
+                rounds[place].append(measured)
+    print(against_table(*rounds), end="")
+
+
+if __name__ == "__main__":
+    main()
