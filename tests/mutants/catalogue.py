@@ -356,8 +356,8 @@ MUTANTS = [
     Mutant(
         "one issue too many before exhaustion",
         "host/busy.py",
-        'me["issues"] >= rules["max_issues"][leaf]',
-        'me["issues"] > rules["max_issues"][leaf]',
+        "if issues < limit:",
+        "if issues <= limit:",
     ),
     Mutant(
         "2M ACCEPT notices an interrupt one page late",
@@ -759,8 +759,9 @@ MUTANTS = [
     Mutant(
         "a conversion in place lets go of the file when it breaks off",
         "host/zap.py",
-        "    # MODEL: in KVM for waiters only",
-        "    unlock_file(world, actor)\n    # MODEL: in KVM for waiters only",
+        "    _reschedule(world, actor, Purpose.ZAP, Category.MMU_LOCK_WAIT)\n",
+        "    unlock_file(world, actor)\n"
+        "    _reschedule(world, actor, Purpose.ZAP, Category.MMU_LOCK_WAIT)\n",
     ),
     Mutant(
         "a fault that slept for the file goes on as if nothing had been",
