@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from tdx_agents.protocol import Policy
-from tdx_env.scenarios import Scenario
+from tdx_env.scenarios import Scenario, setup_of
 from tdx_env.scenarios import load as load_scenario
 from tdx_eval.comparing.episodes import episodes_of
 from tdx_eval.comparing.jobs import run_batch
+from tdx_eval.comparing.reckoning import reckoned
 from tdx_eval.comparing.statistics import Estimate, relative_difference
 from tdx_eval.mapping.axis import Axis
 
@@ -81,7 +82,8 @@ def _played(policy: Policy, scenario: Scenario, seeds: range) -> tuple[np.ndarra
     """Return the cost of each episode, and how many lost the TD."""
     found = episodes_of(run_batch(policy, scenario, seeds), seeds)
     n_lost = int((found["killed"] | found["hung"] | found["capped"]).sum())
-    return found["total_cost"].astype(np.float64), n_lost
+    costs = reckoned(found, setup_of(scenario)[0]["weights"])
+    return costs.astype(np.float64), n_lost
 
 
 def play_cells(

@@ -20,9 +20,12 @@ def documented(head: str) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(
     ("head", "table"),
-    [("Columns of `results.parquet`", episodes_table), ("Columns of `busy.parquet`", cells_table)],
+    [
+        ("Columns of `results.parquet`", lambda: episodes_table([], [], [])),
+        ("Columns of `busy.parquet`", lambda: cells_table([], [])),
+    ],
 )
 def test_page_has_every_column_in_order(head, table):
-    written: pd.DataFrame = table([], [])
+    written: pd.DataFrame = table()
     found = [(str(name), TYPES[str(kind)]) for name, kind in written.dtypes.items()]
     assert documented(head) == found
