@@ -16,11 +16,14 @@ _INDENT = "    "
 _NARROWEST = 20
 
 
+def _is_pipe() -> bool:
+    """Say whether what is printed goes into a pipe or file, and nobody has said how wide it is."""
+    return "COLUMNS" not in os.environ and not sys.stdout.isatty()
+
+
 def width() -> int:
     """Return how many columns the terminal has; $COLUMNS counts, and a pipe is wide."""
-    if "COLUMNS" in os.environ or sys.stdout.isatty():
-        return max(_NARROWEST, shutil.get_terminal_size().columns)
-    return _PIPE_WIDTH
+    return _PIPE_WIDTH if _is_pipe() else max(_NARROWEST, shutil.get_terminal_size().columns)
 
 
 def _fill(text: str, columns: int, first: str, rest: str) -> list[str]:
@@ -35,8 +38,10 @@ def folded(text: str, columns: int | None = None) -> str:
 
     Args:
         text: Some lines.
-        columns: How many there are; None: the terminal's.
+        columns: How many there are; None: the terminal's. Lines for a pipe are left whole.
     """
+    if columns is None and _is_pipe():
+        return text
     limit = width() if columns is None else columns
     lines: list[str] = []
     for line in text.split("\n"):

@@ -71,16 +71,17 @@ ALLOWED = {
     "tdx_eval": set(),
     "tdx_eval.cli": {"tdx_env.command", "tdx_eval.commands"},
     "tdx_eval.commands": STUDIED
-    | {
-        f"tdx_eval.{study}"
-        for study in ("reality", "costs", "lost", "ranks", "reward_scales", "tracing", "flushing")
-    },
+    | {f"tdx_eval.{study}" for study in ("reality", "costs", "lost", "ranks", "reward_scales")}
+    | {f"tdx_eval.{study}" for study in ("tracing", "forking", "mapping", "auditing", "flushing")},
     "tdx_eval.reality": STUDIED,
     "tdx_eval.costs": STUDIED,
     "tdx_eval.lost": STUDIED,
     "tdx_eval.ranks": STUDIED,
     "tdx_eval.flushing": BELOW_EVAL,
     "tdx_eval.tracing": STUDIED,
+    "tdx_eval.forking": STUDIED | {"tdx_eval.tracing"},
+    "tdx_eval.mapping": STUDIED,
+    "tdx_eval.auditing": STUDIED,
     "tdx_eval.abandoned": STUDIED | {"tdx_eval.lost"},
     "tdx_eval.coverage": {"tdx_eval.comparing"},
     "tdx_eval.waiting_rate": BELOW_EVAL,

@@ -57,3 +57,8 @@ def test_folded_text_loses_no_word(text, columns) -> None:
 @pytest.mark.parametrize("columns", [20, 80])
 def test_short_lines_stay_as_they_are(columns) -> None:
     assert folded("  a   b\n\nc", columns) == "  a   b\n\nc"
+
+
+def test_lines_for_a_pipe_stay_whole(monkeypatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    assert folded("word " * 200) == "word " * 200

@@ -109,11 +109,23 @@ def to_action(answer: object, mask: NDArray[np.int8]) -> int | None:
     return number if 0 <= number < N_ACTIONS and mask[number] else None
 
 
+class _Named(dict[str, int]):
+    """The features of a decision by name."""
+
+    def __missing__(self, name: str) -> int:
+        """Refuse a name that no feature has.
+
+        Raises:
+            KeyError: Always; it names the nearest ones.
+        """
+        raise KeyError(f"feature {shown(name)} is unknown, {one_of(str(name), self)}")
+
+
 def _plain_act(function: Callable[..., Any], place: str) -> Act:
     """Return a batched function that asks a user's plain function, one decision at a time."""
 
     def decide_one(features: Features, mask: NDArray[np.int8]) -> int:
-        named = dict(zip(NAMES, features.tolist(), strict=True))
+        named = _Named(zip(NAMES, features.tolist(), strict=True))
         with blamed_on(place):
             answer = function(named, mask)
         action = to_action(answer, mask)

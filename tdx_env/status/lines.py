@@ -48,7 +48,7 @@ _REGISTER = re.compile(
 )
 _OS_ERROR = re.compile(r"os error (\d+)|\((-\d+)\)")
 _ANY = re.compile(
-    r"(?<![\w-])(?:0x[0-9a-f]{8}_?[0-9a-f]{8}|[0-9a-f]{8}_?[0-9a-f]{8}|-\d{19}|\d{19,20})(?![\w-])",
+    r"(?<![\w-])(?:0x[0-9a-f]{8}_?[0-9a-f]{8}(?:u?ll?)?|[0-9a-f]{8}_?[0-9a-f]{8}|-\d{19}|\d{19,20})(?![\w-])",
     re.I,
 )
 _ALONE = re.compile(r"\s*0x[0-9a-f]{8}_?[0-9a-f]{8}\s*", re.I)

@@ -17,9 +17,12 @@ from tdx_env.status.stories import Story, story_of
 LONGEST_PIECE = 1 << 16  # bytes of a line that are looked at together
 MOST_FINDINGS = 1_000  # different ones
 _REGISTERS_WITHIN = 4  # lines after a SEAMCALL's, in which its registers may follow
-_MAYBE = re.compile(rb"TD[XHG]|SEAMCALL|SEAMLDR|[0-9a-f]{16}|\d{19}|hardware reason|vp_enter|"
-                    rb"[0-9a-f]{8}_[0-9a-f]{8}|RBP\) clobber|not resettable|kvm run failed|"
-                    rb"Guest access before|Splitting of GFN|accept memory", re.I)  # fmt: skip
+_WORDS = (
+    b"tdx", b"tdh", b"tdg", b"seamcall", b"seamldr", b"hardware reason", b"vp_enter",
+    b"rbp) clobber", b"not resettable", b"kvm run failed", b"guest access before",
+    b"splitting of gfn", b"accept memory",
+)  # fmt: skip
+_NUMBER = re.compile(rb"[4689ce]000[0-9a-f]{4}_?[0-9a-f]{8}|\d{19}")  # small letters
 _REGISTER_LINE = re.compile(rb"\bR(?:CX|09) ", re.I)
 _FAILS = re.compile(rb"failed|RAX", re.I)
 _COMPRESSED = {
@@ -120,6 +123,12 @@ def _pieces(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
         yield number, piece
 
 
+def _may_say_something(piece: bytes) -> bool:
+    """Say whether a line is worth a look: most lines of a log are not, and this is quick."""
+    small = piece.lower()
+    return any(word in small for word in _WORDS) or _NUMBER.search(small) is not None
+
+
 def _refuse_compressed(piece: bytes, where: str) -> None:
     """Raise an error if a stream begins like a compressed file.
 
@@ -154,7 +163,7 @@ def read_log(stream: BinaryIO, where: str) -> LogReport:
         report.is_binary |= b"\0" in piece
         if _REGISTER_LINE.search(piece) and not _FAILS.search(piece):
             collector.add_registers(piece.decode(errors="replace"), number)
-        elif _MAYBE.search(piece):
+        elif _may_say_something(piece):
             for finding in read_line(piece.decode(errors="replace")):
                 collector.add(finding, number)
     collector.close()

@@ -121,7 +121,7 @@ def test_zap_yield_makes_a_policy_need_a_kvm_change(tmp_path):
         ("True", "returned True, allowed"),
         ("1.0", r"returned 1\.0, allowed"),
         ("'WAIT'", "returned 'WAIT', allowed"),
-        ("features['rip']", "raised KeyError: 'rip'"),
+        ("features['rip']", "raised KeyError: \"feature 'rip' is unknown, must be one of: "),
         ("1 // 0", "raised ZeroDivisionError"),
         ("[][features['issues']]", "raised IndexError: list index out of range$"),
         ("__import__('sys').exit(0)", "raised SystemExit: 0$"),

@@ -38,7 +38,7 @@ def test_forms_of_a_name_are_understood(text: str, party: Party) -> None:
 
 
 def test_unknown_party_lists_calls_and_pseudo_calls() -> None:
-    with pytest.raises(ScenarioError, match="TDH.VP.ENTER.*vCPU in the guest"):
+    with pytest.raises(ScenarioError, match="one of: TDH.MEM.PAGE.*vCPU in the guest"):
         find_party("PAGE.FOO")
 
 

@@ -356,8 +356,8 @@ MUTANTS = [
     Mutant(
         "one issue too many before exhaustion",
         "host/busy.py",
-        'me["issues"] >= rules["max_issues"][leaf]',
-        'me["issues"] > rules["max_issues"][leaf]',
+        "if issues < limit:",
+        "if issues <= limit:",
     ),
     Mutant(
         "2M ACCEPT notices an interrupt one page late",
@@ -759,8 +759,9 @@ MUTANTS = [
     Mutant(
         "a conversion in place lets go of the file when it breaks off",
         "host/zap.py",
-        "    # MODEL: in KVM for waiters only",
-        "    unlock_file(world, actor)\n    # MODEL: in KVM for waiters only",
+        "    _reschedule(world, actor, Purpose.ZAP, Category.MMU_LOCK_WAIT)\n",
+        "    unlock_file(world, actor)\n"
+        "    _reschedule(world, actor, Purpose.ZAP, Category.MMU_LOCK_WAIT)\n",
     ),
     Mutant(
         "a fault that slept for the file goes on as if nothing had been",
@@ -773,5 +774,17 @@ MUTANTS = [
         "host/zap.py",
         '    me["cursor"] = me["cursor_end"] - chunk\n    _share(world, actor)\n',
         '    me["cursor"] = me["cursor_end"] - chunk\n',
+    ),
+    Mutant(
+        "AUG made without the mirror of the tree lock",
+        "host/leaves.py",
+        "Cost.PAGE_AUG, _ENTRY, _STORE, True, _SH,",
+        "Cost.PAGE_AUG, _ENTRY, _STORE, True, NONE,",
+    ),
+    Mutant(
+        "PENDING page fine for zero-step though its touch is no #VE",
+        "host/effects.py",
+        ' and not world.setup["sept_ve_disable"]\n',
+        "\n",
     ),
 ]

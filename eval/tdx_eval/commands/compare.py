@@ -93,14 +93,17 @@ def _keep(jobs: dict[str, list["Job"]], store: "ChunkStore", out: Path, is_mista
     )
 
 
-def _write_report(summary: "Summary", table: "RealityTable | None", out: Path) -> None:
-    """Write the report, with the reality table if there is one."""
+def _write_report(
+    plan: "Plan", summary: "Summary", table: "RealityTable | None", out: Path
+) -> None:
+    """Write the report, with timelines of its scenarios and the reality table if there is one."""
     from tdx_eval.comparing.output import REPORT, write_text
+    from tdx_eval.forking.page import fork_pictures
     from tdx_eval.reality.page import reality_section
     from tdx_eval.reporting.html import NOTHING_MORE, report_page
 
     appendix = NOTHING_MORE if table is None else reality_section(table)
-    write_text(out / REPORT, report_page(summary, appendix))
+    write_text(out / REPORT, report_page(summary, appendix, fork_pictures(plan.scenarios)))
 
 
 def _carried_out(
@@ -117,7 +120,7 @@ def _carried_out(
         _run(jobs, store, way)
         with Console(stderr=True).status("writing the report"):
             summary = put_together(plan, jobs, store, way.out)
-            _write_report(summary, table, way.out)
+            _write_report(plan, summary, table, way.out)
             store.remove()
     except (KeyboardInterrupt, TdxEnvError) as error:
         with interrupts_delayed():

@@ -1,6 +1,5 @@
 """Carrying a comparison out: its jobs, and from their chunks to tables and summary."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -27,6 +26,7 @@ from tdx_eval.comparing.plan import Plan
 from tdx_eval.comparing.reckoning import reckoned
 from tdx_eval.comparing.signals import interrupts_delayed
 from tdx_eval.comparing.summary import Summary
+from tdx_eval.comparing.summary_file import summary_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,5 +103,5 @@ def put_together(
     for name, table in ((RESULTS, episodes), (CELLS, cells), (VALIDATION, validation)):
         write_table(folder / name, table)
     summary = summarise(plan, episodes, cells, validation)
-    write_text(folder / SUMMARY, json.dumps(summary.as_json(), indent=1, allow_nan=False) + "\n")
+    write_text(folder / SUMMARY, summary_json(summary))
     return summary

@@ -22,14 +22,17 @@ def corrected(results: Mapping[str, PolicyResult]) -> dict[str, PolicyResult]:
         for name, one in results.items()
         if not one.same_as and name != one.to_reference.other and one.to_reference.cycles.p
     ]
-    cycles = dict(
-        zip(family, holm([results[name].to_reference.cycles for name in family]), strict=True)
-    )
+    differences = {name: results[name].to_reference for name in family}
+    cycles = dict(zip(family, holm([it.cycles for it in differences.values()]), strict=True))
+    shares = {name: it.relative for name, it in differences.items() if it.relative}
+    relative = dict(zip(shares, holm(list(shares.values())), strict=True))
     found = {}
     for name, one in results.items():
         stands_for = one.same_as or name
         if stands_for in cycles:
-            difference = replace(one.to_reference, cycles=cycles[stands_for])
+            difference = replace(
+                one.to_reference, cycles=cycles[stands_for], relative=relative.get(stands_for)
+            )
             one = replace(one, to_reference=difference)
         found[name] = one
     return found

@@ -43,7 +43,7 @@ class ScriptedWorld:
 def random_world(rng: np.random.Generator) -> ScriptedWorld:
     """Return a world whose λK is from 0.02 to 200; waiters come alone, or in bursts."""
     n_pages, step = int(rng.integers(1, 97)), int(rng.integers(1, 2000))
-    price = int(step * np.exp(rng.uniform(np.log(0.5), np.log(400))))
+    price = max(1, int(step * np.exp(rng.uniform(np.log(0.5), np.log(400)))))
     rate = np.exp(rng.uniform(np.log(0.02), np.log(200))) / price
     length = n_pages * step
     burst = int(rng.choice([1, 1, 4]))

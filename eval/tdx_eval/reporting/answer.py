@@ -19,6 +19,7 @@ from tdx_eval.reporting.verdicts import (
     lost_text,
     tally,
     tally_text,
+    verdict_among,
     verdict_on,
 )
 from tdx_eval.reporting.wording import PERCENT, alternatives, factor, listing, part_name
@@ -54,7 +55,7 @@ def word_of(summary: Summary, name: str) -> str:
 
 def verdicts_to_reference(summary: Summary, name: str) -> list[Verdict]:
     """Return a policy's verdict against the reference in each scenario with contention."""
-    return [verdict_on(one.results[name].to_reference, one.n_episodes) for one in summary.contested]
+    return [verdict_among(summary, one, name) for one in summary.contested]
 
 
 def verdicts_to_best(summary: Summary, contender: str) -> list[Verdict]:

@@ -1,8 +1,8 @@
 """Charts: Vega-Lite specifications, their static SVG, and the library that brings them to life.
 
 Each chart stands in the page as SVG, for print and for browsers without JavaScript; with it, Vega
-draws the same specification anew, with what hovering shows. Colours are those of `PALETTE`; the
-style sheet replaces them in the dark.
+draws the same specification anew on wide screens, with what hovering shows. Colours are those of
+`PALETTE`; the style sheet replaces them in the dark.
 """
 
 import base64
@@ -41,7 +41,7 @@ _CONFIG: dict[str, Any] = {
     "text": {"color": INK},
 }
 _SNIPPET = "window.vegaEmbed = vegaEmbed; dispatchEvent(new Event('vega-is-there'));"
-_DIGITS = re.compile(r"(\d+\.\d{2})\d+")  # of coordinates: hundredths of a pixel are enough
+_DIGITS = re.compile(r"(\d+\.\d)\d+")  # of coordinates: tenths of a pixel are enough
 
 
 @dataclass(frozen=True)

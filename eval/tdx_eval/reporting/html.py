@@ -15,7 +15,8 @@ from tdx_eval.comparing.yardsticks import KICK, RETRY, YIELD
 from tdx_eval.reporting import answer, sentences, verdicts, wins, wording
 from tdx_eval.reporting.charts import Chart, as_json, library
 from tdx_eval.reporting.forest import forest_chart
-from tdx_eval.reporting.shares import shares_chart, track_cycles
+from tdx_eval.reporting.matrix import busy_matrix, matrix_title, regret_rows
+from tdx_eval.reporting.shares import charted_policies, shares_chart, track_cycles
 from tdx_eval.reporting.verdicts import Verdict, tally
 
 NOTHING_MORE = Markup("")
@@ -111,14 +112,11 @@ class Line:
         us = max(self.scenario.us(cycles), self.low)
         return 3 + 94 * math.log(us / self.low) / math.log(self.high / self.low)
 
-    def interval(self, result: PolicyResult) -> str:
-        """Return the style of an interval."""
-        low, high = self._place(result.cost.low), self._place(result.cost.high)
-        return f"left:{low:.1f}%;width:{max(high - low, 0):.1f}%"
-
-    def point(self, result: PolicyResult) -> str:
-        """Return the style of a mean."""
-        return f"left:{self._place(result.cost.value):.1f}%"
+    def style(self, result: PolicyResult) -> str:
+        """Return where interval and mean stand, for the style sheet."""
+        ends = (result.cost.low, result.cost.high, result.cost.value)
+        low, high, mean = (round(self._place(one)) for one in ends)
+        return f"--l:{low};--w:{high - low};--m:{mean}"
 
 
 def line_of(scenario: ScenarioResult) -> Line:
@@ -251,6 +249,10 @@ _CALLED: tuple[Callable[..., object], ...] = (  # by the template
     lost_rows,
     svg_of,
     track_cycles,
+    charted_policies,
+    busy_matrix,
+    matrix_title,
+    regret_rows,
     library,
     short_policy,
 )

@@ -42,6 +42,20 @@ def verdict_on(difference: Difference, n_seeds: int) -> Verdict:
     return Verdict.NOT_TOLD_APART
 
 
+def verdict_among(summary: Summary, scenario: ScenarioResult, name: str) -> Verdict:
+    """Return a policy's verdict against the reference, as one of many.
+
+    It has to hold after correction for the number of policies too; that of the best policy, which
+    was chosen elsewhere, stands alone.
+    """
+    difference = scenario.results[name].to_reference
+    found = verdict_on(difference, scenario.n_episodes)
+    relative = difference.relative
+    is_sure = name == summary.best or relative is None or relative.is_significant
+    is_one_sided = found in (Verdict.BETTER, Verdict.WORSE)
+    return found if is_sure or not is_one_sided else Verdict.NOT_TOLD_APART
+
+
 def tally(verdicts: Iterable[Verdict]) -> dict[Verdict, int]:
     """Return how often each verdict was found, in the order of `Verdict`."""
     counts = Counter(verdicts)

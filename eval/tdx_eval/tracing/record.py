@@ -252,7 +252,7 @@ class Recorder:
         values = self._batch.features[0].tolist()
         self.record.decisions.append(
             Decision(
-                self._batch.now, actor, CallPath(int(me["path"])), Leaf(int(me["leaf"])),
+                self._batch.now, actor, CallPath(values[Feature.PATH]), Leaf(int(me["leaf"])),
                 Action(action), {one.name.lower(): values[one] for one in Feature},
             )
         )  # fmt: skip

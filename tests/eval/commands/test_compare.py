@@ -34,7 +34,7 @@ pytestmark = [
         (["--seeds-large", "0"], "--seeds-large"),
         (["--jobs", "-1"], "--jobs"),
         (["--chunk", "0"], "--chunk"),
-        (["--backend", "nowhere"], "--backend nowhere: is unknown, must be one of: dask, loky"),
+        (["--backend", "nowhere"], "--backend nowhere: is unknown, must be one of: threading, ray"),
     ],
 )
 def test_mistake_is_a_message_and_exit_code_2(tmp_path: Path, arguments: list[str], message: str):

@@ -12,6 +12,7 @@ from tdx_eval.reporting.verdicts import (
     lost_between,
     lost_by,
     tally_text,
+    verdict_among,
     verdict_on,
 )
 from tdx_eval.reporting.wording import factor
@@ -46,6 +47,22 @@ def test_without_a_base_there_is_no_size(ends, wanted):
     low, value, high = ends
     found = replace(difference(0, 0, 0), relative=None, cycles=Estimate(value, low, high))
     assert verdict_on(found, 40) is wanted
+
+
+def test_one_of_many_has_to_hold_after_correction(compared):
+    summary = compared.summary
+    one = summary.contested[0]
+
+    def with_p(name, p):
+        found = difference(-0.9, -0.5, -0.3)
+        relative = replace(found.relative, p=p)
+        result = replace(one.results[name], to_reference=replace(found, relative=relative))
+        return replace(one, results={**one.results, name: result})
+
+    assert verdict_among(summary, with_p("random", 0.01), "random") is Verdict.BETTER
+    assert verdict_among(summary, with_p("random", 0.2), "random") is Verdict.NOT_TOLD_APART
+    best = summary.best  # was chosen on other seeds
+    assert verdict_among(summary, with_p(best, 0.2), best) is Verdict.BETTER
 
 
 def test_tally_names_what_was_found():

@@ -147,5 +147,5 @@ def test_locks_are_let_go_in_the_file(events):
 def test_decisions_have_their_features(played):
     for one in played[2].decisions:
         assert one.features["leaf"] == one.leaf
-        assert one.features["path"] == one.path
+        assert one.features["mask"] & (1 << one.action)
         assert one.features["n_vcpus"] == played[2].n_vcpus

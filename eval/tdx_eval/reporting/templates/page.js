@@ -66,7 +66,7 @@
   addEventListener("hashchange", show);
   if (location.hash) show();
 
-  // Charts: drawn anew by Vega where the browser can unpack it; else the drawing stays.
+  // Charts: drawn anew by Vega on wide screens; where the browser can't unpack it the drawing stays.
   const packed = document.getElementById("library");
   if (!packed || typeof DecompressionStream === "undefined") return;
   const unpacked = async () => {
@@ -79,10 +79,8 @@
     document.head.append(script);
     await loaded;
   };
-  const narrow = matchMedia("(max-width: 700px)");
   const draw = async (figure) => {
-    const kind = narrow.matches ? "narrow" : "wide";
-    const spec = JSON.parse(figure.querySelector(`.spec-${kind}`).textContent);
+    const spec = JSON.parse(figure.querySelector("script").textContent);
     const live = figure.querySelector(".live");
     live.hidden = false;
     const { view } = await vegaEmbed(live, spec, { actions: false, renderer: "svg", ast: false });
@@ -103,5 +101,5 @@
     for (const figure of figures) await draw(figure);
     document.documentElement.dataset.charts = "live";
   };
-  unpacked().then(drawAll).then(() => narrow.addEventListener("change", drawAll));
+  unpacked().then(drawAll);
 })();

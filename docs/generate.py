@@ -1,0 +1,139 @@
+"""Write the pages of `docs/reference` that are made from the code: `python docs/generate.py`.
+
+A test holds the pages against what this writes.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from tdx_agents.handwritten import rows
+from tdx_env.cli import app as env_app
+from tdx_env.spaces import ACTIONS, FEATURES
+from tdx_eval.commands.app import app as eval_app
+from tdx_train.cli import app as train_app
+
+FOLDER = Path(__file__).parent / "reference"
+APPS = {"tdx-env": env_app, "tdx-eval": eval_app, "tdx-train": train_app}
+_COMPLETION = ("install_completion", "show_completion", "help")
+_MAIL = re.compile(r"\((\w{8,}(?:[-.]\w+)*-?)\)")  # the beginning of a message id
+_NOTE = "Made by `python docs/generate.py` from the code; a test holds it against that.\n"
+
+
+def _cell(text: object) -> str:
+    """Return a text as a cell of a Markdown table may hold it."""
+    return " ".join(str(text).split()).replace("|", "\\|").replace("<", "&lt;")
+
+
+def _table(head: Sequence[str], lines: Sequence[Sequence[object]]) -> str:
+    """Return a Markdown table."""
+    rule = ["---"] * len(head)
+    return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in (head, rule, *lines))
+
+
+def _default(param: Any) -> str:
+    """Return a parameter's default as a reader wants it."""
+    if getattr(param, "is_flag", False):
+        return "off"
+    if param.required:
+        return "must be given"
+    default = param.default
+    return "" if default is None or callable(default) else f"`{default}`"
+
+
+def _parameters(command: Any) -> str:
+    """Return the table of a command's arguments and options."""
+    lines = []
+    for param in command.params:
+        if param.name in _COMPLETION:
+            continue
+        is_option = param.param_type_name == "option"
+        name = (
+            ", ".join(f"`{one}`" for one in param.opts) if is_option else f"`{param.name.upper()}`"
+        )
+        lines.append((name, _default(param), getattr(param, "help", "") or ""))
+    return _table(("parameter", "default", "meaning"), lines) if lines else ""
+
+
+def _help(command: Any) -> str:
+    """Return a command's help as paragraphs."""
+    paragraphs = (command.help or "").strip().split("\n\n")
+    return "\n\n".join(" ".join(one.split()) for one in paragraphs)
+
+
+def _sections(name: str, command: Any, level: int) -> Iterator[str]:
+    """Yield a command's section, and those of its commands."""
+    yield f"{'#' * level} {name}"
+    yield _help(command)
+    if command.params:
+        yield _parameters(command)
+    for sub, child in getattr(command, "commands", {}).items():
+        yield from _sections(f"{name} {sub}", child, level + 1)
+
+
+def cli_page() -> str:
+    """Return the page of the command lines."""
+    parts = ["# Command lines", _NOTE]
+    parts.append(
+        "Each has `--version`, `--install-completion` and `--show-completion`. A mistake is one "
+        "line and exit code 2; Ctrl-C is exit code 130."
+    )
+    for name, app in APPS.items():
+        parts += _sections(name, typer.main.get_command(app), 2)
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _linked(source: str) -> str:
+    """Return a source with links: mails are found on lore.kernel.org by their message ids."""
+    return _MAIL.sub(r"([\1](https://lore.kernel.org/all/?q=\1))", source)
+
+
+def policies_page() -> str:
+    """Return the page of the policies."""
+    lines = []
+    for row in rows():
+        mark = "needs a change" if row.discipline.needs_kvm_change else "today"
+        lines.append((row.number, f"`{row.name}`", row.title, mark, _linked(row.source)))
+    head = ("number", "name", "what it does", "KVM could merge it", "source")
+    return (
+        f"# Policies\n\n{_NOTE}\nWhat each does step by step, and who said what of it, is in "
+        f"[KVM's chains and the policies](../kvm.md). `tdx-eval policies` prints this list.\n\n"
+        f"{_table(head, lines)}\n"
+    )
+
+
+def spaces_page() -> str:
+    """Return the page of what an agent sees and does."""
+    actions = _table(
+        ("number", "action", "path", "meaning"),
+        [(f"{action:d}", action.name, path, meaning) for action, path, meaning in ACTIONS],
+    )
+    features = _table(
+        ("name", "meaning", "unit", "read from", "costs KVM"),
+        [
+            (f"`{one.name}`", one.meaning, one.unit, one.read_from, one.read_cost)
+            for one in FEATURES
+        ],
+    )
+    return (
+        f"# What an agent sees and does\n\n{_NOTE}\n## Actions\n\n{actions}\n\n## Features\n\nOnly "
+        "what a host can know. A policy's function gets them as integers by name; the observation "
+        f"scales them.\n\n{features}\n"
+    )
+
+
+PAGES = {"cli.md": cli_page, "policies.md": policies_page, "spaces.md": spaces_page}
+
+
+def main() -> None:
+    """Write all pages."""
+    FOLDER.mkdir(exist_ok=True)
+    for name, page in PAGES.items():
+        (FOLDER / name).write_text(page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
