@@ -62,13 +62,6 @@ _COUNTS = {
     "n_masked_actions": "n_masked",
     **{name: name for name in COUNTERS},
 }
-_OWNED = {  # field of a run, and owner
-    "host_cycles": ("owned", Owner.HOST),
-    "stolen_cycles": ("owned", Owner.STOLEN),
-    "hostile_cycles": ("owned", Owner.HOSTILE),
-    "host_track_cycles": ("track", Owner.HOST),
-    "stolen_track_cycles": ("track", Owner.STOLEN),
-}
 _KILL = ("kill_leaf", "kill_outcome")  # become the text `killed_by`
 _OPERATIONS = [
     column.format(kind.name.lower()) for kind in Operation for column in ("{}_p99_cycles", "n_{}s")
