@@ -8,13 +8,12 @@ SEEDS ?= 40
 SEEDS_LARGE ?= 8
 
 # In other ways of running the same code not all of the suite is worth its time: the rules of the module, policies,
-# scenarios, the environment's inside; and random worlds in which the simulator is compared with its slow twin.
+# scenarios, the environment's inside; with them, random worlds in which the simulator is compared with its slow twin.
 REPEATED := tests/module tests/host tests/agents tests/scenarios tests/engine
-COMPARED := $(foreach chunk,0 1 2 3,'tests/engine/test_oracle.py::test_kernel_agrees_with_the_oracle[$(chunk)]')
 PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 QUICK := $(PYTEST) -m "not slow" --hypothesis-profile=quick
 
-.PHONY: demo test quick lint types plain bounds check docs bench clean
+.PHONY: demo test quick thorough lint types plain bounds check docs bench clean
 .DELETE_ON_ERROR:
 
 $(STAMP): constraints.txt pyproject.toml
@@ -42,13 +41,14 @@ types: $(STAMP)
 
 plain: $(STAMP) # the same code, not compiled
 	NUMBA_DISABLE_JIT=1 $(QUICK) $(REPEATED)
-	NUMBA_DISABLE_JIT=1 $(PYTEST) $(COMPARED)
 
 bounds: $(STAMP) # the same code, every index checked
 	NUMBA_BOUNDSCHECK=1 $(QUICK) tests/engine tests/agents
-	NUMBA_BOUNDSCHECK=1 $(PYTEST) $(COMPARED)
 
-check: lint types test plain bounds
+thorough: $(STAMP) # all tests, with many examples
+	$(PYTEST) --hypothesis-profile=thorough
+
+check: lint types thorough plain bounds
 
 docs: $(STAMP) # the pages of docs/ as a site, in out/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict

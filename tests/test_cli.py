@@ -1,19 +1,19 @@
-"""The command `tdx-env`, run as a user runs it: in processes of its own."""
+"""The command `tdx-env`, as a user calls it."""
 
 import json
 import os
 import subprocess
-import sys
 import tomllib
 from functools import cache
 from pathlib import Path
 
 import pytest
 
+from tdx_env.cli import main
 from tdx_env.scenarios import names
+from tests.called import called
 
 ROOT = Path(__file__).resolve().parents[1]
-MODULE = [sys.executable, "-m", "tdx_env.cli"]
 CLEAN = "s22-clean/test"
 BUSY = "s08-accept-2m/train"
 USER_POLICY = """
@@ -93,10 +93,8 @@ BAD = {
 
 
 def run(arguments: list[str]) -> subprocess.CompletedProcess[str]:
-    """Run the command; its terminal is a pipe."""
-    return subprocess.run(
-        [*MODULE, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=300
-    )
+    """Run the command."""
+    return called(main, "tdx-env", *arguments)
 
 
 @pytest.fixture(scope="module")

@@ -8,14 +8,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-SHOWING = {
+SHOWING = {  # by a table, as much text as fills a pipe, and by the library of the options
     "list": ["list"],
-    "show": ["show", "s22-clean"],
-    "decode": ["decode", "0x8000020000000092"],
-    "conflicts": ["conflicts"],
     "conflicts as JSON": ["conflicts", "--json"],
     "help": ["--help"],
-    "help of a command": ["show", "--help"],
 }
 TDX_ENV = [sys.executable, "-m", "tdx_env.cli"]
 NOTHING_SHOWN = "tdx-env: standard output can't be written: "

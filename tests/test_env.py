@@ -4,6 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils.env_checker import check_env, data_equivalence
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tdx_env.env import SeamcallRetryEnv
@@ -126,12 +127,15 @@ def started(env) -> SeamcallRetryEnv:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CHECKED)
 def test_checkers_of_gymnasium_and_sb3_find_nothing(name):
-    """Both run without a warning (warnings are errors)."""
+    """Each has assertions of its own; neither warns."""
     from stable_baselines3.common.env_checker import check_env as check_env_for_sb3
 
     env = gymnasium.make(ID, scenario=name, disable_env_checker=True).unwrapped
-    check_env(env)
-    check_env_for_sb3(env)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        check_env(env)
+        check_env_for_sb3(env)
+    assert told == []
 
 
 def test_made_environment_runs_without_a_warning():
@@ -209,7 +213,6 @@ def test_compiler_changes_nothing(env):
 # --- rewards
 
 
-@settings(max_examples=10 if numba.config.DISABLE_JIT else 60)
 @given(st.sampled_from(QUICK), st.integers(0, (1 << 31) - 1), st.integers(0, 99))
 def test_rewards_sum_to_minus_the_total_cost(name, seed, action_seed):
     """Exactly: a reward times the scale is a whole number of cycles, up to its last bit."""

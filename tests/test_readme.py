@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tdx_env.cli import main as simulate
 from tdx_env.scenarios import overrides_from
+from tdx_eval.cli import main as evaluate
+from tests.called import called
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 
@@ -33,13 +36,8 @@ def test_own_policy_is_compared(tmp_path: Path) -> None:
     file = tmp_path / "my_policy.py"
     file.write_text(blocks()[1])
     arguments = ["--scenarios", "s08-accept-2m/test", "--policies", "P18", "--seeds", "2"]
-    run = subprocess.run(
-        [sys.executable, "-m", "tdx_eval.cli", "compare", *arguments]
-        + ["--policy", f"{file}:decide", "--jobs", "1", "--out", str(tmp_path / "mine")],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    way = ["--policy", f"{file}:decide", "--jobs", 1, "--out", tmp_path / "mine"]
+    run = called(evaluate, "tdx-eval", "compare", *arguments, *way)
     assert run.returncode == 0, run.stderr
     assert "my_policy" in (tmp_path / "mine" / "report.html").read_text()
 
@@ -51,12 +49,10 @@ def test_own_agent_is_compared(tmp_path: Path) -> None:
     file.write_text(blocks()[2])
     subprocess.run([sys.executable, str(file)], cwd=tmp_path, check=True)
     arguments = ["--scenarios", "s08-accept-2m/test", "--policies", "P18", "--seeds", "2"]
-    subprocess.run(
-        [sys.executable, "-m", "tdx_eval.cli", "compare", *arguments]
-        + ["--agent", "out/my-agent", "--jobs", "1", "--out", "out/my-report"],
-        cwd=tmp_path,
-        check=True,
-    )
+    out = tmp_path / "out"
+    way = ["--agent", out / "my-agent", "--jobs", 1, "--out", out / "my-report"]
+    run = called(evaluate, "tdx-eval", "compare", *arguments, *way)
+    assert run.returncode == 0, run.stderr
     assert "my-ppo" in (tmp_path / "out" / "my-report" / "report.html").read_text()
 
 
@@ -72,10 +68,8 @@ def test_commands_of_the_readme_exist() -> None:
     """Every `tdx-...` command named in the README is one of the project's."""
     named = set(re.findall(r"\.venv/bin/(tdx-\w+) (\w+)", README.read_text()))
     helps = {
-        command: subprocess.run(
-            [sys.executable, "-m", module, "--help"], capture_output=True, text=True, check=True
-        ).stdout
-        for command, module in (("tdx-env", "tdx_env.cli"), ("tdx-eval", "tdx_eval.cli"))
+        command: called(main, command, "--help").stdout
+        for command, main in (("tdx-env", simulate), ("tdx-eval", evaluate))
     }
     assert named
     for command, verb in named:

@@ -1,16 +1,16 @@
 """One episode told in words: what the first conflicts say."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tdx_agents.handwritten import find
+from tdx_env.cli import main
 from tdx_env.errors import PolicyError
 from tdx_env.scenarios import load
 from tdx_env.simulate import Conflict, blamed, simulate
 from tdx_env.status.decoder import Status, encode
+from tests.called import called
 
 
 def conflicts(scenario: str, policy: str) -> list[Conflict]:
@@ -56,9 +56,8 @@ def decide(features):
 def test_policy_file_that_raises_gets_no_exit_code_0(tmp_path: Path, text: str, raised: str):
     file = tmp_path / "mine.py"
     file.write_text(text)
-    command = [sys.executable, "-m", "tdx_env.cli", "simulate", "s08-accept-2m/train"]
-    command += ["--policy", f"{file}:decide"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    arguments = ["simulate", "s08-accept-2m/train", "--policy", f"{file}:decide"]
+    done = called(main, "tdx-env", *arguments)
     (told,) = done.stderr.splitlines()
     assert "mine:decide raised" in told or "mine.py:decide: raised" in told
     assert raised in told

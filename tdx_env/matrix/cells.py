@@ -1,5 +1,6 @@
 """The matrix of all conflicts, as a table for the terminal and as JSON."""
 
+import functools
 import json
 import sys
 import textwrap
@@ -96,6 +97,7 @@ def _letters(found: Iterable[Conflict]) -> list[str]:
     return letters
 
 
+@functools.cache  # a matrix has some 5,000, and takes seconds
 def cell(first: Party, second: Party, version: str = DEFAULT_VERSION) -> Cell:
     """Return what two parties do to each other."""
     return Cell(

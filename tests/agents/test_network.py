@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tdx_agents.network import Network, network_cycles, weight_shapes
@@ -51,7 +51,6 @@ def test_logits_are_torch_s(activation, hidden):
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5)  # float32, other summing order
 
 
-@settings(max_examples=30)
 @given(n_rows=st.integers(1, 60), first=st.integers(0, 40))
 def test_row_is_the_same_bit_for_bit_in_any_batch(n_rows, first):
     network = Network(random_weights(layers_of(17, 5)), "tanh")

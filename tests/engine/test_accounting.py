@@ -26,10 +26,9 @@ QUICK = [name for name in names() if not name.startswith("s06")]
 # All but those that take long and one that a single policy of the catalogue finishes.
 LONG = {f"s06-conversion-{which}/train" for which in ("248", "248-calm", "calm")}
 WORKING = sorted({*names("train")} - LONG - {"s14-split-storm/train"})
-N_EXAMPLES = 80
+N_EXAMPLES = settings.default.max_examples  # the profile's
 if numba.config.DISABLE_JIT:
     QUICK = WORKING = ["s08-accept-2m/train", "s22-clean/test"]
-    N_EXAMPLES = 10
 SEEDS = st.integers(0, (1 << 63) - 1)
 
 
@@ -58,7 +57,6 @@ def booked(batch: Batch) -> np.ndarray:
     return batch.world(0).actors["row"]["booked"][:n_threads]
 
 
-@settings(max_examples=N_EXAMPLES)
 @given(st.sampled_from(QUICK), disciplines(), SEEDS, st.none() | st.integers(0, 99))
 def test_cycles_of_each_cpu_sum_to_the_elapsed_time(name, discipline, seed, action_seed):
     """Whatever the host does and whoever decides, masked actions included."""
@@ -69,7 +67,6 @@ def test_cycles_of_each_cpu_sum_to_the_elapsed_time(name, discipline, seed, acti
     assert (cycles.sum(axis=1) == batch.run["now"][0]).all()
 
 
-@settings(max_examples=N_EXAMPLES)
 @given(st.sampled_from(QUICK), disciplines(), SEEDS)
 def test_cost_is_the_waste_of_all_cpus_and_the_penalties(name, discipline, seed):
     batch = played(name, discipline, seed, None)

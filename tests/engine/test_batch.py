@@ -9,7 +9,7 @@ from typing import Any
 import numba
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tdx_agents import load as load_policy
@@ -65,7 +65,6 @@ def state_of(batch: Batch) -> list[Any]:
 # --- snapshots
 
 
-@settings(max_examples=5 if numba.config.DISABLE_JIT else 40)
 @given(st.integers(0, 1 << 40), st.integers(0, 20), st.integers(0, 99))
 def test_restored_snapshot_replays_alike(seed, n_before, action_seed):
     """From any decision on, into the same worlds after whatever came then."""

@@ -168,19 +168,22 @@ def waiting_batch() -> Batch:
     return batch
 
 
-def expect_broken(batch: Batch, cases: type[IntEnum], case: int, **advance: Any) -> None:
-    """Run on; the error names actor, state, leaf, place and what is not handled."""
-    dispatchers = {p: d for p, d in DISPATCHERS.items() if d.cases is cases}
+def broken(batch: Batch, **advance: Any) -> tuple[type[IntEnum], str]:
+    """Run on until the episode breaks off; return the place's enum and what the error says.
+
+    It names the place, and the actor with its state and leaf if there is one.
+    """
     with pytest.raises(BrokenError) as caught:
         while not batch.ended[0]:
             batch.advance(**advance)
     run, text = batch.run[0], str(caught.value)
     assert run["end"] == End.BROKEN
-    where = dispatchers[Place(run["broken_place"])].where
-    assert f"{where} has no case for {cases.__name__} {case}" in text
+    dispatcher = DISPATCHERS[Place(run["broken_place"])]
+    assert f"{dispatcher.where} has no case for " in text
     if run["broken_actor"] != NONE:
         assert f" {run['broken_actor']}, state " in text
         assert "leaf " in text
+    return dispatcher.cases, text
 
 
 @pytest.mark.parametrize("state", [NEW, State.PARKED, State.FINISHED])
@@ -189,7 +192,9 @@ def test_state_without_a_handler_is_broken(state):
     actor = int(batch.run["decision_actor"][0] == 0)  # another one
     batch.actors["row"]["state"][0, actor] = state
     batch.actors["due"][0, actor] = batch.run["now"][0]
-    expect_broken(batch, State, state, actions=[Action.RETRY])
+    cases, text = broken(batch, actions=[Action.RETRY])
+    assert cases is State
+    assert f" has no case for State {state}" in text
 
 
 @pytest.mark.parametrize("action", [-3, N_ACTIONS, 100, 1 << 40])
@@ -220,7 +225,9 @@ def test_new_action_without_a_branch_is_broken():
     batch.actors["row"]["state"][0, actor] = State.DECIDED
     batch.actors["due"][0, actor] = batch.run["now"][0]
     batch.run["decision_actor"][0] = NONE
-    expect_broken(batch, Action, NEW)
+    cases, text = broken(batch)
+    assert cases is Action
+    assert f" has no case for Action {NEW}" in text
 
 
 @pytest.mark.parametrize(
@@ -236,7 +243,9 @@ def test_waiting_actor_with_an_unknown_fact_is_broken(field, cases, case):
     actor = int(batch.run["decision_actor"][0])
     batch.actors["row"][field][0, actor] = case
     batch.run["mask"][0] = 1
-    expect_broken(batch, cases, case, actions=[Action.YIELD if field == "path" else Action.RETRY])
+    found, text = broken(batch, actions=[Action.YIELD if field == "path" else Action.RETRY])
+    assert found is cases
+    assert f" has no case for {cases.__name__} {case}" in text
 
 
 RULES = {

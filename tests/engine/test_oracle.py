@@ -1,8 +1,8 @@
 """The kernel agrees with the oracle, event by event, and the oracle with itself."""
 
-from collections import defaultdict
 from enum import IntEnum
 
+import numba
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -16,8 +16,8 @@ from tests.oracles.world import OracleWorld
 from tests.strategies import batch_world, random_world, worlds
 
 CHUNK = 50
-N_CHUNKS = 20
-N_BATCH_CHUNKS = 8
+# Uncompiled, a world takes 0.2 s, not 0.02 s.
+N_CHUNKS, N_BATCH_CHUNKS = (4, 2) if numba.config.DISABLE_JIT else (20, 8)
 N_COVERED = 2000
 # No call of the simulation ends so.
 UNREACHED = {
@@ -28,7 +28,6 @@ UNREACHED = {
 RARE = {Outcome.PREVIOUS_TLB_EPOCH_BUSY}  # two splits under mmu_lock for read, no lock for TRACK
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("chunk", range(N_CHUNKS))
 def test_kernel_agrees_with_the_oracle(chunk: int) -> None:
     """Events, decisions, features, bookings, counters and busy cells are equal."""
@@ -75,22 +74,29 @@ def test_finishing_runs_have_done_the_same_work(world: tuple, rule) -> None:
         assert is_all == (oracle.end == End.FINISHED)
 
 
+# All members of these enums are met, but for those that can't be, or hardly ever.
+MET: dict[type[IntEnum], set[IntEnum]] = {
+    State: set(State),
+    Outcome: set(Outcome) - UNREACHED - RARE,
+    Exhaustion: set(Exhaustion),
+    Purpose: set(Purpose) - {Purpose.NONE},
+    Exit: set(Exit),
+    CallPath: set(CallPath),
+    End: set(End) - {End.RUNNING, End.BROKEN},
+}
+
+
 @pytest.mark.slow
 def test_random_worlds_reach_everything() -> None:
     """The comparison would be worth less if the worlds left a state or an outcome out."""
-    met: dict[type[IntEnum], set[IntEnum]] = defaultdict(set)
-    counted = set()
+    missing, counters = {kind: set(members) for kind, members in MET.items()}, set(COUNTERS)
     for world_seed in range(N_COVERED):
         oracle = OracleWorld(*random_world(world_seed))
         oracle.run(RULES[world_seed % len(RULES)])
         for kind, members in oracle.met.items():
-            met[kind] |= members
-        counted |= {name for name in COUNTERS if getattr(oracle, name) > 0}
-    assert set(State) == met[State]
-    assert set(Outcome) - UNREACHED - RARE == met[Outcome] - RARE
-    assert set(Exhaustion) == met[Exhaustion]
-    assert set(Purpose) - {Purpose.NONE} == met[Purpose]
-    assert set(Exit) == met[Exit]
-    assert set(CallPath) == met[CallPath]
-    assert set(COUNTERS) == counted
-    assert set(End) - {End.RUNNING, End.BROKEN} == met[End]
+            missing[kind] -= members
+            assert members <= MET[kind] | RARE, f"world {world_seed}"
+        counters -= {name for name in counters if getattr(oracle, name) > 0}
+        if not counters and not any(missing.values()):
+            break
+    assert (missing, counters) == ({kind: set() for kind in MET}, set())

@@ -1,7 +1,6 @@
 """The page of the costs: that it is current, when it is stale, and what it is computed from."""
 
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import tdx_agents
 from tdx_env.errors import ResultError, ScenarioError
 from tdx_env.scenarios import load, setup_of
 from tdx_env.state.costs import COST_USES, Cost
+from tdx_eval.cli import main
 from tdx_eval.costs import ranges
 from tdx_eval.costs.check import check_study
 from tdx_eval.costs.file import JSON, PAGE, read_study, study_json
@@ -25,6 +25,7 @@ from tdx_eval.costs.runs import FIELDS, at_ends, distinct_policies, pinned, play
 from tdx_eval.costs.sensitivity import grouped, study_scenario
 from tdx_eval.costs.study import Effect, ScenarioStudy, Study, verdicts
 from tdx_eval.costs.whole import contested
+from tests.called import called
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 COMPILED = pytest.mark.skipif(
@@ -81,7 +82,7 @@ def docs(tmp_path: Path) -> Path:
 
 
 def test_docs_are_current():
-    check_study(DOCS)
+    assert check_study(DOCS) == read_study(DOCS / JSON)
 
 
 def test_study_and_page_that_fit_are_current(docs: Path):
@@ -263,8 +264,7 @@ def test_outcome_begins_with_the_events():
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     """Run ``tdx-eval costs`` to its end."""
-    command = [sys.executable, "-W", "error", "-m", "tdx_eval.cli", "costs", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return called(main, "tdx-eval", "costs", *arguments)
 
 
 @pytest.mark.slow

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 
 from tdx_env.errors import ResultError, ScenarioError
+from tdx_eval.cli import main
 from tdx_eval.reality import criteria
 from tdx_eval.reality.catalogue import find, put_to_simulator, rows, running_order
 from tdx_eval.reality.file import JSON, PAGE, read_table, table_json
@@ -20,6 +20,7 @@ from tdx_eval.reality.row import Kind, RealityTable, Row, RowResult, RowVerdict,
 from tdx_eval.reality.wording import simulated
 from tdx_eval.reality.worlds import World, per_unit
 from tdx_eval.reporting.html import report_page
+from tests.called import called
 
 TEN = np.arange(1.0, 11.0)  # 5 to 95 %: 1.45 to 9.55
 DRAWS = 20
@@ -232,8 +233,7 @@ def test_vcpus_outside_of_the_guest_cost_a_removal_nothing():
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     """Run ``tdx-eval reality`` to its end."""
-    command = [sys.executable, "-W", "error", "-m", "tdx_eval.cli", "reality", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return called(main, "tdx-eval", "reality", *arguments)
 
 
 @COMPILED

@@ -22,6 +22,7 @@ def test_import_compiles_nothing() -> None:
         "from numba.core.dispatcher import Dispatcher\n"
         "ours = [one for one in gc.get_objects() if isinstance(one, Dispatcher)"
         " and one.__module__.startswith('tdx_env')]\n"
-        "assert not any(one.signatures for one in ours), ours\n"
+        "print(sum(len(one.signatures) for one in ours))\n"
     )
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
+    assert done.stdout == b"0\n"

@@ -775,4 +775,16 @@ MUTANTS = [
         '    me["cursor"] = me["cursor_end"] - chunk\n    _share(world, actor)\n',
         '    me["cursor"] = me["cursor_end"] - chunk\n',
     ),
+    Mutant(
+        "AUG made without the mirror of the tree lock",
+        "host/leaves.py",
+        "Cost.PAGE_AUG, _ENTRY, _STORE, True, _SH,",
+        "Cost.PAGE_AUG, _ENTRY, _STORE, True, NONE,",
+    ),
+    Mutant(
+        "PENDING page fine for zero-step though its touch is no #VE",
+        "host/effects.py",
+        ' and not world.setup["sept_ve_disable"]\n',
+        "\n",
+    ),
 ]

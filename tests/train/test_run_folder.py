@@ -132,6 +132,7 @@ def test_killed_run_lets_the_next_one_in_and_its_leftovers_go(tmp_path: Path, ag
 def test_folder_that_was_removed_meanwhile_is_no_mistake_of_the_run(tmp_path: Path):
     with RunFolder(tmp_path / "out", overwrite=False):
         shutil.rmtree(tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["x" * 300, "x" * 300 + "/out"])

@@ -7,12 +7,13 @@ import numpy as np
 
 from tdx_agents.protocol import Policy
 from tdx_env.errors import PolicyError, ResultError
-from tdx_env.scenarios import Scenario, digest
+from tdx_env.scenarios import Scenario, digest, setup_of
 from tdx_env.scenarios import load as load_scenario
 from tdx_eval.auditing.folder import Results
 from tdx_eval.comparing.episodes import episodes_of, episodes_table
 from tdx_eval.comparing.identity import code_digest, policy_entry
 from tdx_eval.comparing.jobs import run_batch
+from tdx_eval.comparing.reckoning import reckoned
 from tdx_eval.comparing.yardsticks import load_policy
 
 if TYPE_CHECKING:
@@ -89,7 +90,9 @@ def _difference(row: "pd.DataFrame", policy: Policy, scenario: Scenario) -> str:
     seeds = range(seed, seed + 1)
     batch = run_batch(policy, scenario, seeds)
     key = (policy.name, str(row["scenario"].iloc[0]))
-    again = episodes_table([key], [episodes_of(batch, seeds)])
+    episodes = episodes_of(batch, seeds)
+    costs = reckoned(episodes, setup_of(scenario)[0]["weights"])
+    again = episodes_table([key], [episodes], [costs])
     for column in again.columns:
         if column not in row.columns or row[column].iloc[0] != again[column].iloc[0]:
             return str(column)

@@ -36,15 +36,10 @@ def fork_picture(scenario: Scenario) -> Markup:
         return _NOTE.format("No SEAMCALL was busy in the first test episodes: nothing to fork.")
     forks = {name: fork_at(scenario, call) for name, call in calls.items()}
     figures = [_figure(name, one) for name, one in forks.items()]
-    note = (
-        "One busy reply, the same world played on from one snapshot with each answer, with the "
-        "same draws; all later answers are RETRY, under the default discipline. Typical is the "
-        "median of the episode’s conflicts by length, worst the longest."
-    )
     return Markup(
         '<details class="forks"><summary>Timelines: what each answer does to this '
-        "conflict</summary>{}{}{}</details>"
-    ).format(_NOTE.format(note), _key(forks.values()), Markup("").join(figures))
+        "conflict</summary>{}{}</details>"
+    ).format(_key(forks.values()), Markup("").join(figures))
 
 
 def fork_pictures(scenarios: Mapping[str, Scenario]) -> dict[str, Markup]:

@@ -1,4 +1,4 @@
-"""Running `tdx-eval` as users do, in a process of its own."""
+"""Running `tdx-eval` as users do: by a call, or in a process that can be stopped."""
 
 import signal
 import subprocess
@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tdx_eval.cli import main
+from tests.called import called
+
 COMMAND = [sys.executable, "-W", "error", "-c", "from tdx_eval.cli import main; main()"]
 SMALL = ["--scenarios", "s09-accept-4k/test", "--policies", "P18,always-retry"]
 _LIMIT = 300  # [s], if the simulator has to be compiled
@@ -15,8 +18,7 @@ _LIMIT = 300  # [s], if the simulator has to be compiled
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     """Run the command to its end."""
-    command = [*COMMAND, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=_LIMIT, check=False)
+    return called(main, "tdx-eval", *arguments)
 
 
 def compare(out: Path, *arguments: object) -> subprocess.CompletedProcess[str]:

@@ -28,6 +28,7 @@ def test_existing_folder_needs_overwrite(tmp_path: Path):
 def test_unfinished_run_needs_no_overwrite(tmp_path: Path):
     (tmp_path / PARTS).mkdir()
     check_folder(tmp_path, overwrite=False)
+    assert [path.name for path in tmp_path.iterdir()] == [PARTS]
 
 
 def test_file_is_no_folder(tmp_path: Path):
