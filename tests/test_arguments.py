@@ -23,8 +23,8 @@ _LONGEST_TOLD = 2_000  # characters, with what is allowed
         arguments.checked_action,
         lambda value: arguments.checked_actions([value, [value]], 2),
         lambda value: arguments.checked_count("num_envs", [value]),
-        lambda value: arguments.discipline_record({"gate_scope": value}),
-        lambda value: arguments.discipline_record({LONG: value}),
+        lambda value: arguments.discipline_of({"gate_scope": value}),
+        lambda value: arguments.discipline_of({LONG: value}),
     ],
 )
 def test_long_value_is_told_on_one_short_line(check: Callable[[Any], Any], value: object) -> None:

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 SOURCES = ("tdx_env", "agents", "train", "eval", "pyproject.toml", "README.md", "LICENSE")
 PACKAGES = {
-    "tdx_env": (ROOT / "tdx_env", ()),
+    "tdx_env": (ROOT / "tdx_env", ("eval",)),  # for pictures alone
     "tdx_agents": (ROOT / "agents" / "tdx_agents", ("train", "eval")),
     "tdx_train": (ROOT / "train" / "tdx_train", ("train",)),
     "tdx_eval": (ROOT / "eval" / "tdx_eval", ("eval",)),

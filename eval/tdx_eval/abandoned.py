@@ -114,7 +114,7 @@ def by_world(n: int) -> str:
     return _table(("world", *(f"`{name}`" for name in (RETRY, MERGED, REENTERS))), rows)
 
 
-def page(n: int, n_long: int) -> str:
+def abandoned_page(n: int, n_long: int) -> str:
     """Return the page.
 
     Args:
@@ -137,13 +137,13 @@ def page(n: int, n_long: int) -> str:
 
 
 @app.command()
-def remake(
+def remake_abandoned(
     episodes: Annotated[int, typer.Option(min=1, help="Episodes of each number")] = 24,
     long: Annotated[int, typer.Option(min=1, help="Of the guest that repeats for 1 s")] = 4,
     docs: Annotated[Path, typer.Option(help="Folder of the page")] = Path("docs"),
 ) -> None:
     """Play the worlds, and write the page."""
-    write_text(docs / PAGE, page(episodes, long))
+    write_text(docs / PAGE, abandoned_page(episodes, long))
     print(f"page: {docs / PAGE}")
 
 

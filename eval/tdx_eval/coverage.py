@@ -216,7 +216,7 @@ How a comparison's intervals are made, and how far they can be trusted. All colu
 
 
 @app.command()
-def main(
+def measure_coverage(
     docs: Annotated[Path, typer.Option(help="Folder for statistics.md")],
     samples: Annotated[int, typer.Option(min=FAMILY, help="Samples of each row")] = 1_000,
 ) -> None:

@@ -78,7 +78,7 @@ def estimated(scenario: Scenario) -> Waiting:
     return Waiting(n_vcpus, n_faulting, rate, stop)
 
 
-def table(names: list[str]) -> str:
+def rates_table(names: list[str]) -> str:
     """Return the estimates of scenarios, the rarest waiters first."""
     found = {name: estimated(load(name)) for name in names}
     width = max(map(len, found))
@@ -97,7 +97,7 @@ def show(
     scenarios: Annotated[str, typer.Argument(help="Names, files, or a list's word")] = "core",
 ) -> None:
     """Print the estimates."""
-    print(table(expand(scenarios)))
+    print(rates_table(expand(scenarios)))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Ranks on two versions of the module: how alike, who moves, which conflicts came or went."""
+"""RankStudy on two versions of the module: how alike, who moves, which conflicts came or went."""
 
 import json
 
@@ -11,8 +11,8 @@ from tdx_env.module.rules import RULES
 from tdx_eval.comparing.seeds import seeds_of
 from tdx_eval.comparing.yardsticks import load_policy
 from tdx_eval.ranks.order import kendall, movers, places
-from tdx_eval.ranks.page import Ranks, best_bounded, held_against, ranks_json, ranks_page
-from tdx_eval.ranks.playing import FEWEST, Played, Ranking, compare_modules, is_bounded
+from tdx_eval.ranks.page import RankStudy, best_bounded, held_against, ranks_json, ranks_page
+from tdx_eval.ranks.playing import FEWEST, PlayedPolicy, Ranking, compare_modules, is_bounded
 from tdx_eval.ranks.reasons import Reason, rule_of, rule_of_count
 
 COSTS = np.array([100.0, 200.0, 300.0, 400.0])
@@ -81,7 +81,7 @@ def test_a_limit_that_ends_in_a_kill_is_bounded():
     assert is_bounded(DEFAULT.with_(on_exhaustion={"default": "kill"}))
 
 
-PLAYED = {"a": Played(100.0, 0), "b": Played(50.0, 1), "c": Played(150.0, 0)}
+PLAYED = {"a": PlayedPolicy(100.0, 0), "b": PlayedPolicy(50.0, 1), "c": PlayedPolicy(150.0, 0)}
 
 
 def test_the_best_bounded_policy_lost_nothing():
@@ -91,14 +91,14 @@ def test_the_best_bounded_policy_lost_nothing():
     assert held_against(PLAYED, "b", "a") == "1 lost"
 
 
-def table(*rankings: Ranking) -> Ranks:
+def table(*rankings: Ranking) -> RankStudy:
     """Return a table of two versions."""
-    return Ranks(("1.5.01", "1.5.34"), rankings, ["a"], "tdx-eval ranks")
+    return RankStudy(("1.5.01", "1.5.34"), rankings, ["a"], "tdx-eval ranks")
 
 
 def test_the_page_tells_why_an_order_changes():
     reason = Reason("MEM_PAGE_AUG met VP_ENTER on TREE", 80.0, 0.0, "it shares")
-    turned = {"a": Played(9.0, 0), "b": Played(5.0, 0), "c": Played(1.0, 0)}
+    turned = {"a": PlayedPolicy(9.0, 0), "b": PlayedPolicy(5.0, 0), "c": PlayedPolicy(1.0, 0)}
     page = ranks_page(table(Ranking("s03-zero-step/test", 4, PLAYED, turned, (reason,))))
     assert "MEM_PAGE_AUG met VP_ENTER on TREE 80 → 0 an episode: it shares" in page
     assert "| s03-zero-step | 4 | -0.33 |" in page

@@ -3,7 +3,7 @@
 import pytest
 
 from tdx_env.scenarios import load
-from tdx_eval.waiting_rate import estimated, table
+from tdx_eval.waiting_rate import estimated, rates_table
 
 # Expected of each, in all three splits.
 LAMBDA_K = {
@@ -36,5 +36,5 @@ def test_sizes_by_weight_count_with_their_mean():
 
 
 def test_table_begins_with_the_rarest_waiters():
-    lines = table(["s27-balloon-storm/train", "s27-balloon-quiet/train"]).splitlines()
+    lines = rates_table(["s27-balloon-storm/train", "s27-balloon-quiet/train"]).splitlines()
     assert [line.split("/")[0] for line in lines[1:]] == ["s27-balloon-quiet", "s27-balloon-storm"]

@@ -61,7 +61,7 @@ def ranks(
     from tdx_eval.comparing.seeds import seeds_of
     from tdx_eval.comparing.versions import versions
     from tdx_eval.comparing.yardsticks import load_policy
-    from tdx_eval.ranks.page import Ranks, ranks_json, ranks_page
+    from tdx_eval.ranks.page import RankStudy, ranks_json, ranks_page
     from tdx_eval.ranks.playing import REFERENCE, compare_modules, is_bounded
     from tdx_eval.ranks.terminal import show_ranks
 
@@ -74,7 +74,7 @@ def ranks(
         check_file(file)
     warm_up()
     rankings = compare_modules(chosen, places, pair, seeds_of("test", seeds), events)
-    table = Ranks(
+    table = RankStudy(
         pair,
         _watched(rankings, len(places)),
         [

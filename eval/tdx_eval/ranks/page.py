@@ -5,13 +5,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 from tdx_eval.ranks.order import SAME, movers
-from tdx_eval.ranks.playing import REFERENCE, Played, Ranking
+from tdx_eval.ranks.playing import REFERENCE, PlayedPolicy, Ranking
 
 MERGED = ("p18-merged-6.16", "p19-merged-6.18", "p20-merged-6.19")
 _ALIKE = 0.9  # of tau: below, reasons and movers are told
 _MOST_MOVERS = 3
 _PERCENT = 100.0
-_HEAD = """# Ranks
+_HEAD = """# RankStudy
 
 Which policies rank otherwise on another version of the TDX module? Every policy plays the same
 episodes of each scenario below on {before} and on {after}, the same seeds, with the kernel that the
@@ -27,7 +27,7 @@ pair: KVM refuses modules before 1.5.06. Made with {versions} by:
 
 
 @dataclass(frozen=True)
-class Ranks:
+class RankStudy:
     """What was played and what came of it.
 
     Attributes:
@@ -45,7 +45,7 @@ class Ranks:
     versions: Mapping[str, str] = field(default_factory=dict)
 
 
-def row(*cells: object) -> str:
+def table_line(*cells: object) -> str:
     """Return a line of a table."""
     return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
 
@@ -71,16 +71,16 @@ def is_changed(ranking: Ranking) -> bool:
     return bool(ranking.before) and (ranking.tau is None or ranking.tau < _ALIKE)
 
 
-def why(ranking: Ranking) -> str:
+def why_moved(ranking: Ranking) -> str:
     """Say why an order changes, or that there is none."""
     if ranking.refused:
         return ranking.refused
     if not is_changed(ranking):
         return ""
-    return "; ".join([*map(str, ranking.reasons), *lost_text(ranking)]) or "nothing is ordered"
+    return "; ".join([*map(str, ranking.reasons), *losses_text(ranking)]) or "nothing is ordered"
 
 
-def lost_text(ranking: Ranking) -> list[str]:
+def losses_text(ranking: Ranking) -> list[str]:
     """Say which policies lose more or less episodes, those with the largest change first."""
     changed = {
         name: (ranking.before[name].n_lost, ranking.after[name].n_lost) for name in ranking.before
@@ -94,25 +94,27 @@ def lost_text(ranking: Ranking) -> list[str]:
     return [f"episodes lost: {', '.join(told)}" + (f" and {more} more policies" if more else "")]
 
 
-def _scenarios(ranks: Ranks) -> Iterator[str]:
+def _scenarios(ranks: RankStudy) -> Iterator[str]:
     """Yield the table of scenarios."""
     yield "\n## By scenario\n"
     yield f"Busy replies are those of {REFERENCE}. Places: 1 and how many are cheaper.\n"
-    yield row("scenario", "episodes", "tau", "what comes or goes", "who moves most (place)")
-    yield row("---", "--:", "--:", "---", "---")
+    yield table_line("scenario", "episodes", "tau", "what comes or goes", "who moves most (place)")
+    yield table_line("---", "--:", "--:", "---", "---")
     for one in ranks.rankings:
         moved = moved_text(one) if is_changed(one) else ""
-        yield row(_short(one.scenario), one.n_episodes or "–", tau_text(one), why(one), moved)
+        yield table_line(
+            _short(one.scenario), one.n_episodes or "–", tau_text(one), why_moved(one), moved
+        )
 
 
-def best_bounded(played: Mapping[str, Played], bounded: Sequence[str]) -> str | None:
+def best_bounded(played: Mapping[str, PlayedPolicy], bounded: Sequence[str]) -> str | None:
     """Return the cheapest of the bounded policies that lost nothing, or None."""
     safe = {name: played[name].cost for name in bounded if name in played}
     safe = {name: cost for name, cost in safe.items() if played[name].n_lost == 0}
     return min(safe, key=lambda name: safe[name]) if safe else None
 
 
-def held_against(played: Mapping[str, Played], name: str, best: str | None) -> str:
+def held_against(played: Mapping[str, PlayedPolicy], name: str, best: str | None) -> str:
     """Return what a policy costs over the best bounded one, or how many episodes it lost."""
     if name not in played:
         return "–"
@@ -123,7 +125,7 @@ def held_against(played: Mapping[str, Played], name: str, best: str | None) -> s
     return f"{_PERCENT * (played[name].cost / played[best].cost - 1):+.1f} %"
 
 
-def _merged(ranks: Ranks) -> Iterator[str]:
+def _merged(ranks: RankStudy) -> Iterator[str]:
     """Yield the table of the merged rows against the best bounded one."""
     before, after = ranks.modules
     yield "\n## What is merged, against the best bounded row\n"
@@ -134,8 +136,8 @@ def _merged(ranks: Ranks) -> Iterator[str]:
     )
     numbers = [name.partition("-")[0].upper() for name in MERGED]
     heads = [f"{number} on {module}" for module in ranks.modules for number in numbers]
-    yield row("scenario", f"best on {before}", f"best on {after}", *heads)
-    yield row("---", "---", "---", *["--:"] * len(heads))
+    yield table_line("scenario", f"best on {before}", f"best on {after}", *heads)
+    yield table_line("---", "---", "---", *["--:"] * len(heads))
     for one in ranks.rankings:
         if one.refused:
             continue
@@ -145,10 +147,10 @@ def _merged(ranks: Ranks) -> Iterator[str]:
             for played, best in zip((one.before, one.after), bests, strict=True)
             for name in MERGED
         ]
-        yield row(_short(one.scenario), *(best or "–" for best in bests), *cells)
+        yield table_line(_short(one.scenario), *(best or "–" for best in bests), *cells)
 
 
-def ranks_page(ranks: Ranks) -> str:
+def ranks_page(ranks: RankStudy) -> str:
     """Return the page."""
     versions = ", ".join(f"{name} {number}" for name, number in ranks.versions.items())
     head = _HEAD.format(
@@ -162,7 +164,7 @@ def ranks_page(ranks: Ranks) -> str:
     return "\n".join(lines) + "\n"
 
 
-def ranks_json(ranks: Ranks) -> str:
+def ranks_json(ranks: RankStudy) -> str:
     """Return all that was found as JSON."""
     content = asdict(ranks)
     for record, one in zip(content["rankings"], ranks.rankings, strict=True):

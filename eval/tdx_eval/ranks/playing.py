@@ -33,7 +33,7 @@ def is_bounded(discipline: Discipline) -> bool:
 
 
 @dataclass(frozen=True)
-class Played:
+class PlayedPolicy:
     """What a policy came to in a scenario on one version of the module.
 
     Attributes:
@@ -60,8 +60,8 @@ class Ranking:
 
     scenario: str
     n_episodes: int
-    before: Mapping[str, Played]
-    after: Mapping[str, Played]
+    before: Mapping[str, PlayedPolicy]
+    after: Mapping[str, PlayedPolicy]
     reasons: Sequence[Reason] = ()
     refused: str = ""
 
@@ -80,11 +80,11 @@ class Ranking:
         return kendall(first, second)
 
 
-def _cost(batches: Sequence[Batch]) -> Played:
+def _cost(batches: Sequence[Batch]) -> PlayedPolicy:
     """Return what some episodes came to."""
     runs = np.concatenate([batch.run for batch in batches])
     cycles = runs["overhead"] + runs["preempt_penalty"] + runs["tail_cost"]
-    return Played(float(cycles.mean()), int((runs["end"] != End.FINISHED).sum()))
+    return PlayedPolicy(float(cycles.mean()), int((runs["end"] != End.FINISHED).sum()))
 
 
 def _n_more(batch: Batch, seeds: range, most_events: int) -> int:
@@ -106,7 +106,7 @@ def _ranking(
     """
     reference = [run_batch(policies[REFERENCE], one, seeds[:FEWEST]) for one in both]
     n_episodes = FEWEST + min(_n_more(batch, seeds, most_events) for batch in reference)
-    found: list[dict[str, Played]] = []
+    found: list[dict[str, PlayedPolicy]] = []
     for scenario in both:
         played = {
             name: _cost([run_batch(policy, scenario, seeds[:n_episodes])])

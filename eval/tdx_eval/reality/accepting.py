@@ -5,7 +5,7 @@ import functools
 import numpy as np
 
 from tdx_eval.reality.criteria import Below, Overlaps
-from tdx_eval.reality.faults import boot_seconds, page_times
+from tdx_eval.reality.faults import boot_seconds, fault_times
 from tdx_eval.reality.row import Kind, Row, Sample
 from tdx_eval.reality.worlds import MERGED, Floats, World, per_unit
 
@@ -41,7 +41,7 @@ def _one_vcpu(n_draws: int) -> Sample:
 
 def _one_worker(n_draws: int) -> Sample:
     """Measure a page of a TD with 32 vCPUs of which one accepts."""
-    return Sample(page_times(_ONE_WORKER, n_draws), "The other 31 vCPUs are in HLT.")
+    return Sample(fault_times(_ONE_WORKER, n_draws), "The other 31 vCPUs are in HLT.")
 
 
 def _all_workers(n_draws: int) -> Sample:
@@ -54,7 +54,7 @@ def _all_workers(n_draws: int) -> Sample:
 
 def _speed_up(n_draws: int) -> Sample:
     """Measure how much faster 32 workers are than one, draw by draw."""
-    values = page_times(_ONE_WORKER, n_draws) / _wall(_MANY, n_draws)
+    values = fault_times(_ONE_WORKER, n_draws) / _wall(_MANY, n_draws)
     note = (
         "AUG shares mmu_lock, the TDR and the tree lock: by the rules of the locks no worker waits "
         f"for another one. {_MISSING}"

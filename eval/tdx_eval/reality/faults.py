@@ -43,7 +43,7 @@ _IDLE = LARGE.with_(
 
 
 @functools.cache
-def page_times(world: World, n_draws: int) -> Floats:
+def fault_times(world: World, n_draws: int) -> Floats:
     """Return the time of one page, from the first TDCALL to the end of the second one [µs]."""
     return per_unit(world, MERGED, _ITEMS, _PAGES, n_draws)
 
@@ -59,18 +59,18 @@ def _parts(world: World, n_draws: int) -> str:
 def _quiet(n_draws: int) -> Sample:
     """Measure a fault of a TD that does nothing else."""
     note = f"Where the vCPU's time goes: {_parts(QUIET, n_draws)}."
-    return Sample(page_times(QUIET, n_draws), note)
+    return Sample(fault_times(QUIET, n_draws), note)
 
 
 def _ticked(n_draws: int) -> Sample:
     """Measure a fault while 247 other vCPUs leave for HLT as often as they were seen to."""
-    values = page_times(REPLAYED, n_draws)
-    slower = np.median(values) / np.median(page_times(QUIET, n_draws))
+    values = fault_times(REPLAYED, n_draws)
+    slower = np.median(values) / np.median(fault_times(QUIET, n_draws))
     world = World(REPLAYED.name, (*REPLAYED.overrides, (_ITEMS, _PAGES[1])))
     n_busy = int(run_world(world, MERGED, n_draws).run["n_busy"].sum())
     note = (
         f"Played with {_HLT_RATE} HLT exits a second of each vCPU. {slower:.2f} times the quiet "
-        f"fault (with HZ=1000 {np.median(page_times(LARGE, n_draws)):.2f} µs, median): AUG shares "
+        f"fault (with HZ=1000 {np.median(fault_times(LARGE, n_draws)):.2f} µs, median): AUG shares "
         f"the tree lock, VP.ENTER of the others takes none that a fault needs; {n_busy} calls were "
         "busy. Not in the model: cache lines that 248 CPUs write to (TDR, OP_STATE, mmu_lock), the "
         "host's timers and run queues, and the guest's own lock round unaccepted memory."
@@ -97,12 +97,12 @@ def _per_page(n_draws: int) -> Sample:
         "The published time is that of the guest's whole pass over its memory: the host's "
         "allocation and zeroing of each page, and the guest's own loop, are in it and not here."
     )
-    return Sample(page_times(QUIET, n_draws), note)
+    return Sample(fault_times(QUIET, n_draws), note)
 
 
 def _eager(n_draws: int) -> Sample:
     """Measure an accepted page against a firmware's published time."""
-    return Sample(page_times(QUIET, n_draws), "The published number is a lower bound.")
+    return Sample(fault_times(QUIET, n_draws), "The published number is a lower bound.")
 
 
 def boot_seconds(gib: int, times: Floats) -> Floats:
@@ -116,14 +116,14 @@ def _large_boot(n_draws: int) -> Sample:
         "13 GiB accepted page by page, one vCPU after the other, as in fault-ticking: as long as "
         "a fault under ticks costs what a quiet one does, accepting is a small part of that boot."
     )
-    return Sample(boot_seconds(13, page_times(REPLAYED, n_draws)), note)
+    return Sample(boot_seconds(13, fault_times(REPLAYED, n_draws)), note)
 
 
 def _middle_boot(n_draws: int) -> Sample:
     """Measure the accept part of a boot with 64 vCPUs."""
     world = LARGE.with_(host__n_vcpus=64)
     note = "13 GiB as in the larger TD, which nobody said of this one: a part of the boot."
-    return Sample(boot_seconds(13, page_times(world, n_draws)), note)
+    return Sample(boot_seconds(13, fault_times(world, n_draws)), note)
 
 
 def _kata(n_draws: int) -> Sample:
@@ -132,7 +132,7 @@ def _kata(n_draws: int) -> Sample:
         "Accepting alone stays far below the limit. The reports don't separate it from the "
         "allocation of 64 GiB on the host, which the model has no cost for."
     )
-    return Sample(boot_seconds(64, page_times(QUIET, n_draws)), note)
+    return Sample(boot_seconds(64, fault_times(QUIET, n_draws)), note)
 
 
 ROWS = (
