@@ -1,4 +1,4 @@
-"""What the README says works."""
+"""What the README and the pages that it sends its readers to first say works."""
 
 import re
 import subprocess
@@ -12,19 +12,23 @@ from tdx_env.scenarios import overrides_from
 from tdx_eval.cli import main as evaluate
 from tests.called import called
 
-README = Path(__file__).resolve().parents[1] / "README.md"
+ROOT = Path(__file__).resolve().parents[1]
+README = ROOT / "README.md"
+HOW_TO = ROOT / "docs" / "howto"
 
 
-def blocks() -> list[str]:
-    """Return the README's Python blocks."""
-    return re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+def block_of(page: Path) -> str:
+    """Return a page's first Python block."""
+    found = re.search(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    assert found is not None, page
+    return found[1]
 
 
 @pytest.mark.slow
 def test_ten_lines_run(tmp_path: Path) -> None:
-    """The first block runs as it stands, and prints a return and a count."""
+    """The README's lines run as they stand, and print a return and a count."""
     file = tmp_path / "ten_lines.py"
-    file.write_text(blocks()[0])
+    file.write_text(block_of(README))
     run = subprocess.run([sys.executable, str(file)], capture_output=True, text=True, check=True)
     total, n_kicks = run.stdout.split()
     assert float(total) <= 0 and int(n_kicks) >= 0
@@ -32,9 +36,9 @@ def test_ten_lines_run(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_own_policy_is_compared(tmp_path: Path) -> None:
-    """The second block is a policy that `tdx-eval compare` takes."""
+    """The policy of a page is one that `tdx-eval compare` takes."""
     file = tmp_path / "my_policy.py"
-    file.write_text(blocks()[1])
+    file.write_text(block_of(HOW_TO / "own-policy.md"))
     arguments = ["--scenarios", "s08-accept-2m/test", "--policies", "P18", "--seeds", "2"]
     way = ["--policy", f"{file}:decide", "--jobs", 1, "--out", tmp_path / "mine"]
     run = called(evaluate, "tdx-eval", "compare", *arguments, *way)
@@ -44,9 +48,9 @@ def test_own_policy_is_compared(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_own_agent_is_compared(tmp_path: Path) -> None:
-    """The third block trains an agent that `tdx-eval compare` takes."""
+    """The lines of a page train an agent that `tdx-eval compare` takes."""
     file = tmp_path / "my_agent.py"
-    file.write_text(blocks()[2])
+    file.write_text(block_of(HOW_TO / "own-agent.md"))
     subprocess.run([sys.executable, str(file)], cwd=tmp_path, check=True)
     arguments = ["--scenarios", "s08-accept-2m/test", "--policies", "P18", "--seeds", "2"]
     out = tmp_path / "out"
@@ -56,9 +60,10 @@ def test_own_agent_is_compared(tmp_path: Path) -> None:
     assert "my-ppo" in (tmp_path / "out" / "my-report" / "report.html").read_text()
 
 
-def test_costs_of_the_readme_are_understood(tmp_path: Path) -> None:
+def test_costs_of_a_page_are_understood(tmp_path: Path) -> None:
     """The lines of a costs file are lines that `--costs` takes."""
-    lines = re.findall(r"^    (\w+ = (?:\d|\{).*)$", README.read_text(), re.MULTILINE)
+    text = (HOW_TO / "measured-costs.md").read_text()
+    lines = re.findall(r"^(\w+ = (?:\d|\{).*)$", text, re.MULTILINE)
     file = tmp_path / "costs.toml"
     file.write_text("\n".join(lines))
     assert set(overrides_from([], file)) == {"costs.bare", "costs.accept_2m"}

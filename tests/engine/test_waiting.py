@@ -63,6 +63,7 @@ think_cycles = 200_000
 """
 TOUCHED_SLOT = SLOT.replace('"accept"', '"touch"')
 STORM = """
+module = { version = "1.5.06" }
 areas.ram = { initial = "mapped_2m" }
 areas.fresh = { initial = "free" }
 [groups.accepters]

@@ -84,9 +84,9 @@ def test_a_pipe_with_a_scenarios_name_is_not_waited_for(tmp_path):
     ("name", "why"),
     [
         ("a" * 300 + ".toml", "can't be read: File name too long"),
-        ("a" * 300, "is unknown, must be a path to a .toml file or one of"),
+        ("a" * 300, "is unknown, must be a path to a .toml file, or one of"),
         ("a\0b.toml", "can't be read: a file's name can't hold a NUL"),
-        ("a\0b", "is unknown, must be a path to a .toml file or one of"),
+        ("a\0b", "is unknown, must be a path to a .toml file, or one of"),
         ("a\nb.toml", "a\\nb.toml: can't be read: No such file or directory"),
     ],
 )
