@@ -16,6 +16,12 @@ from tdx_env.module.seamcalls import DEFAULT_VERSION
 Capture = pytest.CaptureFixture[str]
 
 
+@pytest.fixture(autouse=True)
+def pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Print as into a pipe, where lines stay whole; what runs the tests may say a width."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 def test_decode_prints_name_operand_and_flags(capsys: Capture) -> None:
     decode_command("0x8000020000000092")
     text = capsys.readouterr().out
