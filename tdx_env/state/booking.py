@@ -2,11 +2,13 @@
 
 from tdx_env.jit import inner
 from tdx_env.state.accounting import IS_OVERHEAD, IS_WASTE, Category
+from tdx_env.state.actors import CallPath
 from tdx_env.state.broken import Place, break_off
 from tdx_env.state.calls import NONE
 from tdx_env.state.owners import OWNERS, Party
 from tdx_env.state.world import MAX_ENDED, N_BINS, SUB_BINS, Operation, World
 
+N_PATHS = len(CallPath)
 _SUB_BITS = SUB_BINS.bit_length() - 1
 _PER_50US = 20  # a clock of so many kHz ticks once in 50 us
 
@@ -22,6 +24,9 @@ def book(world: World, actor: int, category: int) -> None:
     if IS_OVERHEAD[category]:
         if category == Category.YIELD:
             cycles *= world.setup["yield_weight"]
+        if not 0 <= me["path"] < N_PATHS:
+            break_off(world, actor, Place.OWNER, me["path"])
+            return
         owner = OWNERS[me["party"], me["path"], category]
         run["overhead"] += cycles
         run["owned"][owner] += cycles

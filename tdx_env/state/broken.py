@@ -93,6 +93,7 @@ class Place(IntEnum):
     WAITING = 48
     ASKS = 49
     RESCHED = 50
+    OWNER = 51
 
 
 class Dispatcher(NamedTuple):
@@ -153,6 +154,7 @@ DISPATCHERS: dict[Place, Dispatcher] = {
     Place.WAITING: Dispatcher(Waiting, "host.flush, _has_waited_enough"),
     Place.ASKS: Dispatcher(Asks, "host.ask, asks_at"),
     Place.RESCHED: Dispatcher(Resched, "host.cpus, needs_resched"),
+    Place.OWNER: Dispatcher(CallPath, "state.booking, book"),
 }
 
 
