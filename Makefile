@@ -6,10 +6,14 @@ STAMP := $(VENV)/.installed
 OUT ?= out
 SEEDS ?= 40
 SEEDS_LARGE ?= 8
+SCENARIOS ?= core/test
+# Of the hand-written policies those that differ where the demo plays; `make demo POLICIES=all SCENARIOS=test` takes all.
+POLICIES ?= P1,P1-any,P2,P2b,P3,P4,P5,P6,P7,P8,P9,P10,P11,P12,P13,P14,P15,P16,P17,P18,P19,P20,P27,P28-4,P28-64,P29,$(FLUSH)
+FLUSH := retry-batch-16,until-waits,greedy,root,break-even,operand
 
 # In other ways of running the same code not all of the suite is worth its time: the rules of the module, policies,
 # scenarios, the environment's inside; with them, random worlds in which the simulator is compared with its slow twin.
-REPEATED := tests/module tests/host tests/agents tests/scenarios tests/engine
+REPEATED := tests/module tests/host tests/engine --ignore=tests/engine/test_batch.py --ignore=tests/host/test_pamt.py
 PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 QUICK := $(PYTEST) -m "not slow" --hypothesis-profile=quick
 
@@ -24,7 +28,7 @@ $(STAMP): constraints.txt pyproject.toml
 
 demo: $(STAMP)
 	$(BIN)/tdx-train --config demo --out $(OUT)/agent --overwrite
-	$(BIN)/tdx-eval compare --scenarios test --policies all --agent $(OUT)/agent --seeds $(SEEDS) --seeds-large $(SEEDS_LARGE) --out $(OUT)/report --overwrite
+	$(BIN)/tdx-eval compare --scenarios $(SCENARIOS) --policies $(POLICIES) --agent $(OUT)/agent --seeds $(SEEDS) --seeds-large $(SEEDS_LARGE) --out $(OUT)/report --overwrite
 
 test: $(STAMP)
 	$(PYTEST)
