@@ -1,7 +1,7 @@
 """Events per second of this source tree against another one's, in turns.
 
-    git worktree add /tmp/before 7dd5080
-    python -m benchmarks.against /tmp/before
+    git worktree add ../before 7dd5080
+    python -m benchmarks.against ../before
 
 A rate is that of one core's CPU time, so that what else the machine does disturbs both alike.
 """

@@ -130,7 +130,9 @@ def _let_go(scene: Scene, actor: int) -> Told:
     """Tell of a TDCALL that has let its entry go."""
     text = f"{_call(scene, actor)} lets the entry go"
     if scene.rows[actor]["outcome"] == Outcome.INTERRUPTED:
-        text = f"{_call(scene, actor)} is interrupted, its store erases the host's mark"
+        text = f"{_call(scene, actor)} is interrupted"
+        if not scene.world.program["accept_keeps_mark"]:
+            text += ", its store erases the host's mark"
     return text, text
 
 

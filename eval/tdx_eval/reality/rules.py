@@ -13,12 +13,13 @@ _EXCLUSIVE = (Leaf.MEM_RANGE_BLOCK, Leaf.MEM_RANGE_UNBLOCK, Leaf.MEM_PAGE_REMOVE
 _SHARED = (
     Leaf.MEM_SEPT_ADD, Leaf.MEM_PAGE_AUG, Leaf.MEM_PAGE_PROMOTE, Leaf.MEM_PAGE_DEMOTE,
 )  # fmt: skip
-_OUR_TABLE = "The table of calls, module 1.5: not a matter of costs."
+_MODULE = "1.5.01"  # which the discussion was about
+_OUR_TABLE = f"The table of calls, module {_MODULE}: not a matter of costs."
 
 
 def _modes(leaf: Leaf) -> dict[int, Mode]:
     """Return the locks of a call and how it takes them."""
-    steps = calls()[leaf].steps
+    steps = calls(_MODULE)[leaf].steps
     return {step.lock: step.mode for step in steps if step.op == Op.ACQUIRE}
 
 
