@@ -50,7 +50,8 @@ def release_gate(world: World, actor: int) -> None:
     if run["gate_count"] > 0:
         return
     for vcpu in range(run["n_vcpus"]):
-        if world.actors["row"][vcpu]["state"] == State.GATED and world.actors["due"][vcpu] == NEVER:
+        is_gated = world.actors["row"][vcpu]["state"] == State.GATED
+        if is_gated and min(world.actors["due"][vcpu], world.actors["apart"][vcpu]) == NEVER:
             bits = own(world, vcpu, Draw.GATE)
             poll = max(1, run["costs"][Cost.GATE_POLL])
             world.actors["due"][vcpu] = run["now"] + uniform(1, poll, bits)
