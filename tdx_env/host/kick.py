@@ -11,7 +11,13 @@ __x2apic_send_IPI_mask; arch/x86/kvm/vmx/tdx.c, wait_for_sept_zap (6.16).
 
 from tdx_env.guest.tdcalls import is_long_accept, schedule_hold
 from tdx_env.host.guest_mode import answer_kicks
-from tdx_env.host.lazy import call_last_back, interrupt_earlier, leave_agenda, settle
+from tdx_env.host.lazy import (
+    call_last_back,
+    interrupt_earlier,
+    is_kept_out,
+    leave_agenda,
+    settle,
+)
 from tdx_env.jit import inner
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import NEVER, Kick, State
@@ -50,8 +56,7 @@ def release_gate(world: World, actor: int) -> None:
     if run["gate_count"] > 0:
         return
     for vcpu in range(run["n_vcpus"]):
-        is_gated = world.actors["row"][vcpu]["state"] == State.GATED
-        if is_gated and min(world.actors["due"][vcpu], world.actors["apart"][vcpu]) == NEVER:
+        if is_kept_out(world, vcpu):
             bits = own(world, vcpu, Draw.GATE)
             poll = max(1, run["costs"][Cost.GATE_POLL])
             world.actors["due"][vcpu] = run["now"] + uniform(1, poll, bits)

@@ -59,6 +59,18 @@ def measure_entry(world: World) -> None:
 
 
 @inner
+def entry_cycles(world: World, vcpu: int) -> int:
+    """Return how long the vCPU's next VP.ENTER takes, if it meets nobody [cycles]."""
+    run = world.run
+    me = world.actors["row"][vcpu]
+    bits = draw(run["seed"], Draw.JITTER, vcpu, int(me["item"]), int(me["attempt"]))
+    cycles = jitter(run["delays"][Leaf.VP_ENTER][Delay.TO_TDR], bits) + run["enter_cycles"]
+    if me["vcpu_epoch"] != run["td_epoch"]:
+        cycles += run["costs"][Cost.INVEPT]
+    return cycles
+
+
+@inner
 def _reason_of(me: np.void, time: int) -> int:
     """Return why a vCPU leaves the guest at a time at which its computing ends."""
     if me["ipi_at"] <= time:
@@ -75,10 +87,12 @@ def _trip_of(me: np.void, reason: int) -> int:
 
 
 @inner
-def _enter_again(world: World, vcpu: int, issued: int, taken: int) -> None:
-    """Leave the vCPU as VP.ENTER leaves it, issued and with its first locks at times [cycles]."""
+def _enter_again(world: World, vcpu: int, issued: int) -> None:
+    """Leave the vCPU as VP.ENTER leaves it that was issued at a time [cycles]."""
     run = world.run
     me = world.actors["row"][vcpu]
+    bits = draw(run["seed"], Draw.JITTER, vcpu, int(me["item"]), int(me["attempt"]))
+    taken = issued + jitter(run["delays"][Leaf.VP_ENTER][Delay.TO_TDR], bits)
     run["n_seamcalls"] += 1
     me["attempt"] += 1
     me["path"] = CallPath.ENTER
@@ -153,11 +167,7 @@ def make_round_trip(world: World, vcpu: int, time: int, end: int) -> bool:
     shared_flush = costs[Cost.INVEPT] if me["flush_requested"] else 0
     left = time + costs[Cost.TD_EXIT]
     issued = left + handler + costs[Cost.RUN_LOOP] + shared_flush
-    bits = draw(run["seed"], Draw.JITTER, vcpu, int(me["item"]), int(me["attempt"]))
-    taken = issued + jitter(run["delays"][Leaf.VP_ENTER][Delay.TO_TDR], bits)
-    back = taken + run["enter_cycles"]
-    if me["vcpu_epoch"] != run["td_epoch"]:
-        back += costs[Cost.INVEPT]
+    back = issued + entry_cycles(world, vcpu)
     if back >= end:
         return False
     _leave(world, vcpu, time, reason)
@@ -172,7 +182,7 @@ def make_round_trip(world: World, vcpu: int, time: int, end: int) -> bool:
         run["now"] = issued
         book(world, vcpu, Category.TRACK_KICK)
     me["flush_requested"] = 0
-    _enter_again(world, vcpu, issued, taken)
+    _enter_again(world, vcpu, issued)
     run["now"] = back
     book(world, vcpu, me["trip"])
     if reason == Exit.KICK:
