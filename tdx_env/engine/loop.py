@@ -32,7 +32,7 @@ from tdx_env.host.leaves import LOOKS_AT_EPOCH
 from tdx_env.host.pamt import count_page, pages_taken
 from tdx_env.host.restore import end_hold
 from tdx_env.host.run_loop import flush_on_old_cpu
-from tdx_env.host.seamcalls import go_through_steps, issue
+from tdx_env.host.seamcalls import checks_now, go_through_steps, issue
 from tdx_env.host.slots import zap_slot
 from tdx_env.host.tasks import pass_trigger
 from tdx_env.host.trip import serve_interrupt, try_enter
@@ -173,7 +173,7 @@ def _handle_counting(world: World, actor: int, state: int) -> None:
 def _handle_seamcall(world: World, actor: int) -> None:
     """Handle SEAMCALL: the steps of a call that are due; some of them look at all vCPUs."""
     me = world.actors["row"][actor]
-    if LOOKS_AT_EPOCH[me["leaf"]]:
+    if LOOKS_AT_EPOCH[me["leaf"]] and checks_now(world, actor):
         settle(world)
     if go_through_steps(world, actor):
         succeed(world, actor)

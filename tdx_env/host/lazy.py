@@ -29,13 +29,12 @@ from tdx_env.guest.exits import begin_interrupt_exit
 from tdx_env.guest.interrupts import next_exit, pass_interrupts, set_arming
 from tdx_env.guest.run import compute, think_again
 from tdx_env.host.enter import enter_run_loop
-from tdx_env.host.guest_mode import answer_kicks
-from tdx_env.host.round_trip import entry_cycles, make_round_trip, measure_entry, note_return
+from tdx_env.host.guest_mode import answer_kicks, awaits
+from tdx_env.host.round_trip import enter_at_once, entry_cycles, measure_entry, note_return
 from tdx_env.host.seamcalls import go_through_steps
 from tdx_env.host.trip import (
     begin_handler,
     end_exit,
-    is_kicked,
     learn_trip,
     serve_interrupt,
     try_enter,
@@ -129,7 +128,7 @@ def leave_agenda(world: World, vcpu: int) -> None:
 def call_all_back(world: World) -> None:
     """Put every actor on the agenda, and let none leave it again."""
     for actor in range(world.run["n_actors"]):
-        call_back(world, actor)
+        _recall(world, actor)
     world.run["may_be_apart"] = 0
 
 
@@ -145,24 +144,41 @@ def interrupt_earlier(world: World, vcpu: int, arrival: int) -> None:
 
 
 @inner
-def call_last_back(world: World) -> None:
+def _recall(world: World, vcpu: int) -> None:
+    """Put a vCPU back on the agenda, where the senders of kicks wait for it."""
+    run = world.run
+    if world.actors["apart"][vcpu] == NEVER:
+        return
+    call_back(world, vcpu)
+    kicker = run["first_kicker"]
+    while kicker != NONE:
+        sender = world.actors["row"][kicker]
+        sender["awaited"] += awaits(world, kicker, vcpu)
+        kicker = sender["next_kicker"]
+
+
+@inner
+def call_last_back(world: World, kicker: int) -> None:
     """Put on the agenda whom a new kick's sender waits for: the last to leave, and who enters."""
     run = world.run
+    sender = world.actors["row"][kicker]
+    sender["awaited"] = sender["targets"]
     last, latest = NONE, NONE
     for vcpu in range(run["n_vcpus"]):
         leaves = world.actors["apart"][vcpu]
         me = world.actors["row"][vcpu]
         if leaves == NEVER or not me["mode"]:
             continue
+        sender["awaited"] -= 1
         if me["state"] == State.COMPUTE:
             leaves = next_exit(me) + run["costs"][Cost.TD_EXIT]
         elif me["state"] != State.TD_EXIT:
-            call_back(world, vcpu)
+            _recall(world, vcpu)
             continue
         if leaves >= latest:
             last, latest = vcpu, leaves
     if last != NONE:
-        call_back(world, last)
+        _recall(world, last)
 
 
 @inner
@@ -173,7 +189,7 @@ def set_target(world: World, entry: int) -> None:
         settle(world)
         for vcpu in range(run["n_vcpus"]):
             if world.actors["row"][vcpu]["program"] == Program.HAMMER:
-                call_back(world, vcpu)
+                _recall(world, vcpu)
     run["target"] = entry
 
 
@@ -184,7 +200,7 @@ def hold_epoch(world: World, until: int) -> None:
     run["epoch_until"] = until
     for vcpu in range(run["n_vcpus"]):
         if world.actors["apart"][vcpu] <= until:
-            call_back(world, vcpu)
+            _recall(world, vcpu)
 
 
 @inner
@@ -194,8 +210,7 @@ def _back_in_guest(world: World, vcpu: int) -> None:
     if not _only_computes(world, me):
         break_off(world, vcpu, Place.APART, me["state"])
     book(world, vcpu, me["category"])
-    if is_kicked(me["trip"]):
-        note_return(world, vcpu)
+    note_return(world, vcpu)
     pass_interrupts(world, vcpu)
     set_arming(world, vcpu)
     _compute_on(world, vcpu)
@@ -214,6 +229,13 @@ def _compute_on(world: World, vcpu: int) -> None:
 
 
 @inner
+def _is_way_in(state: int) -> bool:
+    """Say whether a state of a vCPU off the agenda leads to VP.ENTER and nowhere else."""
+    is_in_loop = state == State.RUN_LOOP or state == State.FLUSH_TLB or state == State.GATED
+    return bool(is_in_loop or state == State.HOST_IRQ)
+
+
+@inner
 def _step(world: World, vcpu: int) -> None:
     """Play one event of a vCPU off the agenda."""
     me = world.actors["row"][vcpu]
@@ -227,11 +249,11 @@ def _step(world: World, vcpu: int) -> None:
         _compute_on(world, vcpu)
     elif state == State.TD_EXIT:
         end_exit(world, vcpu)
-        answer_kicks(world, vcpu)
+        answer_kicks(world, vcpu, 0)
         begin_handler(world, vcpu)
     elif state == State.HOST_IRQ:
         serve_interrupt(world, vcpu)
-    elif state == State.RUN_LOOP or state == State.FLUSH_TLB or state == State.GATED:
+    elif _is_way_in(state):
         try_enter(world, vcpu)
     elif state == State.USER_EXIT:
         book(world, vcpu, me["category"])
@@ -247,8 +269,9 @@ def _play(world: World, vcpu: int, end: int) -> None:
     time, returns = world.actors["apart"][vcpu], world.actors["due"][vcpu]
     me = world.actors["row"][vcpu]
     while time < end:
-        is_whole = me["state"] == State.COMPUTE and me["program"] == Program.COMPUTE
-        if not is_whole or not make_round_trip(world, vcpu, time, end):
+        if _is_way_in(me["state"]) and enter_at_once(world, vcpu, time, end):
+            _compute_on(world, vcpu)
+        else:
             run["now"] = time
             _step(world, vcpu)
         time = world.actors["due"][vcpu]
@@ -265,7 +288,7 @@ def rejoin(world: World, vcpu: int) -> None:
     now = world.run["now"]
     _play(world, vcpu, now)
     world.run["now"] = now
-    call_back(world, vcpu)
+    _recall(world, vcpu)
 
 
 @inner
