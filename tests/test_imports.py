@@ -81,7 +81,7 @@ ALLOWED = {
     "tdx_eval.lost": STUDIED,
     "tdx_eval.ranks": STUDIED,
     "tdx_eval.flushing": BELOW_EVAL,
-    "tdx_eval.room": STUDIED,
+    "tdx_eval.room": STUDIED | {"tdx_eval.flushing"},
     "tdx_eval.tracing": STUDIED,
     "tdx_eval.forking": STUDIED | {"tdx_eval.tracing"},
     "tdx_eval.mapping": STUDIED,
