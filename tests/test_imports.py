@@ -27,7 +27,7 @@ HOST = GUEST | {"tdx_env.host"}
 SEEN = HOST | {"tdx_env.spaces"}
 ENGINE = SEEN | {"tdx_env.engine"}
 ENV = ENGINE | {"tdx_env.scenarios"}
-CLIENT = {f"tdx_env.{name}" for name in ("info", "snapshots", "arguments", "repertoire")}
+CLIENT = {f"tdx_env.{name}" for name in ("info", "env_snapshot", "arguments", "repertoire")}
 BELOW_EVAL = {"tdx_env", "tdx_agents"}
 STUDIED = BELOW_EVAL | {"tdx_eval.comparing", "tdx_eval.reporting"}
 ALLOWED = {
@@ -46,7 +46,7 @@ ALLOWED = {
     "tdx_env.spaces": MODULE,
     "tdx_env.scenarios": MODULE | {"tdx_env.toml_file"},
     "tdx_env.info": ENGINE,
-    "tdx_env.snapshots": ENGINE,
+    "tdx_env.env_snapshot": ENGINE,
     "tdx_env.arguments": ENV,
     "tdx_env.repertoire": ENV | {"tdx_env.arguments"},
     "tdx_env.episode": ENGINE,
