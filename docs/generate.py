@@ -4,12 +4,16 @@ A test holds the pages against what this writes.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import typer
 
+from file_page import files_page
+from machine_page import versions_page
+from markdown_table import NOTE, table
+from scenario_pages import costs_page, scenario_page
 from tdx_agents.handwritten import rows
 from tdx_env.cli import app as env_app
 from tdx_env.spaces import ACTIONS, FEATURES
@@ -20,18 +24,6 @@ FOLDER = Path(__file__).parent / "reference"
 APPS = {"tdx-env": env_app, "tdx-eval": eval_app, "tdx-train": train_app}
 _COMPLETION = ("install_completion", "show_completion", "help")
 _MAIL = re.compile(r"\((\w{8,}(?:[-.]\w+)*-?)\)")  # the beginning of a message id
-_NOTE = "Made by `python docs/generate.py` from the code; a test holds it against that.\n"
-
-
-def _cell(text: object) -> str:
-    """Return a text as a cell of a Markdown table may hold it."""
-    return " ".join(str(text).split()).replace("|", "\\|").replace("<", "&lt;")
-
-
-def _table(head: Sequence[str], lines: Sequence[Sequence[object]]) -> str:
-    """Return a Markdown table."""
-    rule = ["---"] * len(head)
-    return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in (head, rule, *lines))
 
 
 def _default(param: Any) -> str:
@@ -55,7 +47,7 @@ def _parameters(command: Any) -> str:
             ", ".join(f"`{one}`" for one in param.opts) if is_option else f"`{param.name.upper()}`"
         )
         lines.append((name, _default(param), getattr(param, "help", "") or ""))
-    return _table(("parameter", "default", "meaning"), lines) if lines else ""
+    return table(("parameter", "default", "meaning"), lines) if lines else ""
 
 
 def _help(command: Any) -> str:
@@ -76,7 +68,7 @@ def _sections(name: str, command: Any, level: int) -> Iterator[str]:
 
 def cli_page() -> str:
     """Return the page of the command lines."""
-    parts = ["# Command lines", _NOTE]
+    parts = ["# Command lines", NOTE]
     parts.append(
         "Each has `--version`, `--install-completion` and `--show-completion`. A mistake is one "
         "line and exit code 2; Ctrl-C is exit code 130."
@@ -99,19 +91,19 @@ def policies_page() -> str:
         lines.append((row.number, f"`{row.name}`", row.title, mark, _linked(row.source)))
     head = ("number", "name", "what it does", "KVM could merge it", "source")
     return (
-        f"# Policies\n\n{_NOTE}\nWhat each does step by step, and who said what of it, is in "
+        f"# Policies\n\n{NOTE}\n\nWhat each does step by step, and who said what of it, is in "
         f"[KVM's chains and the policies](../kvm.md). `tdx-eval policies` prints this list.\n\n"
-        f"{_table(head, lines)}\n"
+        f"{table(head, lines)}\n"
     )
 
 
 def spaces_page() -> str:
     """Return the page of what an agent sees and does."""
-    actions = _table(
+    actions = table(
         ("number", "action", "path", "meaning"),
         [(f"{action:d}", action.name, path, meaning) for action, path, meaning in ACTIONS],
     )
-    features = _table(
+    features = table(
         ("name", "meaning", "unit", "read from", "costs KVM"),
         [
             (f"`{one.name}`", one.meaning, one.unit, one.read_from, one.read_cost)
@@ -119,13 +111,21 @@ def spaces_page() -> str:
         ],
     )
     return (
-        f"# What an agent sees and does\n\n{_NOTE}\n## Actions\n\n{actions}\n\n## Features\n\nOnly "
-        "what a host can know. A policy's function gets them as integers by name; the observation "
-        f"scales them.\n\n{features}\n"
+        f"# What an agent sees and does\n\n{NOTE}\n\n## Actions\n\n{actions}\n\n## Features\n\n"
+        "Only what a host can know. A policy's function gets them as integers by name; the "
+        f"observation scales them.\n\n{features}\n"
     )
 
 
-PAGES = {"cli.md": cli_page, "policies.md": policies_page, "spaces.md": spaces_page}
+PAGES = {
+    "cli.md": cli_page,
+    "costs.md": costs_page,
+    "files.md": files_page,
+    "policies.md": policies_page,
+    "scenario.md": scenario_page,
+    "spaces.md": spaces_page,
+    "versions.md": versions_page,
+}
 
 
 def main() -> None:

@@ -68,7 +68,7 @@ def folder(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("name", ["cli.md", "policies.md", "spaces.md"])
+@pytest.mark.parametrize("name", sorted(path.name for path in (DOCS / "reference").iterdir()))
 def test_made_page_is_current(name: str, generate: ModuleType) -> None:
     made = generate.PAGES[name]()
     assert (DOCS / "reference" / name).read_text() == made, "run: python docs/generate.py"
@@ -149,3 +149,11 @@ def test_python_of_a_page_runs(page: str, text: str, folder: Path) -> None:
     file.write_text(text)
     runpy.run_path(str(file), run_name="page")
     assert ("save_bundle" in text) == (folder / "out").is_dir()
+
+
+@pytest.mark.slow
+def test_notebook_runs_and_its_page_is_current() -> None:
+    """What it prints and what stands in it are the page's; pictures are the machine's own."""
+    notebook = script("notebook")
+    found = notebook.page(notebook.executed(notebook.NOTEBOOK), {})
+    assert notebook.NOTEBOOK.with_suffix(".md").read_text() == found, "run: python docs/notebook.py"
