@@ -115,6 +115,23 @@ def test_answer_has_tables_of_its_runs_and_says_what_an_answer_says(path, answer
         assert f"**{part}" in text
 
 
+@pytest.mark.parametrize("path", ANSWERS, ids=lambda path: path.stem)
+def test_answer_has_a_picture_of_its_own_figures(path: Path) -> None:
+    pictures = script("answer_pictures")
+    text = path.read_text()
+    assert f"]({path.stem}.svg)" in text and path.with_suffix(".svg").exists()
+    shown = pictures.panels(text, pictures.PICTURES[path.stem])
+    assert shown and all(len(panel.rows) == len(shown[0].rows) > 1 for panel in shown)
+
+
+@pytest.mark.parametrize(
+    ("cell", "value"),
+    [("4,012", 4012), ("× 0.12 (0.1 to 0.2)", 0.12), ("-25.0% (-26% to -24%)", 0.75)],
+)
+def test_picture_reads_a_cell(cell: str, value: float) -> None:
+    assert script("answer_pictures").value_of(cell) == value
+
+
 def result(relative: float) -> dict[str, Any]:
     """Return a policy's result in a scenario, as a comparison writes it."""
     ends = {"value": relative, "low": relative - 0.01, "high": relative + 0.01}
