@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 import typer
 
+from tdx_env.state.calls import Leaf, Lock
+
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
@@ -122,6 +124,13 @@ def test_answer_has_a_picture_of_its_own_figures(path: Path) -> None:
     assert f"]({path.stem}.svg)" in text and path.with_suffix(".svg").exists()
     shown = pictures.panels(text, pictures.PICTURES[path.stem])
     assert shown and all(len(panel.rows) == len(shown[0].rows) > 1 for panel in shown)
+
+
+def test_picture_of_the_locks_has_what_the_module_takes() -> None:
+    modes = script("locks_picture").modes
+    assert modes(Leaf.MEM_TRACK)[Lock.EPOCH] == "alone"
+    assert modes(Leaf.VP_ENTER)[Lock.TREE] == "with others, if armed"
+    assert modes(Leaf.ACCEPT) == {Lock.ENTRY: "alone"}
 
 
 @pytest.mark.parametrize(
