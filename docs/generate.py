@@ -83,18 +83,29 @@ def _linked(source: str) -> str:
     return _MAIL.sub(r"([\1](https://lore.kernel.org/all/?q=\1))", source)
 
 
+_ABOUT_POLICIES = """A row is a decision function and a host discipline; `tdx-eval policies` prints
+this list. *Needs a change*: KVM would have to be restructured for it, not only get another rule.
+
+Busy replies are what rows with a number are about; what nobody decides is the discipline's
+(`tdx_env/host/discipline.py`). The rows about flushes issue busy calls again and differ in one
+thing, when a zap that has blocked pages stops the vCPUs ([flush points](../flush.md)). A flush
+rule's name with `decided-` before it (`decided-greedy`, `decided-until-waits`,
+`decided-retry-batch-1` for a flush after each page) is the same rule as decisions, asked at each
+flush point and charged 10 cycles for each, under the discipline that agents have there.
+
+Who said what on the mailing list, and where the rows of 2025 and 2026 are, is in
+[KVM's chains and the policies](../kvm.md#3-policies)."""
+
+
 def policies_page() -> str:
     """Return the page of the policies."""
     lines = []
     for row in rows():
         mark = "needs a change" if row.discipline.needs_kvm_change else "today"
-        lines.append((row.number, f"`{row.name}`", row.title, mark, _linked(row.source)))
+        title = f"{row.title} (behaves as {row.behaves_as})" if row.behaves_as else row.title
+        lines.append((row.number, f"`{row.name}`", title, mark, _linked(row.source)))
     head = ("number", "name", "what it does", "KVM could merge it", "source")
-    return (
-        f"# Policies\n\n{NOTE}\n\nWhat each does step by step, and who said what of it, is in "
-        f"[KVM's chains and the policies](../kvm.md). `tdx-eval policies` prints this list.\n\n"
-        f"{table(head, lines)}\n"
-    )
+    return f"# Policies\n\n{NOTE}\n\n{_ABOUT_POLICIES}\n\n{table(head, lines)}\n"
 
 
 def spaces_page() -> str:

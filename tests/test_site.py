@@ -183,3 +183,16 @@ def test_notebook_runs_and_its_page_is_current() -> None:
     notebook = script("notebook")
     found = notebook.page(notebook.executed(notebook.NOTEBOOK), {})
     assert notebook.NOTEBOOK.with_suffix(".md").read_text() == found, "run: python docs/notebook.py"
+
+
+def test_matrix_of_lost_tds_is_that_of_the_chains() -> None:
+    matrix = script("lost_matrix")
+    assert matrix.PAGE.read_text() == matrix.page((DOCS / "lost.md").read_text())
+
+
+@pytest.mark.parametrize(
+    ("counts", "mark"),
+    [("40 killed", "**k**"), ("40 hung", "**h**"), ("30 killed and 10 hung", "**x**"), ("1 killed", "2 %")],
+)  # fmt: skip
+def test_cell_of_the_matrix(counts: str, mark: str) -> None:
+    assert script("lost_matrix").cell_of(counts, 40, "1, 5") == (mark, frozenset({1, 5}))
