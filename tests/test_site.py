@@ -192,7 +192,12 @@ def test_matrix_of_lost_tds_is_that_of_the_chains() -> None:
 
 @pytest.mark.parametrize(
     ("counts", "mark"),
-    [("40 killed", "**k**"), ("40 hung", "**h**"), ("30 killed and 10 hung", "**x**"), ("1 killed", "2 %")],
-)  # fmt: skip
+    [
+        ("40 killed", "**k**"),
+        ("40 hung", "**h**"),
+        ("30 killed and 10 hung", "**x**"),
+        ("1 killed", "2 %"),
+    ],
+)
 def test_cell_of_the_matrix(counts: str, mark: str) -> None:
     assert script("lost_matrix").cell_of(counts, 40, "1, 5") == (mark, frozenset({1, 5}))
