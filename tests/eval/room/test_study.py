@@ -1,5 +1,7 @@
 """What is to gain above a rule: play, page, file."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -60,8 +62,8 @@ def study(gain: Gain | None) -> Study:
     """Return a study of one scenario under one objective."""
     losses = {"flush KICK": (12.0, 1.0)}
     cell = Cell("cpu", 10.0, gain, "", 0, Gain(0.1, -1.0, 1.2), 8.0, 0.02, None, losses)
-    row = Row("s13-balloon/train", 24, 4, 3.0, 500.0, 0.9, [cell])
-    return Study("tdx-eval room", "decided-until-waits", ["cpu"], Effort(), [row])
+    row = Row("s13-balloon/train", "tdx-eval room", Effort(), 3.0, 500.0, 0.9, [cell])
+    return Study("decided-until-waits", [row])
 
 
 def test_gain_is_what_is_saved_of_the_mean():
@@ -83,6 +85,13 @@ def test_scenario_without_room_is_a_control_and_says_why(gain):
     assert "(control): nothing can be learned here" in text
     assert "λK is 0.90, where the rule is the best threshold" in text
     assert "flush KICK +12 ± 2 µs" in text
+
+
+def test_scenario_that_is_measured_anew_takes_the_place_of_the_old_row():
+    first, other = study(None), study(Gain(12.0, 5.0, 19.0)).rows[0]
+    assert first.with_row(other).rows == [other]
+    added = first.with_row(replace(other, scenario="s12-slot-deletion/train"))
+    assert [row.scenario for row in added.rows] == ["s12-slot-deletion/train", "s13-balloon/train"]
 
 
 def test_study_is_read_back(tmp_path):
