@@ -73,7 +73,7 @@ ALLOWED = {
     "tdx_eval.commands": STUDIED
     | {f"tdx_eval.{study}" for study in ("reality", "costs", "lost", "ranks", "reward_scales")}
     | {f"tdx_eval.{study}" for study in ("tracing", "forking", "mapping", "auditing", "flushing")}
-    | {f"tdx_eval.{study}" for study in ("worst", "exporting", "searching", "distilling", "room")},
+    | {f"tdx_eval.{study}" for study in ("room", "worst", "exporting", "searching", "distilling")},
     "tdx_eval.reality": STUDIED,
     "tdx_eval.costs": STUDIED,
     "tdx_eval.lost": STUDIED,
@@ -83,6 +83,7 @@ ALLOWED = {
     "tdx_eval.exporting": BELOW_EVAL | {"tdx_eval.worst"},
     "tdx_eval.searching": BELOW_EVAL,
     "tdx_eval.distilling": BELOW_EVAL | {"tdx_eval.searching", "tdx_eval.room"},
+    "tdx_eval.room": STUDIED | {"tdx_eval.flushing"},
     "tdx_eval.tracing": STUDIED,
     "tdx_eval.forking": STUDIED | {"tdx_eval.tracing"},
     "tdx_eval.mapping": STUDIED,

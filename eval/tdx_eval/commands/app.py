@@ -15,6 +15,7 @@ from tdx_eval.commands.policies import policies
 from tdx_eval.commands.ranks import ranks
 from tdx_eval.commands.reality import reality
 from tdx_eval.commands.report import report
+from tdx_eval.commands.room import room
 from tdx_eval.commands.scale import scale
 from tdx_eval.commands.search import search
 from tdx_eval.commands.trace import trace
@@ -46,6 +47,7 @@ for _command in (
     flush,
     export,
     search,
+    room,
 ):
     app.command(_command.__name__)(_command)
 app.command("map")(map_policies)

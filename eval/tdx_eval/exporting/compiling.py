@@ -40,7 +40,7 @@ _INSTRUCTION = re.compile(r"^\s*([0-9a-f]+):\s+(\S+)(?:\s+([0-9a-f]+))?")
 
 
 @dataclass(frozen=True)
-class Measured:
+class CodeSize:
     """What gcc made of a tree.
 
     Attributes:
@@ -160,9 +160,9 @@ def compiled_by_gcc(tree: Tree, header: str) -> Iterator[Compiled]:
         yield Compiled(tree, header, Path(folder))
 
 
-def _measured(path: Path) -> Measured:
+def _measured(path: Path) -> CodeSize:
     """Return size and longest path of an object file's one function."""
     sizes = [line.split() for line in _run("size", "-A", path).splitlines()]
     code = [int(one[1]) for one in sizes if one and one[0].startswith((".text", ".rodata"))]
     listing = _run("objdump", "-d", "--no-show-raw-insn", path)
-    return Measured(sum(code), longest_path(listing))
+    return CodeSize(sum(code), longest_path(listing))

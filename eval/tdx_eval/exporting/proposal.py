@@ -6,7 +6,7 @@ from tdx_agents.tree import Node, Tree
 from tdx_env.state.calls import Leaf
 from tdx_env.state.discipline import Action
 from tdx_eval.exporting.header import condition_lines
-from tdx_eval.worst.bounds import call_bound, on_path, pruned
+from tdx_eval.worst.bounds import call_bound, on_path, specialised
 
 _ANSWERS = {Action.RETRY: "continue", Action.KICK: "kick", Action.YIELD: "give way"}
 _MERGED_CALL = """\
@@ -59,7 +59,7 @@ class Hunk:
 
 def _call_hunk(tree: Tree) -> Hunk:
     """Return what a busy call becomes."""
-    rule = pruned(tree.root, on_path("is_zap"))
+    rule = specialised(tree.root, on_path("is_zap"))
     limit = tree.discipline.limit(Leaf.MEM_RANGE_BLOCK)
     before = _MERGED_CALL.splitlines()
     after = [
@@ -87,7 +87,7 @@ def _or_rule(rule: Node) -> str:
 
 def _loop_hunk(tree: Tree) -> Hunk:
     """Return what the zap loop becomes."""
-    rule = pruned(tree.root, on_path("is_flush"))
+    rule = specialised(tree.root, on_path("is_flush"))
     before = _MERGED_LOOP.splitlines()
     after = [
         "	for each present 4K leaf in [start, end) {",
@@ -123,7 +123,7 @@ def proposal_text(tree: Tree) -> str:
         hunks.append(_loop_hunk(tree))
     one = call_bound(tree.root, tree.discipline, Leaf.MEM_RANGE_BLOCK)
     elsewhere = [
-        f"- {name}: {_told(pruned(tree.root, on_path(flag)))}"
+        f"- {name}: {_told(specialised(tree.root, on_path(flag)))}"
         for name, flag in (("fault", "is_fault"), ("VP.ENTER", "is_enter"))
     ]
     parts = [

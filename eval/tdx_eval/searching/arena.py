@@ -32,7 +32,7 @@ def weights_vector(objective: str) -> NDArray[np.float64]:
 
 
 @dataclass(frozen=True)
-class Played:
+class TreeCost:
     """What a tree came to.
 
     Attributes:
@@ -80,9 +80,9 @@ class Arena:
             Batch(setup_of(one), record, n_seeds, n_threads=n_threads) for one in self.scenarios
         ]
         self._socket = Socket()
-        self._references: dict[int, Played] = {}
+        self._references: dict[int, TreeCost] = {}
 
-    def play(self, root: Node, block: int = 0) -> Played:
+    def play(self, root: Node, block: int = 0) -> TreeCost:
         """Play a tree in all scenarios.
 
         Args:
@@ -98,16 +98,16 @@ class Arena:
             parts.append(batch.numbers[_PARTS].mean(axis=1))
             n_decisions += int(batch.run["n_decisions"].sum())
             n_lost += int((batch.run["end"] != End.FINISHED).sum())
-        return Played(np.array(parts), n_decisions, n_lost)
+        return TreeCost(np.array(parts), n_decisions, n_lost)
 
-    def reference(self, block: int) -> Played:
+    def reference(self, block: int) -> TreeCost:
         """Return what *until somebody waits* comes to in a block of seeds; it is played once."""
         if block not in self._references:
             self._references[block] = self.play(UNTIL_WAITS, block)
         return self._references[block]
 
     def ratios(
-        self, played: Played, weights: NDArray[np.float64], block: int = 0
+        self, played: TreeCost, weights: NDArray[np.float64], block: int = 0
     ) -> NDArray[np.float64]:
         """Return cost over the reference's, 1 where that is below 10 µs, shape (n_scenarios,)."""
         reference = self.reference(block).costs(weights)

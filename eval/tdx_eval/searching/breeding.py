@@ -44,10 +44,10 @@ def random_tree(generator: np.random.Generator, n_lines: int = MOST_LINES) -> No
     """Return a tree of at most so many lines."""
     if n_lines < 3 or generator.random() > _GROWTH:
         return random_leaf(generator)
-    return grown(generator, n_lines)
+    return grown_program(generator, n_lines)
 
 
-def grown(generator: np.random.Generator, n_lines: int) -> Split:
+def grown_program(generator: np.random.Generator, n_lines: int) -> Split:
     """Return a tree that begins with a test, of at most so many lines, at least 3."""
     one = INPUTS[generator.integers(len(INPUTS))]
     left = n_lines - 1
@@ -61,7 +61,7 @@ def drawn_tree(generator: np.random.Generator) -> Split:
     """Return a tree of 3 to 12 lines, none of whose tests changes nothing."""
     while True:
         n_lines = int(generator.integers(_FEWEST_LINES, MOST_LINES + 1))
-        root = simplified(grown(generator, n_lines))
+        root = simplified(grown_program(generator, n_lines))
         if isinstance(root, Split):
             return root
 
@@ -122,7 +122,7 @@ def mutated(root: Node, generator: np.random.Generator, most_lines: int = MOST_L
     if way < 0.85:
         return with_node(root, place, node.then if generator.random() < 0.5 else node.otherwise)
     room = most_lines - len(nodes) + n_lines_of(node)
-    return with_node(root, place, grown(generator, max(3, room)))
+    return with_node(root, place, grown_program(generator, max(3, room)))
 
 
 def crossed(

@@ -45,7 +45,7 @@ class Found:
         finalists: The best trees, the best first.
         score: Of the best one, on train seeds.
         n_decisions: Spent.
-        n_trees: Played.
+        n_trees: TreeCost.
     """
 
     method: str

@@ -57,17 +57,17 @@ def on_path(flag: str) -> dict[str, tuple[int, int]]:
     return known | dict.fromkeys(others, (0, 0))
 
 
-def pruned(node: Node, known: Known) -> Node:
+def specialised(node: Node, known: Known) -> Node:
     """Return a tree without the tests whose outcome is known."""
     if isinstance(node, Action):
         return node
     low, high = known.get(node.input, (0, _NO_END))
     if low > node.above:
-        return pruned(node.then, known)
+        return specialised(node.then, known)
     if high <= node.above:
-        return pruned(node.otherwise, known)
-    then = pruned(node.then, {**known, node.input: (max(low, node.above + 1), high)})
-    otherwise = pruned(node.otherwise, {**known, node.input: (low, min(high, node.above))})
+        return specialised(node.otherwise, known)
+    then = specialised(node.then, {**known, node.input: (max(low, node.above + 1), high)})
+    otherwise = specialised(node.otherwise, {**known, node.input: (low, min(high, node.above))})
     if then == otherwise:
         return then
     return Split(node.input, node.above, then, otherwise)

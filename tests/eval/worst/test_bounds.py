@@ -7,7 +7,14 @@ from tdx_env.errors import PolicyError
 from tdx_env.host.discipline import BOUNDED, DEFAULT
 from tdx_env.state.calls import Leaf
 from tdx_env.state.discipline import Action
-from tdx_eval.worst.bounds import bound_of, call_bound, fewest_blocked, most_kicks, on_path, pruned
+from tdx_eval.worst.bounds import (
+    bound_of,
+    call_bound,
+    fewest_blocked,
+    most_kicks,
+    on_path,
+    specialised,
+)
 
 RETRY, KICK = Action.RETRY, Action.KICK
 BLOCK = Leaf.MEM_RANGE_BLOCK
@@ -81,6 +88,6 @@ def test_larger_batches_need_fewer_stops():
 
 def test_pruned_tree_has_no_test_whose_outcome_is_known():
     root = Split("is_flush", 0, GREEDY, Split("issues", 3, KICK, RETRY))
-    assert pruned(root, on_path("is_flush")) == GREEDY
-    assert pruned(root, on_path("is_zap")) == Split("issues", 3, KICK, RETRY)
-    assert pruned(GREEDY, on_path("is_zap")) == RETRY
+    assert specialised(root, on_path("is_flush")) == GREEDY
+    assert specialised(root, on_path("is_zap")) == Split("issues", 3, KICK, RETRY)
+    assert specialised(GREEDY, on_path("is_zap")) == RETRY
