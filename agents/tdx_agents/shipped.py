@@ -24,11 +24,12 @@ def _served() -> list[str]:
 
 def shipped_names() -> list[str]:
     """Return what the shipped agents are called: agent-cpu; agent-all-cpu is the one for all."""
-    for_all = PRESETS if (FOLDER / _ALL).is_dir() else ()
+    served = _served()
+    for_all = served if (FOLDER / _ALL).is_dir() else []
     return [
-        DEFAULT_NAME,
-        *(f"{PREFIX}{name}" for name in _served()),
-        *(f"{PREFIX}{_ALL}-{name}" for name in for_all if name in _served()),
+        *([DEFAULT_NAME] if _DEFAULT in served else []),
+        *(f"{PREFIX}{name}" for name in served),
+        *(f"{PREFIX}{_ALL}-{name}" for name in for_all),
     ]
 
 

@@ -251,8 +251,14 @@ def _complaints(where: Path, prefix: str, error: ValidationError) -> str:
     """Return what is wrong with a file, one line for each mistake."""
     model = TrainConfig if not prefix else Discipline
     return "\n".join(
-        f"{where}: {prefix}{_complaint(one, list(model.model_fields))}" for one in error.errors()
+        f"{where}: {prefix}{_complaint(one, _fields_beside(one, model))}" for one in error.errors()
     )
+
+
+def _fields_beside(mistake: ErrorDetails, model: type[BaseModel]) -> list[str]:
+    """Return the fields of the table that a mistake is in."""
+    table: type[BaseModel] = ExactConfig if mistake["loc"][:-1] == ("exact",) else model
+    return list(table.model_fields)
 
 
 def _complaint(mistake: ErrorDetails, fields: list[str]) -> str:
