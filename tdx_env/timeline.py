@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tdx_env.engine.batch import Batch
 from tdx_env.engine.render import holder_text, microseconds
 from tdx_env.engine.scene import IN_CALL, Scene
-from tdx_env.engine.snapshot import Snapshot
+from tdx_env.engine.world_snapshot import WorldSnapshot
 from tdx_env.errors import MissingExtraError
 from tdx_env.module.names import short_name
 from tdx_env.state.actors import State
@@ -84,7 +84,7 @@ class Timeline:
     """Keeps the beginning of a step, and draws the step."""
 
     def __init__(self) -> None:
-        self._before: Snapshot | None = None
+        self._before: WorldSnapshot | None = None
         self._action = NONE
 
     def keep(self, batch: Batch, action: int) -> None:
