@@ -27,7 +27,7 @@ from tdx_env.host.chains import (
     with_mmu_lock,
 )
 from tdx_env.host.fault import look_up_page, unwound, walk
-from tdx_env.host.lazy import call_all_back, hold_epoch, leave_agenda, rejoin, settle
+from tdx_env.host.lazy import hold_epoch, leave_agenda, recall_all, rejoin, settle
 from tdx_env.host.leaves import LOOKS_AT_EPOCH
 from tdx_env.host.pamt import count_page, pages_taken
 from tdx_env.host.restore import end_hold
@@ -262,7 +262,8 @@ def advance(world: World, features: NDArray[np.int64], policy: Decide, budget: i
     last_event = run["n_events"] + budget
     actor = NONE
     if run["may_be_apart"] and run["trace_capacity"] > 0:
-        call_all_back(world)
+        recall_all(world)
+        run["may_be_apart"] = 0
     while run["end"] == End.RUNNING:
         if run["decision_actor"] != NONE:
             for feature in range(N_FEATURES):

@@ -125,14 +125,6 @@ def leave_agenda(world: World, vcpu: int) -> None:
 
 
 @inner
-def call_all_back(world: World) -> None:
-    """Put every actor on the agenda, and let none leave it again."""
-    for actor in range(world.run["n_actors"]):
-        _recall(world, actor)
-    world.run["may_be_apart"] = 0
-
-
-@inner
 def interrupt_earlier(world: World, vcpu: int, arrival: int) -> None:
     """Let an IPI end the computing of a vCPU off the agenda."""
     run = world.run
@@ -155,6 +147,13 @@ def _recall(world: World, vcpu: int) -> None:
         sender = world.actors["row"][kicker]
         sender["awaited"] += awaits(world, kicker, vcpu)
         kicker = sender["next_kicker"]
+
+
+@inner
+def recall_all(world: World) -> None:
+    """Put every actor on the agenda, once all are at the present."""
+    for actor in range(world.run["n_actors"]):
+        _recall(world, actor)
 
 
 @inner
