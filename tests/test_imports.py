@@ -32,8 +32,9 @@ BELOW_EVAL = {"tdx_env", "tdx_agents"}
 STUDIED = BELOW_EVAL | {"tdx_eval.comparing", "tdx_eval.reporting"}
 ALLOWED = {
     "tdx_env": set(),
-    "tdx_env.jit": {"tdx_env.linking"},
-    "tdx_env.linking": set(),
+    "tdx_env.jit": {"tdx_env.frontend", "tdx_env.linking"},
+    "tdx_env.linking": {"tdx_env.frontend"},
+    "tdx_env.frontend": set(),
     "tdx_env.errors": set(),
     "tdx_env.toml_file": {"tdx_env.errors"},
     "tdx_env.state": BASE,

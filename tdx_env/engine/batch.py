@@ -61,12 +61,7 @@ _WORD = 8  # bytes
 _CHUNKS_A_THREAD = 4  # so that a thread whose worlds are quick helps with the others
 _WORTH_SHARING = 300e-6  # [s] what is shorter is run by the caller: to wake a thread takes as long
 
-__all__ = ["COST_PARTS", "SKIP", "Batch", "Number", "compile_loop"]
-
-
-def compile_loop() -> None:
-    """Compile the event loop now, or load it from the cache."""
-    compiled_run()
+__all__ = ["COST_PARTS", "SKIP", "Batch", "Number"]
 
 
 def _digest(records: NDArray[np.void]) -> str:

@@ -46,7 +46,8 @@ def run(
     settings = settings.model_copy(update=given)
     plan = plan_of(Path(config).stem, settings, overrides_from(options, costs))
     with RunFolder(out, overwrite) as folder:
-        from tdx_train.trainer import train
+        with console.status("loading torch ..."):
+            from tdx_train.trainer import train
 
         result = train(plan, folder, console)
     done = "interrupted" if result.was_interrupted else "done"
