@@ -31,4 +31,5 @@ class Minute(BaseCallback):
         """Return what the training came to, as the script reads it."""
         first, last = self.returns[:N_SHOWN], self.returns[-N_SHOWN:]
         means = {"first": float(np.mean(first)), "last": float(np.mean(last))}
-        return json.dumps({"steps": self.num_timesteps} | means)
+        counts = {"steps": self.num_timesteps, "episodes": len(self.returns)}
+        return json.dumps(counts | means)

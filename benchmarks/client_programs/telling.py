@@ -29,9 +29,10 @@ class Telling(gymnasium.Wrapper[Any, Any, Any, Any]):
         return observation, reward, terminated, truncated, info
 
 
-def make(**arguments: Any) -> gymnasium.Env[Any, Any]:
-    """Return the environment that tells."""
-    return Telling(gymnasium.make("tdx_env:tdx_env/SeamcallRetry-v0", **arguments))
+def make(version: str, **arguments: Any) -> gymnasium.Env[Any, Any]:
+    """Return a version of the environment that tells."""
+    return Telling(gymnasium.make(f"tdx_env:tdx_env/SeamcallRetry-{version}", **arguments))
 
 
-gymnasium.register(id="Telling-v0", entry_point=make)
+for _version in ("v0", "v1"):
+    gymnasium.register(id=f"Telling-{_version}", entry_point=make, kwargs={"version": _version})

@@ -1,6 +1,7 @@
 """A minute of Tianshou's DQN on the environment, with the collectors of its tutorial."""
 
 import json
+import sys
 import time
 
 import gymnasium
@@ -13,7 +14,7 @@ from tianshou.utils.net.common import Net
 from tianshou.utils.space_info import SpaceInfo
 
 SECONDS = 60
-ID = "tdx_env:tdx_env/SeamcallRetry-v0"
+ID = f"tdx_env:{sys.argv[1]}"
 N_ENVS = 4
 
 began = time.monotonic()
@@ -65,4 +66,5 @@ result = algorithm.run_training(
         show_progress=False,
     )
 )
-print(json.dumps({"steps": int(result.train_step), "first": returns[0], "last": returns[-1]}))
+counts = {"steps": int(result.train_step), "episodes": int(result.train_episode)}
+print(json.dumps(counts | {"first": returns[0], "last": returns[-1]}))

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tdx_env.engine.broken import error_of
+from tdx_env.engine.futures import rekey_some
 from tdx_env.engine.loop import Decide
 from tdx_env.engine.memory import Block, address_of, addresses_of
 from tdx_env.engine.room import n_actors_of, n_entries, programs
@@ -28,7 +29,7 @@ from tdx_env.engine.run import (
     start_some,
 )
 from tdx_env.engine.seeds import versions_drawn
-from tdx_env.engine.snapshot import Snapshot, check_origin
+from tdx_env.engine.world_snapshot import WorldSnapshot, check_origin
 from tdx_env.jit import IS_COMPILED
 from tdx_env.spaces import observation_size
 from tdx_env.state.actors import ACTOR, ENTRY
@@ -56,6 +57,7 @@ _RUNNING, _BROKEN = int(End.RUNNING), int(End.BROKEN)
 _SHARED = {"setup": "scenario", "program": "module_version"}
 _COLUMNS = {name: World._fields.index(name) for name in World._fields}
 _SIZES = ("n_actors", "first_l3", "n_traced", "n_decisions_traced")  # of what a world uses
+_N_EPISODES = "number of episodes"
 _NO_OPERATION = np.array([NONE, 0])
 _WORD = 8  # bytes
 _CHUNKS_A_THREAD = 4  # so that a thread whose worlds are quick helps with the others
@@ -69,7 +71,7 @@ def _digest(records: NDArray[np.void]) -> str:
     return hashlib.sha256(records.tobytes()).hexdigest()[:8]
 
 
-def _rebuilt(arguments: tuple[Any, ...], snapshot: Snapshot) -> "Batch":
+def _rebuilt(arguments: tuple[Any, ...], snapshot: WorldSnapshot) -> "Batch":
     """Return a batch that goes on from a snapshot, in memory of its own."""
     batch = Batch(*arguments)
     batch.restore(snapshot)
@@ -85,7 +87,8 @@ class Batch:
         setups: Scenarios, dtype SETUP, shape (n_scenarios,).
         discipline: dtype DISCIPLINE, shape (1,).
         n_worlds: Episodes at a time.
-        n_events_traced: Events kept of each episode.
+        n_events_traced: Events kept of each episode. If there are any, every event is played and
+            counted, those too that nobody looks at (`host.lazy`); all else is the same.
         n_decisions_traced: Decisions kept of each episode.
         n_threads: Threads that run the worlds; results don't depend on it.
 
@@ -338,7 +341,7 @@ class Batch:
         """Return what a batch has to have in common with this one to take its snapshots."""
         n_actors, n_events, n_decisions = self._capacities.tolist()
         return {
-            "number of episodes": self.n_worlds,
+            _N_EPISODES: self.n_worlds,
             "scenarios": self._of_setups,
             "discipline": _digest(self._records["discipline"]),
             "room for actors and traces": (n_actors, n_events, n_decisions),
@@ -358,12 +361,12 @@ class Batch:
         rows = [array.shape[1] for array in self._state]
         return [*(n // _WORD for n in used), *rows[len(used) :]]
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self) -> WorldSnapshot:
         """Return a copy of the state of all worlds, for `restore`."""
         used = zip(self._state, self._used(), strict=True)
-        return Snapshot(self.origin(), [memory[:, :n].copy() for memory, n in used])
+        return WorldSnapshot(self.origin(), [memory[:, :n].copy() for memory, n in used])
 
-    def restore(self, snapshot: Snapshot) -> None:
+    def restore(self, snapshot: WorldSnapshot) -> None:
         """Put the state of a snapshot back; the worlds go on as they did from there.
 
         Raises:
@@ -374,7 +377,34 @@ class Batch:
             memory[:, : kept.shape[1]] = kept
         self._worlds = self._table()
 
-    def traced(self, snapshot: Snapshot, n_events: int) -> "Batch":
+    def adopt(self, other: "Batch", sources: NDArray[np.integer]) -> None:
+        """Let the first worlds go on as worlds of another batch do, in memory of their own.
+
+        Args:
+            other: Of the same scenarios and discipline; isn't changed.
+            sources: World of the other batch that each goes on from, shape (n,), n from 1 to
+                n_worlds.
+
+        Raises:
+            SnapshotError: It is of other scenarios or another discipline.
+        """
+        check_origin(other.origin() | {_N_EPISODES: self.n_worlds}, self.origin())
+        for mine, its, n_used in zip(self._state, other._state, other._used(), strict=True):
+            if its is other.numbers:  # has a column for each world
+                mine[:, : len(sources)] = its[:, sources]
+            else:
+                mine[: len(sources), :n_used] = its[sources, :n_used]
+        self._point(np.arange(len(sources)))
+
+    def rekey(self, keys: NDArray[np.uint64]) -> None:
+        """Key all that the first worlds draw from now on anew; what was drawn stays as it is.
+
+        Args:
+            keys: One for each of them, shape (n,), n from 1 to n_worlds.
+        """
+        rekey_some(self._worlds, keys)
+
+    def traced(self, snapshot: WorldSnapshot, n_events: int) -> "Batch":
         """Return a batch that goes on from a snapshot of this one and keeps its next events.
 
         Args:

@@ -1,4 +1,4 @@
-"""RankStudy on two versions of the module: how alike, who moves, which conflicts came or went."""
+"""Ranks on two versions of the module: how alike, who moves, which conflicts came or went."""
 
 import json
 

@@ -91,12 +91,12 @@ def test_world_file_is_named_by_some_row():
         (criteria.Within(11), False),
         (criteria.Overlaps(9, 20), True),
         (criteria.Overlaps(10, 20), False),
-        (criteria.Reaches(9), True),
-        (criteria.Reaches(10), False),
-        (criteria.MostlyAtLeast(5.5), True),
-        (criteria.MostlyAtLeast(6), False),
-        (criteria.Below(10), True),
-        (criteria.Below(9.5), False),
+        (criteria.reaches(9), True),
+        (criteria.reaches(10), False),
+        (criteria.mostly_reaches(5.5), True),
+        (criteria.mostly_reaches(6), False),
+        (criteria.below(10), True),
+        (criteria.below(9.5), False),
     ],
 )
 def test_number_holds_against_the_middle_of_the_draws(criterion: criteria.Criterion, holds: bool):

@@ -175,7 +175,8 @@ def compare(
         list[str] | None, typer.Option(help="FILE.py:FUNCTION of your own; repeatable")
     ] = None,
     agent: Annotated[
-        list[Path] | None, typer.Option(help="Folder of a learned agent; repeatable")
+        list[Path] | None,
+        typer.Option(help="Folder of a learned agent, or a shipped one's name; repeatable"),
     ] = None,
     seeds: Annotated[
         int, typer.Option(min=1, max=MAX_SEEDS, help="Episodes of each policy and scenario")
@@ -222,6 +223,7 @@ def compare(
     A run that was stopped goes on where it was when the same command is given again.
     """
     from tdx_agents.bundle import load_manifest
+    from tdx_agents.shipped import shipped_folder
     from tdx_env.scenarios import expand, overrides_from
     from tdx_env.state.objectives import objective_name
     from tdx_eval.comparing.machine import Choice
@@ -237,7 +239,7 @@ def compare(
     if objective is not None:
         overrides["objective"] = objective_name(objective)
     for folder in agent or []:
-        load_manifest(folder)
+        load_manifest(shipped_folder(str(folder)) or folder)
     contenders = [*map(str, agent or []), *(policy or [])]
     plan = planned(expand(scenarios), policies, contenders, (seeds, seeds_large), overrides)
     _compare(plan, Way(out, backend, jobs, chunk, overwrite), table)

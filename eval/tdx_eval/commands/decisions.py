@@ -20,7 +20,8 @@ _WORDS = {"better": "cheaper", "even": "even", "worse": "dearer"}
 decisions = typer.Typer(no_args_is_help=True, help="Compare answers under one discipline.")
 
 _Scenarios = Annotated[
-    list[str] | None, typer.Argument(help="Names, with or without a split; none: with contention")
+    list[str] | None,
+    typer.Argument(help="As compare takes them; a name alone: all its splits; none: contended"),
 ]
 _Seeds = Annotated[int, typer.Option(min=_FEWEST_SEEDS, help="Episodes of each")]
 

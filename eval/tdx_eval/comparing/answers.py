@@ -5,6 +5,7 @@ played under a discipline that is held fixed: nothing but the answer differs. An
 with its answers counted.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,8 +20,8 @@ from tdx_agents.row import Row
 from tdx_env.engine.render import microseconds
 from tdx_env.errors import PolicyError
 from tdx_env.host.discipline import DEFAULT, Discipline
+from tdx_env.scenarios import expand, names
 from tdx_env.scenarios import load as load_scenario
-from tdx_env.scenarios import names
 from tdx_env.state.discipline import Action
 from tdx_eval.comparing.episodes import episodes_of
 from tdx_eval.comparing.jobs import run_batch
@@ -158,12 +159,21 @@ def agent_of(folder: Path) -> Policy:
     return policy
 
 
-def with_splits(scenarios: list[str] | None) -> list[str]:
-    """Return scenarios with their splits: all splits of one that names none."""
+def with_splits(scenarios: Sequence[str] | None) -> list[str]:
+    """Return the scenarios that were asked for, each with its split.
+
+    Args:
+        scenarios: What `compare` takes, commas included; but a scenario of the package that names
+            no split stands for all three. None: the test scenarios with contention.
+
+    Raises:
+        ScenarioError: One names nothing that is there.
+    """
     if scenarios is None:
         return scenarios_with_contention()
-    return [
-        name
-        for scenario in scenarios
-        for name in ([scenario] if "/" in scenario else [f"{scenario}/{s}" for s in SPLITS])
-    ]
+    whole = {name.removesuffix("/test") for name in names("test")}
+    found: dict[str, None] = {}
+    for part in (part.strip() for some in scenarios for part in some.split(",")):
+        wanted = [f"{part}/{split}" for split in SPLITS] if part in whole else expand(part)
+        found |= dict.fromkeys(wanted)
+    return list(found)

@@ -11,7 +11,7 @@ MERGED = ("p18-merged-6.16", "p19-merged-6.18", "p20-merged-6.19")
 _ALIKE = 0.9  # of tau: below, reasons and movers are told
 _MOST_MOVERS = 3
 _PERCENT = 100.0
-_HEAD = """# RankStudy
+_HEAD = """# Ranks
 
 Which policies rank otherwise on another version of the TDX module? Every policy plays the same
 episodes of each scenario below on {before} and on {after}, the same seeds, with the kernel that the

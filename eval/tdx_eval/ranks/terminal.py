@@ -11,7 +11,7 @@ from tdx_eval.ranks.page import RankStudy, is_changed, moved_text, tau_text, why
 def show_ranks(ranks: RankStudy, console: Console) -> None:
     """Print tau, reasons and movers of each scenario."""
     grid = Grid(
-        title=f"RankStudy on {ranks.modules[0]} and {ranks.modules[1]}", title_justify="left",
+        title=f"Ranks on {ranks.modules[0]} and {ranks.modules[1]}", title_justify="left",
         box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True,
     )  # fmt: skip
     grid.add_column("scenario", no_wrap=True)

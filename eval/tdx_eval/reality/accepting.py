@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 
-from tdx_eval.reality.criteria import Below, Overlaps
+from tdx_eval.reality.criteria import Overlaps, below
 from tdx_eval.reality.faults import boot_seconds, fault_times
 from tdx_eval.reality.row import Kind, Row, Sample
 from tdx_eval.reality.worlds import MERGED, Floats, World, per_unit
@@ -107,12 +107,12 @@ ROWS = (
     Row(
         "accept-asterinas-1", Kind.MEASURED,
         "A TD with one vCPU boots in 25 s: accepting its memory must fit into that.",
-        _ASTERINAS, "s", Below(25), functools.partial(_boot_part, 1),
+        _ASTERINAS, "s", below(25), functools.partial(_boot_part, 1),
     ),
     Row(
         "accept-asterinas-8", Kind.MEASURED,
         "A TD with 8 vCPUs boots in 9 s: accepting its memory must fit into that.",
-        _ASTERINAS, "s", Below(9), functools.partial(_boot_part, 8),
+        _ASTERINAS, "s", below(9), functools.partial(_boot_part, 8),
     ),
     Row(
         "accept-asterinas-part", Kind.MEASURED,

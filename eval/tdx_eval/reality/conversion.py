@@ -9,7 +9,7 @@ from tdx_env.scenarios.values import Range
 from tdx_env.state.accounting import Category
 from tdx_env.state.discipline import ASK
 from tdx_env.state.features import Feature
-from tdx_eval.reality.criteria import Below, MostlyAtLeast, Reaches, Within
+from tdx_eval.reality.criteria import Within, below, mostly_reaches, reaches
 from tdx_eval.reality.row import Kind, Row, Sample
 from tdx_eval.reality.worlds import (
     MERGED,
@@ -159,7 +159,7 @@ ROWS = (
     Row(
         "conversion-ticking", Kind.MEASURED,
         "The same takes more than 200 s when idle vCPUs tick at HZ=1000.",
-        _DSTACK, "µs a page", Reaches(763), _ticking,
+        _DSTACK, "µs a page", reaches(763), _ticking,
     ),
     Row(
         "stop", Kind.MEASURED,
@@ -169,7 +169,7 @@ ROWS = (
     Row(
         "stop-below", Kind.MEASURED,
         "So one kick of 247 vCPUs takes less than 236 µs.",
-        "derived from " + _DSTACK, "µs", Below(_STOP_US), _stop,
+        "derived from " + _DSTACK, "µs", below(_STOP_US), _stop,
     ),
     Row(
         "stop-s06", Kind.MEASURED,
@@ -185,6 +185,6 @@ ROWS = (
         "stop-in-tries", Kind.STATED,
         "On a large TD a kick of all vCPUs costs as much as a hundred busy tries or more.",
         "derived from " + _DSTACK + "; S. Christopherson, 10 September 2024 (2,000 cycles a try)",
-        "tries", MostlyAtLeast(100), _in_tries,
+        "tries", mostly_reaches(100), _in_tries,
     ),
 )  # fmt: skip

@@ -1,7 +1,9 @@
 """When an observation holds: where it must lie among what the simulator gives over the costs."""
 
+import operator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,67 +96,68 @@ class Overlaps:
         return low <= self.high and high >= self.low
 
 
+class Limit(NamedTuple):
+    """How one quantile of the values is held against a limit.
+
+    Attributes:
+        sign: The relation, as published limits are written.
+        words: The same in words; {} is the limit.
+        percent: The quantile [%].
+        compare: The relation.
+    """
+
+    sign: str
+    words: str
+    percent: float
+    compare: Callable[[float, float], bool]
+
+
+_HIGH, _MEDIAN = _SPAN[1], 50
+REACHES = Limit("≥", "the 95 % value is at least {}", _HIGH, operator.ge)
+MOSTLY = Limit("≥", "the median is at least {}", _MEDIAN, operator.ge)
+BELOW = Limit("<", "the 95 % value is below {}", _HIGH, operator.lt)
+
+
 @dataclass(frozen=True)
-class Reaches:
-    """The observation is a lower bound; the simulator's range reaches beyond it."""
+class Bounded:
+    """A quantile of the values is on the right side of an observed limit.
+
+    Attributes:
+        value: The limit, as published.
+        limit: Which quantile, and which side.
+    """
 
     value: float
+    limit: Limit
 
     @property
     def given(self) -> str:
-        """The observed bound."""
-        return f"≥ {_number(self.value)}"
+        """The observed limit."""
+        return f"{self.limit.sign} {_number(self.value)}"
 
     @property
     def text(self) -> str:
         """The test in words."""
-        return f"the 95 % value is at least {_number(self.value)}"
+        return self.limit.words.format(_number(self.value))
 
     def holds(self, values: NDArray[np.float64]) -> bool:
         """Say whether the observation holds."""
-        return _span(values)[1] >= self.value
+        return self.limit.compare(float(np.percentile(values, self.limit.percent)), self.value)
 
 
-@dataclass(frozen=True)
-class MostlyAtLeast:
-    """The value is at least the observed one in half of the draws or more."""
-
-    value: float
-
-    @property
-    def given(self) -> str:
-        """The observed bound."""
-        return f"≥ {_number(self.value)}"
-
-    @property
-    def text(self) -> str:
-        """The test in words."""
-        return f"the median is at least {_number(self.value)}"
-
-    def holds(self, values: NDArray[np.float64]) -> bool:
-        """Say whether the observation holds."""
-        return float(np.median(values)) >= self.value
+def reaches(value: float) -> Bounded:
+    """Return the test of a lower bound: the simulator's range reaches it."""
+    return Bounded(value, REACHES)
 
 
-@dataclass(frozen=True)
-class Below:
-    """The value stays below a limit in nearly every draw."""
+def mostly_reaches(value: float) -> Bounded:
+    """Return the test of a lower bound: half of the draws or more reach it."""
+    return Bounded(value, MOSTLY)
 
-    value: float
 
-    @property
-    def given(self) -> str:
-        """The limit."""
-        return f"< {_number(self.value)}"
-
-    @property
-    def text(self) -> str:
-        """The test in words."""
-        return f"the 95 % value is below {_number(self.value)}"
-
-    def holds(self, values: NDArray[np.float64]) -> bool:
-        """Say whether the observation holds."""
-        return _span(values)[1] < self.value
+def below(value: float) -> Bounded:
+    """Return the test of an upper bound: nearly every draw stays below it."""
+    return Bounded(value, BELOW)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import functools
 import numpy as np
 
 from tdx_env.scenarios.values import Range
-from tdx_eval.reality.criteria import Below, Overlaps, Reaches, Within
+from tdx_eval.reality.criteria import Overlaps, Within, below, reaches
 from tdx_eval.reality.row import Kind, Row, Sample
 from tdx_eval.reality.worlds import (
     MERGED,
@@ -154,7 +154,7 @@ ROWS = (
     Row(
         "boot-64", Kind.MEASURED,
         "A TD with 64 vCPUs boots in about 50 s: accepting its memory must fit into that.",
-        _DSTACK, "s", Below(50), _middle_boot,
+        _DSTACK, "s", below(50), _middle_boot,
     ),
     Row(
         "accept-asterinas", Kind.MEASURED,
@@ -164,7 +164,7 @@ ROWS = (
     Row(
         "accept-ovmf", Kind.MEASURED,
         "OVMF accepts 64 GiB eagerly in more than 90 s.",
-        _KATA, "µs a page", Reaches(5.4), _eager,
+        _KATA, "µs a page", reaches(5.4), _eager,
     ),
     Row(
         "B11", Kind.BUG,
@@ -174,7 +174,7 @@ ROWS = (
     Row(
         "B12", Kind.BUG,
         "kata pods with 64 GiB or more miss a limit of 1,200 s, accepting their memory eagerly.",
-        _KATA, "s", Reaches(1200), _kata,
+        _KATA, "s", reaches(1200), _kata,
     ),
     Row(
         "unaccepted-memory", Kind.MEASURED,

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import State
-from tdx_eval.reality.criteria import Always, Below
+from tdx_eval.reality.criteria import Always, below
 from tdx_eval.reality.row import Kind, Row, Sample
 from tdx_eval.reality.worlds import World, booked, microseconds, run_world
 
@@ -91,6 +91,6 @@ ROWS = (
     Row(
         "host-priority-timeout", Kind.LIMIT,
         "A guest that host priority refuses for 1 s leaves by a TD exit (HP_LOCK_TIMEOUT).",
-        "TDX module 1.5, td_call", "ms", Below(1_000), _timeout,
+        "TDX module 1.5, td_call", "ms", below(1_000), _timeout,
     ),
 )  # fmt: skip

@@ -7,7 +7,7 @@ import numpy as np
 from tdx_env.scenarios.values import Range
 from tdx_env.state.calls import Leaf, Lock
 from tdx_env.state.world import CELL_LOCKS, N_HOLDERS, End
-from tdx_eval.reality.criteria import Always, Below, MostlyAtLeast, Sometimes
+from tdx_eval.reality.criteria import Always, Sometimes, below, mostly_reaches
 from tdx_eval.reality.row import Kind, Row, Sample
 from tdx_eval.reality.worlds import MERGED, World, busy, cells, n_zaps, run_world
 
@@ -147,28 +147,28 @@ ROWS = (
     Row(
         "install-rarely-busy", Kind.STATED,
         "Contention of AUG and SEPT.ADD is rare; what there is comes from zero-step.",
-        "patch text, 3 September 2024 (20240904030751.117579-10)", "% of faults", Below(_RARE),
+        "patch text, 3 September 2024 (20240904030751.117579-10)", "% of faults", below(_RARE),
         _install,
     ),
     Row(
         "track-not-rare", Kind.STATED,
         "TRACK is not rarely busy because of VP.ENTER: under many device interrupts.",
-        _YAN, "% of TRACKs", MostlyAtLeast(_RARE), functools.partial(_track, _NETWORK),
+        _YAN, "% of TRACKs", mostly_reaches(_RARE), functools.partial(_track, _NETWORK),
     ),
     Row(
         "track-not-rare-ticks", Kind.STATED,
         "TRACK is not rarely busy because of VP.ENTER: on a TD that only ticks.",
-        _YAN, "% of TRACKs", MostlyAtLeast(_RARE), functools.partial(_track, _TICKS),
+        _YAN, "% of TRACKs", mostly_reaches(_RARE), functools.partial(_track, _TICKS),
     ),
     Row(
         "track-not-rare-large", Kind.STATED,
         "TRACK is not rarely busy because of VP.ENTER: on a TD of 248 vCPUs that only ticks.",
-        _YAN, "% of TRACKs", MostlyAtLeast(_RARE), functools.partial(_track, _LARGE),
+        _YAN, "% of TRACKs", mostly_reaches(_RARE), functools.partial(_track, _LARGE),
     ),
     Row(
         "block-remove-rare", Kind.STATED,
         "BLOCK and REMOVE are rarely busy as long as zero-step is quiet.",
-        _YAN, "% of pages", Below(_RARE), _block_and_remove,
+        _YAN, "% of pages", below(_RARE), _block_and_remove,
     ),
     Row(
         "host-locks-not-enough", Kind.STATED,

@@ -9,7 +9,7 @@ from tdx_env.state.discipline import ASK, Action
 from tdx_env.state.features import Feature
 from tdx_env.state.setup import PAGES_PER_2M
 from tdx_eval.reality.conversion import FIRST_BUSY, SPINNING, page_times
-from tdx_eval.reality.criteria import Below, Reaches
+from tdx_eval.reality.criteria import below, reaches
 from tdx_eval.reality.row import Kind, Row, Sample
 from tdx_eval.reality.worlds import MERGED, Floats, Host, World, microseconds, run_world
 
@@ -109,20 +109,20 @@ def _chunk_against_lockup(n_draws: int) -> Sample:
 def _limit(row_id: str, observed: str, source: str, ms: float, note: str = "") -> Row:
     """Return the row that holds twenty tries against a limit."""
     measure = functools.partial(_against_limit, note or "Twenty busy tries, as in twenty-tries.")
-    return Row(row_id, Kind.LIMIT, observed, source, "ms", Below(ms), measure)
+    return Row(row_id, Kind.LIMIT, observed, source, "ms", below(ms), measure)
 
 
 ROWS = (
     Row(
         "failed-call", Kind.STATED,
         "A failed SEAMCALL would hardly take less than 2,000 cycles (not measured).",
-        _SEAN + " (ZuBsTlbrlD6NHyv1)", "cycles", Reaches(_FLOOR), _failed_call, rests_on="bare",
+        _SEAN + " (ZuBsTlbrlD6NHyv1)", "cycles", reaches(_FLOOR), _failed_call, rests_on="bare",
     ),
     Row(
         "twenty-tries", Kind.STATED,
         "Even some 20 tries could exceed scheduling and RCU tolerances; the shortest of those is a "
         "tick of HZ=1000.",
-        _SEAN + " (ZuBQYvY6Ib4ZYBgx)", "ms", Reaches(1), _twenty,
+        _SEAN + " (ZuBQYvY6Ib4ZYBgx)", "ms", reaches(1), _twenty,
     ),
     _limit(
         "rcu-stall", "Twenty tries stay below RCU's stall warning, 21 s.",
@@ -152,16 +152,16 @@ ROWS = (
         "lag", Kind.LIMIT,
         "A lag of several milliseconds by a zap was too long for KVM's maintainers; zapping in 4K "
         "steps ended it (6.9). Two milliseconds are the least that is several.",
-        'pull request "KVM x86 MMU changes for 6.9"', "ms", Below(2), _lag,
+        'pull request "KVM x86 MMU changes for 6.9"', "ms", below(2), _lag,
     ),
     Row(
         "guest-tick", Kind.LIMIT,
         "MapGPA is cut into chunks of 2 MiB so that interrupts get in; a guest ticks every 1 to "
-        "4 ms.", "Linux 6.16, tdx.c", "ms", Below(4), _chunk,
+        "4 ms.", "Linux 6.16, tdx.c", "ms", below(4), _chunk,
     ),
     Row(
         "guest-lockup", Kind.LIMIT,
         "A guest's soft lockup warns after 20 s; a chunk of MapGPA stays below it.",
-        "watchdog_thresh = 10", "ms", Below(20_000), _chunk_against_lockup,
+        "watchdog_thresh = 10", "ms", below(20_000), _chunk_against_lockup,
     ),
 )  # fmt: skip

@@ -2,6 +2,8 @@
 
 import pytest
 
+from tdx_env.errors import ScenarioError
+from tdx_env.scenarios import expand
 from tdx_eval.comparing.answers import (
     DISCIPLINES,
     SPLITS,
@@ -11,6 +13,7 @@ from tdx_eval.comparing.answers import (
     played_cell,
     seeds_for,
     under,
+    with_splits,
 )
 
 N_SEEDS = 8
@@ -40,3 +43,24 @@ def test_a_frozen_entry_makes_p8_dear_beside_a_prefault():
 def test_seeds_are_those_of_the_split():
     assert seeds_for("s20-prefault/train", 3) == range(3)
     assert seeds_for("s20-prefault/test", 1) != seeds_for("s20-prefault/validation", 1)
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        (["core/test"], expand("core/test")),
+        (["s09-accept-4k/test,s13-balloon/train"], ["s09-accept-4k/test", "s13-balloon/train"]),
+        (["s09-accept-4k"], [f"s09-accept-4k/{split}" for split in SPLITS]),
+        (
+            ["s09-accept-4k/test", "s09-accept-4k"],
+            [f"s09-accept-4k/{s}" for s in ("test", "train", "validation")],
+        ),
+    ],
+)
+def test_scenarios_are_named_as_for_a_comparison(given, wanted):
+    assert with_splits(given) == wanted
+
+
+def test_unknown_scenario_is_refused_by_name():
+    with pytest.raises(ScenarioError, match="s99"):
+        with_splits(["core/test", "s99"])
