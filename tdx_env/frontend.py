@@ -35,14 +35,14 @@ _PASSES = (
     typed_passes.NativeLowering,
     typed_passes.NoPythonBackend,
 )
-_watchers: list[Callable[[], object]] = []
+_watchers: list[Callable[[Any], object]] = []
 _depth = [0]
 
 
-def passes() -> list[PassManager]:
-    """Return the passes that a function of ours goes through; told to whoever watches."""
+def passes(function: Any) -> list[PassManager]:
+    """Return the passes that a function of ours goes through; whoever watches is told of it."""
     for watcher in _watchers:
-        watcher()
+        watcher(function)
     manager = PassManager("kernel")
     for one in _PASSES:
         manager.add_pass(one, one.__name__)
@@ -51,8 +51,8 @@ def passes() -> list[PassManager]:
 
 
 @contextlib.contextmanager
-def watched(watcher: Callable[[], object]) -> Iterator[None]:
-    """Have something called whenever another function of ours is compiled."""
+def watched(watcher: Callable[[Any], object]) -> Iterator[None]:
+    """Have something called with each function of ours that is compiled meanwhile."""
     _watchers.append(watcher)
     try:
         yield

@@ -9,7 +9,6 @@ import contextlib
 import functools
 import hashlib
 import importlib.util
-import itertools
 import os
 import tempfile
 import warnings
@@ -155,13 +154,22 @@ def kernel(function: _Function) -> _Function:
 
 
 def n_marked() -> int:
-    """Return how many functions there are to compile; some are compiled more than once."""
+    """Return how many functions there are to compile."""
     return len(_marked)
 
 
 @contextlib.contextmanager
 def count_compiled(tell: Callable[[int], object]) -> Iterator[None]:
-    """Have a count of the functions that are compiled meanwhile told whenever it grows."""
-    n_compiled = itertools.count(1)
-    with watched(lambda: tell(next(n_compiled))):
+    """Have a count of the functions that are compiled meanwhile told whenever it grows.
+
+    One that is compiled for several types of its arguments counts once.
+    """
+    compiled_ones: set[Any] = set()
+
+    def count(function: Any) -> None:
+        """Count a function."""
+        compiled_ones.add(function)
+        tell(len(compiled_ones))
+
+    with watched(count):
         yield

@@ -187,7 +187,7 @@ class _KernelCompiler(_WholeCompiler):
     def define_pipelines(self) -> Any:
         """Return the passes that the simulator's functions need."""
         super().define_pipelines()
-        return frontend.passes()
+        return frontend.passes(self.state.func_id.func)
 
 
 class _PartCompiler(_KernelCompiler):
