@@ -245,7 +245,7 @@ def test_decision_functions_have_one_signature():
 def test_functions_are_counted_once_each_while_they_are_compiled():
     """Whoever waits for the simulator sees a number that grows to that of its functions."""
     third = jit.inner(lambda number: number // 3)
-    outer = jit.kernel(lambda number: third(number) + third(1 < number))
+    outer = jit.kernel(lambda number: third(number) + third(number > 1))
     told: list[int] = []
     n_before = jit.n_marked()
     with jit.count_compiled(told.append):
