@@ -86,7 +86,7 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
     Info:
         Every key is there at every step, that of `reset` included (`cost_by_operation`: if it is
         asked for). Metrics by name:
-        `tdx_env.info.named_metrics(info["episode_metrics"])`; before the end they are read-only.
+        `tdx_env.info.named_metrics(info["episode_metrics"])`.
         {infos}
         Path: {paths}.
         End: {ends}.
@@ -279,7 +279,7 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
             "path": path,
             "operation_id": operation,
             "end": end,
-            "episode_metrics": _NO_METRICS,
+            "episode_metrics": _NO_METRICS.copy(),
         }
         if self._has_operations:
             info[OPERATIONS_ROW.key] = episode.batch.ended_operations()[0]
