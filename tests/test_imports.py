@@ -74,13 +74,23 @@ ALLOWED = {
     | {f"tdx_eval.{study}" for study in ("reality", "costs", "lost", "ranks", "reward_scales")}
     | {
         f"tdx_eval.{study}"
-        for study in ("tracing", "forking", "mapping", "auditing", "flushing", "room", "regret")
+        for study in (
+            "tracing",
+            "forking",
+            "mapping",
+            "auditing",
+            "flushing",
+            "room",
+            "regret",
+            "sweeping",
+        )
     },
     "tdx_eval.reality": STUDIED,
     "tdx_eval.costs": STUDIED,
     "tdx_eval.lost": STUDIED,
     "tdx_eval.ranks": STUDIED,
     "tdx_eval.flushing": BELOW_EVAL,
+    "tdx_eval.sweeping": STUDIED,
     "tdx_eval.regret": STUDIED,
     "tdx_eval.room": STUDIED | {"tdx_eval.flushing"},
     "tdx_eval.tracing": STUDIED,

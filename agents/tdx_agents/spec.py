@@ -8,6 +8,7 @@ from tdx_agents.handwritten import find, known_names
 from tdx_agents.place import is_file, is_folder
 from tdx_agents.protocol import Policy
 from tdx_agents.user_file import load_user_file
+from tdx_agents.varied import varied, varied_spec
 from tdx_env.errors import PolicyError, one_of, shown
 
 _FILE_SUFFIX = ".py"
@@ -26,7 +27,8 @@ def load(spec: str | Path) -> Policy:
         spec: A name or number of the catalogue ("P18", "break-even"), a function in a file
             ("my_policy.py:decide"), or the folder of a bundle. With an action, or a name or number
             of the catalogue, and an @ before it ("retry@P18", "operand@out/agent"): the decisions
-            of the one under the discipline of the other.
+            of the one under the discipline of the other. With a number of its discipline behind an
+            @ ("P8@max_issues=4"): the policy with that changed.
 
     Raises:
         PolicyError: There is no such policy, or a user's file can't be used.
@@ -37,6 +39,9 @@ def load(spec: str | Path) -> Policy:
     policy = find(text)
     if policy is not None:
         return policy
+    changed = varied_spec(text)
+    if changed is not None and not _is_place(text):
+        return varied(load(changed[0]), *changed[1:])
     if _UNDER in text and not _is_place(text):
         name, _, frame = text.partition(_UNDER)
         return under(decider(name), load(frame))
