@@ -6,6 +6,7 @@ from pathlib import Path
 
 import tdx_agents
 from tdx_agents.protocol import Policy
+from tdx_agents.varied import varied_spec
 from tdx_env.engine.warm import warm_up
 from tdx_env.errors import PolicyError, ScenarioError
 from tdx_env.scenarios import Scenario, names
@@ -103,13 +104,14 @@ def named(policies: str) -> dict[str, Policy]:
         return {name: load_policy(name) for name in known}
     parts = [part.strip() for part in policies.split(",")]
     chosen = {policy.name: policy for policy in (load_policy(part) for part in parts if part)}
-    strangers = [name for name in chosen if name not in known]
+    changed = [name for name in chosen if varied_spec(name) is not None]
+    strangers = [name for name in chosen if name not in known and name not in changed]
     if strangers:
         raise PolicyError(
             f"--policies {strangers[0]}: is no name of the catalogue; give a file as --policy and "
             "the folder of an agent as --agent"
         )
-    return {name: chosen[name] for name in known if name in chosen}
+    return {name: chosen[name] for name in (*known, *changed) if name in chosen}
 
 
 def hand_written(policies: str) -> dict[str, Policy]:
@@ -121,9 +123,9 @@ def hand_written(policies: str) -> dict[str, Policy]:
     chosen = named(policies)
     if REFERENCE not in chosen:
         chosen[REFERENCE] = load_policy(REFERENCE)
-    return {
-        name: chosen[name] for name in (*tdx_agents.names(), *yardstick_names()) if name in chosen
-    }
+    changed = [name for name in chosen if varied_spec(name) is not None]
+    known = (*tdx_agents.names(), *yardstick_names(), *changed)
+    return {name: chosen[name] for name in known if name in chosen}
 
 
 def large_among(scenarios: Mapping[str, Scenario], reference: Policy) -> list[str]:
