@@ -20,6 +20,7 @@ from tdx_eval.commands.room import room
 from tdx_eval.commands.scale import scale
 from tdx_eval.commands.search import search
 from tdx_eval.commands.trace import trace
+from tdx_eval.commands.trial import trial
 from tdx_eval.commands.worst import worst
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
@@ -51,6 +52,7 @@ for _command in (
     search,
     distil,
     worst,
+    trial,
     room,
 ):
     app.command(_command.__name__)(_command)

@@ -12,6 +12,7 @@ from tdx_env.state.discipline import Action
 from tdx_eval.exporting.equality import random_states
 from tdx_eval.searching.arena import DECIDED, Arena, weights_vector
 from tdx_eval.searching.entrants import by_hand
+from tdx_eval.searching.trial import play_all, standings, standings_table
 
 SCENARIO = "s25-conversion-in-place-calm/train"
 
@@ -46,3 +47,17 @@ def test_reference_costs_once_itself(arena):
     reference = arena.reference(0)
     assert arena.ratios(reference, weights_vector("cpu")).tolist() == [1.0]
     assert arena.play(Split("is_flush", 0, Action.KICK, Action.RETRY)).n_lost == 0
+
+
+def test_trial_holds_all_against_the_reference_on_one_seed_each(arena):
+    hand = {name: by_hand()[name] for name in ("until-waits", "greedy")}
+    others = {"P20": tdx_agents.load("P20")}
+    weights = weights_vector("cpu")
+    played = play_all(arena, hand, others, range(2))
+    rows = standings(arena, played, "until-waits", weights)
+    assert [one.contender for one in rows] == ["until-waits", "greedy", "P20"]
+    assert rows[0].against.value == 0
+    costs = [one.cost_us for one in rows]
+    assert rows[2].against.value == pytest.approx(costs[2] / costs[0] - 1, rel=0.05)
+    table = standings_table(rows, "until-waits")
+    assert table.splitlines()[0].endswith("until-waits, us | greedy | P20 |")

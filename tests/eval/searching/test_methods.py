@@ -25,7 +25,7 @@ class Worth:
         while isinstance(node, Split):
             n_good += node.input in FLUSH_ONLY and node.then == Action.KICK
             node = node.otherwise
-        return TreeCost(np.full((1, N_WEIGHED), 1.0 / (1 + n_good)), EACH, 0)
+        return TreeCost(np.full((1, N_WEIGHED, 1), 1.0 / (1 + n_good)), EACH, np.zeros(1, int))
 
     def ratios(self, played, weights, block=0):
         return played.costs(weights)

@@ -39,7 +39,7 @@ def test_removal_takes_its_calls_and_is_within_the_bound(attack):
 
 
 def test_what_is_beyond_the_bound_is_named(attack):
-    other = SimpleNamespace(**dict.fromkeys(MEASURES, 10 ** 18), bound=attack.bound)
+    other = SimpleNamespace(**dict.fromkeys(MEASURES, 10**18), bound=attack.bound)
     assert type(attack).beyond(other) == list(MEASURES)
 
 
