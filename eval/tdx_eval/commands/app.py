@@ -15,6 +15,7 @@ from tdx_eval.commands.map import map_policies
 from tdx_eval.commands.policies import policies
 from tdx_eval.commands.ranks import ranks
 from tdx_eval.commands.reality import reality
+from tdx_eval.commands.regret import regret
 from tdx_eval.commands.report import report
 from tdx_eval.commands.room import room
 from tdx_eval.commands.scale import scale
@@ -54,6 +55,7 @@ for _command in (
     worst,
     trial,
     room,
+    regret,
 ):
     app.command(_command.__name__)(_command)
 app.command("map")(map_policies)
