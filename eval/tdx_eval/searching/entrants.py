@@ -4,7 +4,6 @@ from tdx_agents.tree import Node, Split
 from tdx_env.state.discipline import Action
 from tdx_eval.searching.arena import UNTIL_WAITS
 
-_US = 2_500  # cycles of the packaged scenarios' clock
 _GO, _KICK, _YIELD = Action.RETRY, Action.KICK, Action.YIELD
 
 
@@ -22,9 +21,6 @@ def by_hand() -> dict[str, Node]:
         "batch-16": _flush_at(16),
         "batch-64": _flush_at(64),
         "to-the-end": _GO,
-        "yield-each-page": Split("is_flush", 0, _YIELD, _GO),
-        "yield-20us": Split("held_cycles", _US * 20, _YIELD, _GO),
-        "yield-40us": Split("held_cycles", _US * 40, _YIELD, _GO),
         "greedy": greedy,
         "greedy-half": Split("wait_beyond_half_price", 0, _KICK, _GO),
         "greedy-double": Split("wait_beyond_double_price", 0, _KICK, _GO),
