@@ -87,7 +87,7 @@ ALLOWED = {
     "tdx_eval.regret": STUDIED,
     "tdx_eval.worst": BELOW_EVAL,
     "tdx_eval.exporting": BELOW_EVAL | {"tdx_eval.worst"},
-    "tdx_eval.searching": BELOW_EVAL,
+    "tdx_eval.searching": BELOW_EVAL | {"tdx_eval.comparing"},
     "tdx_eval.distilling": BELOW_EVAL | {"tdx_eval.searching", "tdx_eval.room"},
     "tdx_eval.room": STUDIED | {"tdx_eval.flushing"},
     "tdx_eval.tracing": STUDIED,
