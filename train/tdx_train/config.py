@@ -31,7 +31,10 @@ class ExactConfig(BaseModel):
         default=4, ge=1, le=100, description="gatherings, each behind the best agent before it"
     )
     episodes: int = Field(
-        default=4, ge=1, le=1024, description="of each scenario in a round, the first with greedy's"
+        default=4,
+        ge=1,
+        le=1024,
+        description="of each scenario in a round, at least one for each walker",
     )
     decisions: int = Field(
         default=40,

@@ -27,7 +27,7 @@ from tdx_train.training_plan import TrainingPlan
 from tdx_train.validation import REFERENCE, Judge, Verdict
 from tdx_train.vec_env import SeamcallVecEnv
 
-_CALIBRATION_EPISODES = 16
+_CALIBRATION_EPISODES = {"ppo": 16, "exact": 4}  # of each scenario, by learner
 _LIBRARIES = ("tdx-env", "numpy", "numba", "torch", "stable-baselines3", "sb3-contrib")
 
 
@@ -106,8 +106,9 @@ def train(
     config = plan.config
     warm_up()
     with console.status("measuring the scenarios ..."):
+        n_episodes = _CALIBRATION_EPISODES[config.learner]
         suite = calibrated(
-            plan.training, plan.discipline, config.seed, _CALIBRATION_EPISODES, config.n_threads
+            plan.training, plan.discipline, config.seed, n_episodes, config.n_threads
         )
         left_out = sorted(set(plan.training.names) - set(suite.names))
         plan = plan.restricted_to(suite.rewarded(config.reward_floor, config.counts_waiting))
