@@ -58,15 +58,16 @@ def _run(jobs: dict[str, list["Job"]], store: "ChunkStore", way: Way) -> None:
     with Progress(
         *columns, transient=True, console=console, disable=not console.is_terminal
     ) as progress:
-        task = progress.add_task("chunks", total=len(every), completed=len(store.finished))
+        n_chunks = len({job.key for job in every})
+        task = progress.add_task("chunks", total=n_chunks, completed=len(store.finished))
         for _ in carry_out(every, store, way.backend, way.n_jobs):
             progress.advance(task)
 
 
 def _finished_text(jobs: dict[str, list["Job"]], store: "ChunkStore") -> str:
     """Say how many chunks are finished, and how many episodes they have."""
-    every = [job for some in jobs.values() for job in some]
-    finished = [job for job in every if job.key in store.finished]
+    every = {job.key: job for some in jobs.values() for job in some}
+    finished = [job for key, job in every.items() if key in store.finished]
     n_episodes = sum(len(job.seeds) for job in finished)
     return f"{len(finished):,} of {len(every):,} chunks ({n_episodes:,} episodes)"
 
