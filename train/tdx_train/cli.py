@@ -76,7 +76,8 @@ def run(  # noqa: PLR0913 (the command's options)
 @app.command()
 def tdx_train(
     config: Annotated[
-        str, typer.Option(help="A shipped configuration (demo, full) or a TOML file.")
+        str,
+        typer.Option(help="A shipped configuration (demo, full, agent-cpu ...) or a TOML file."),
     ],
     out: Annotated[Path, typer.Option(help="Folder for the agent and the log.")],
     options: Annotated[
@@ -111,8 +112,8 @@ def tdx_train(
 ) -> None:
     """Train an agent that decides when the TDX module answers TDX_OPERAND_BUSY.
 
-    MaskablePPO of stable-baselines3, on the scenarios' train split; the best agent on the
-    validation split is kept.
+    MaskablePPO of stable-baselines3, or a network fitted to what answers cost when they are played
+    on; on the scenarios' train split. The best agent on the validation split is kept.
     """
     try:
         named = None if objective is None else objective_name(objective)

@@ -28,7 +28,7 @@ from tdx_train.training_plan import TrainingPlan
 from tdx_train.validation import REFERENCE, Judge, Verdict
 from tdx_train.vec_env import SeamcallVecEnv
 
-_CALIBRATION_EPISODES = {"ppo": 16, "exact": 4}  # of each scenario, by learner
+_CALIBRATION_EPISODES = {"ppo": 16, "exact": 4}  # of each scenario, by learner, in all
 _LIBRARIES = ("tdx-env", "numpy", "numba", "torch", "stable-baselines3", "sb3-contrib")
 
 
@@ -118,7 +118,7 @@ def train(
     config = plan.config
     warm_up()
     with console.status("measuring the scenarios ..."):
-        n_episodes = _CALIBRATION_EPISODES[config.learner]
+        n_episodes = max(1, _CALIBRATION_EPISODES[config.learner] // len(config.objectives()))
         suite = calibrated(
             plan.training, plan.discipline, config.seed, n_episodes, config.n_threads
         )
