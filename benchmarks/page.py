@@ -3,7 +3,7 @@
 import importlib
 from typing import Any
 
-PARTS = ("kernel", "single", "vector", "training", "comparison", "startup", "growth")
+PARTS = ("kernel", "single", "vector", "training", "comparison", "startup", "commands", "growth")
 _HEAD = """# Benchmarks
 
 Made by `make bench`, or part by part with `python -m benchmarks PART`. Every figure is a median of
