@@ -148,9 +148,8 @@ def installed(client: Client, work: Path) -> Path:
     if not python.exists():
         venv.create(folder, with_pip=True)
     pip = [str(python), "-m", "pip", "install", "--quiet"]
-    subprocess.run([*pip, str(ROOT), TORCH, *client.requirements], check=True)
-    again = ["--force-reinstall", "--no-deps", str(ROOT)]
-    subprocess.run([*pip, *again], check=True)  # what was installed may be older than the sources
+    # Editable, so that what runs is what stands here, and is compiled once for all of them.
+    subprocess.run([*pip, TORCH, *client.requirements, "--editable", str(ROOT)], check=True)
     return python
 
 

@@ -24,14 +24,14 @@ from tdx_env.engine.batch import Batch
 from tdx_env.engine.metrics import episode_metrics, metric_values
 from tdx_env.engine.render import state_text
 from tdx_env.engine.seeds import later_seeds, scenario_rows
-from tdx_env.engine.snapshot import check_layout, layout
 from tdx_env.engine.warm import warm_up
+from tdx_env.engine.world_snapshot import check_layout, layout
+from tdx_env.env_snapshot import EnvSnapshot, check_snapshot, remember, remembered
 from tdx_env.episode import Episode
 from tdx_env.errors import NotResetError
 from tdx_env.info import ENDS, OPERATIONS_ROW, PATHS, info_table, no_metrics
 from tdx_env.repertoire import Repertoire, edition_of
 from tdx_env.scenarios import machine_overrides
-from tdx_env.snapshots import EnvSnapshot, check_snapshot, remember, remembered
 from tdx_env.spaces import (
     action_space,
     action_table,

@@ -27,14 +27,14 @@ from tdx_env.arguments import (
 from tdx_env.engine.batch import COST_PARTS, SKIP, Batch, Number
 from tdx_env.engine.metrics import episode_metrics, metric_values
 from tdx_env.engine.render import state_text
-from tdx_env.engine.snapshot import check_layout, layout
 from tdx_env.engine.warm import warm_up
+from tdx_env.engine.world_snapshot import check_layout, layout
+from tdx_env.env_snapshot import EnvSnapshot, check_snapshot, remember, remembered
 from tdx_env.errors import NotResetError
 from tdx_env.info import INFO_ROWS, OPERATIONS_ROW, no_metrics, read_only
 from tdx_env.repertoire import Repertoire, edition_of
 from tdx_env.scenarios import machine_overrides
 from tdx_env.series import Series
-from tdx_env.snapshots import EnvSnapshot, check_snapshot, remember, remembered
 from tdx_env.spaces import action_space, observation_size, observation_space, observe
 from tdx_env.state.objectives import N_WEIGHED, ObjectiveSpec
 from tdx_env.state.world import End

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import data_equivalence
 
-from tdx_env.engine import snapshot as snapshots
+from tdx_env.engine import world_snapshot
 from tdx_env.env import SeamcallRetryEnv
 from tdx_env.errors import NotResetError, SnapshotError
 from tdx_env.host.discipline import Discipline
@@ -285,11 +285,11 @@ def test_what_is_no_snapshot_is_refused(value):
 @pytest.mark.parametrize("make", [single, vector])
 @pytest.mark.parametrize("keep", [lambda env: env, lambda env: env.snapshot()])
 def test_pickle_of_another_version_says_how_to_go_on(make, keep, monkeypatch):
-    monkeypatch.setattr(snapshots, "STATE_VERSION", 0)
-    snapshots.layout.cache_clear()
+    monkeypatch.setattr(world_snapshot, "STATE_VERSION", 0)
+    world_snapshot.layout.cache_clear()
     old = pickle.dumps(keep(make()))
     monkeypatch.undo()
-    snapshots.layout.cache_clear()
+    world_snapshot.layout.cache_clear()
     with pytest.raises(SnapshotError, match="play the episode again from its seed") as error:
         pickle.loads(old)
     assert "\n" not in str(error.value)

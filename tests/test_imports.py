@@ -27,7 +27,7 @@ HOST = GUEST | {"tdx_env.host"}
 SEEN = HOST | {"tdx_env.spaces"}
 ENGINE = SEEN | {"tdx_env.engine"}
 ENV = ENGINE | {"tdx_env.scenarios"}
-CLIENT = {f"tdx_env.{name}" for name in ("info", "snapshots", "arguments", "repertoire")}
+CLIENT = {f"tdx_env.{name}" for name in ("info", "env_snapshot", "arguments", "repertoire")}
 BELOW_EVAL = {"tdx_env", "tdx_agents"}
 STUDIED = BELOW_EVAL | {"tdx_eval.comparing", "tdx_eval.reporting"}
 ALLOWED = {
@@ -46,7 +46,7 @@ ALLOWED = {
     "tdx_env.spaces": MODULE,
     "tdx_env.scenarios": MODULE | {"tdx_env.toml_file"},
     "tdx_env.info": ENGINE,
-    "tdx_env.snapshots": ENGINE,
+    "tdx_env.env_snapshot": ENGINE,
     "tdx_env.arguments": ENV,
     "tdx_env.repertoire": ENV | {"tdx_env.arguments"},
     "tdx_env.episode": ENGINE,
@@ -72,15 +72,19 @@ ALLOWED = {
     "tdx_eval.cli": {"tdx_env.command", "tdx_eval.commands"},
     "tdx_eval.commands": STUDIED
     | {f"tdx_eval.{study}" for study in ("reality", "costs", "lost", "ranks", "reward_scales")}
-    | {
-        f"tdx_eval.{study}"
-        for study in ("tracing", "forking", "mapping", "auditing", "flushing", "room")
-    },
+    | {f"tdx_eval.{study}" for study in ("tracing", "forking", "mapping", "auditing", "flushing")}
+    | {f"tdx_eval.{study}" for study in ("room", "regret", "worst", "exporting")}
+    | {f"tdx_eval.{study}" for study in ("searching", "distilling")},
     "tdx_eval.reality": STUDIED,
     "tdx_eval.costs": STUDIED,
     "tdx_eval.lost": STUDIED,
     "tdx_eval.ranks": STUDIED,
     "tdx_eval.flushing": BELOW_EVAL,
+    "tdx_eval.regret": STUDIED,
+    "tdx_eval.worst": BELOW_EVAL,
+    "tdx_eval.exporting": BELOW_EVAL | {"tdx_eval.worst"},
+    "tdx_eval.searching": BELOW_EVAL,
+    "tdx_eval.distilling": BELOW_EVAL | {"tdx_eval.searching", "tdx_eval.room"},
     "tdx_eval.room": STUDIED | {"tdx_eval.flushing"},
     "tdx_eval.tracing": STUDIED,
     "tdx_eval.forking": STUDIED | {"tdx_eval.tracing"},

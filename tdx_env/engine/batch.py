@@ -29,7 +29,7 @@ from tdx_env.engine.run import (
     start_some,
 )
 from tdx_env.engine.seeds import versions_drawn
-from tdx_env.engine.snapshot import Snapshot, check_origin
+from tdx_env.engine.world_snapshot import WorldSnapshot, check_origin
 from tdx_env.jit import IS_COMPILED
 from tdx_env.spaces import observation_size
 from tdx_env.state.actors import ACTOR, ENTRY
@@ -76,7 +76,7 @@ def _digest(records: NDArray[np.void]) -> str:
     return hashlib.sha256(records.tobytes()).hexdigest()[:8]
 
 
-def _rebuilt(arguments: tuple[Any, ...], snapshot: Snapshot) -> "Batch":
+def _rebuilt(arguments: tuple[Any, ...], snapshot: WorldSnapshot) -> "Batch":
     """Return a batch that goes on from a snapshot, in memory of its own."""
     batch = Batch(*arguments)
     batch.restore(snapshot)
@@ -92,7 +92,8 @@ class Batch:
         setups: Scenarios, dtype SETUP, shape (n_scenarios,).
         discipline: dtype DISCIPLINE, shape (1,).
         n_worlds: Episodes at a time.
-        n_events_traced: Events kept of each episode.
+        n_events_traced: Events kept of each episode. If there are any, every event is played and
+            counted, those too that nobody looks at (`host.lazy`); all else is the same.
         n_decisions_traced: Decisions kept of each episode.
         n_threads: Threads that run the worlds; results don't depend on it.
 
@@ -365,12 +366,12 @@ class Batch:
         rows = [array.shape[1] for array in self._state]
         return [*(n // _WORD for n in used), *rows[len(used) :]]
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self) -> WorldSnapshot:
         """Return a copy of the state of all worlds, for `restore`."""
         used = zip(self._state, self._used(), strict=True)
-        return Snapshot(self.origin(), [memory[:, :n].copy() for memory, n in used])
+        return WorldSnapshot(self.origin(), [memory[:, :n].copy() for memory, n in used])
 
-    def restore(self, snapshot: Snapshot) -> None:
+    def restore(self, snapshot: WorldSnapshot) -> None:
         """Put the state of a snapshot back; the worlds go on as they did from there.
 
         Raises:
@@ -408,7 +409,7 @@ class Batch:
         """
         rekey_some(self._worlds, keys)
 
-    def traced(self, snapshot: Snapshot, n_events: int) -> "Batch":
+    def traced(self, snapshot: WorldSnapshot, n_events: int) -> "Batch":
         """Return a batch that goes on from a snapshot of this one and keeps its next events.
 
         Args:

@@ -126,7 +126,8 @@ HOST_CALLS = (
         Leaf.MEM_SEPT_RD, "TDH.MEM.SEPT.RD", _API + "tdh_mem_sept_rd.c",
         (*_ENTRY_READER, CHECK, WORK, *let_go(_ENTRY, *TD), LEAVE),
     ),
-    Call(  # the children's locks vanish with their page; the parent inherits child 0's mark
+    Call(  # the children's locks vanish with their page; the parent keeps its own mark, or in
+        # versions whose commit keeps none takes over child 0's
         Leaf.MEM_PAGE_PROMOTE, "TDH.MEM.PAGE.PROMOTE", _API + "tdh_mem_page_promote.c",
         (*_ENTRY_READER, take(_NEW_PAGE, _EX, _RCX), CHECK, take(_CHILDREN, _EX, _RCX),
          POLL, take(_PAGE, _EX, _RCX), *let_go(_PAGE), COMMIT,

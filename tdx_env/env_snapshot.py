@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tdx_env.engine.snapshot import Snapshot, check_origin
+from tdx_env.engine.world_snapshot import WorldSnapshot, check_origin
 from tdx_env.errors import SnapshotError
 
 
@@ -27,7 +27,7 @@ class EnvSnapshot:
     kind: str
     origin: Mapping[str, Any]
     setups: NDArray[np.void] | None
-    state: Snapshot
+    state: WorldSnapshot
     own: Mapping[str, Any]
 
 

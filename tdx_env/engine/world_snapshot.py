@@ -80,10 +80,10 @@ def check_origin(given: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
 
 def _unpacked(
     layout: str, origin: Mapping[str, Any], packed: Sequence[tuple[tuple[int, ...], str, bytes]]
-) -> "Snapshot":
+) -> "WorldSnapshot":
     """Return the snapshot that was pickled."""
     check_layout(layout, "snapshot")
-    return Snapshot(
+    return WorldSnapshot(
         origin,
         [
             np.frombuffer(zlib.decompress(data), dtype).reshape(shape)
@@ -92,7 +92,7 @@ def _unpacked(
     )
 
 
-class Snapshot:
+class WorldSnapshot:
     """The state of all worlds of a batch; doesn't change, and is small when pickled.
 
     Args:
@@ -106,7 +106,7 @@ class Snapshot:
         for array in self.memory:
             array.flags.writeable = False
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "Snapshot":
+    def __deepcopy__(self, memo: dict[int, Any]) -> "WorldSnapshot":
         """Return itself: it doesn't change."""
         return self
 
