@@ -74,9 +74,9 @@ a page of its `docs/`, over the one that is there.
 
 | command | `--out` | stopped, and given again |
 | --- | --- | --- |
-| `tdx-train` | a folder: agent, log, configuration | begins anew; what was trained is kept as an agent |
+| `tdx-train` | a folder: agent, log, configuration | begins anew; the best agent so far is kept |
 | `tdx-eval compare` | a folder: report, summary, tables | goes on where it was |
-| `tdx-eval reality` | a folder: `reality.json`, `reality.html`; left out: the terminal | begins anew |
+| `tdx-eval reality` | a folder: `reality.json` and `.html`; left out: the terminal | begins anew |
 | `tdx-eval lost`, `ranks` | a file, `lost.json`, `ranks.json` | begins anew |
 | `tdx-eval map` | a file, `map.html` | begins anew |
 | `tdx-eval trace` | a file, `trace.json` | begins anew |
