@@ -3,7 +3,9 @@
 import importlib
 from typing import Any
 
-PARTS = ("kernel", "single", "vector", "training", "comparison", "startup", "making", "growth")
+PARTS = (
+    "kernel", "single", "vector", "training", "comparison", "startup", "commands", "making", "growth",
+)  # fmt: skip
 _HEAD = """# Benchmarks
 
 Made by `make bench`, or part by part with `python -m benchmarks PART`. Every figure is a median of
