@@ -17,11 +17,13 @@ from pydantic import ValidationError
 from tdx_env.errors import ActionError, RenderModeError, ScenarioError, printable, shown
 from tdx_env.host.discipline import DEFAULT, Discipline
 from tdx_env.host.flush_table import DECIDED
-from tdx_env.scenarios import Scenario, expand, load
+from tdx_env.scenarios import Scenario, expand
 from tdx_env.scenarios.checks import check
 from tdx_env.scenarios.complaints import scenario_error
 from tdx_env.scenarios.groups import Convert
 from tdx_env.scenarios.keys import put
+from tdx_env.scenarios.loaded import Loaded
+from tdx_env.scenarios.loader import loaded
 from tdx_env.scenarios.tasks import SlotDelete, Zap
 from tdx_env.spaces import ASKS
 from tdx_env.state.discipline import N_ACTIONS, Action
@@ -61,15 +63,16 @@ def _scenario_as_it_is(
     if isinstance(spec, Mapping):
         return _scenario_of_table(spec, machine)
     if not machine:
+        check(spec.name, spec)  # it may have been made, or copied with changes
         return spec
     return _scenario_of_table(spec.model_dump(mode="json", exclude_unset=True), machine)
 
 
-def scenarios_of(
+def loaded_of(
     spec: ScenarioSpec,
     overrides: Mapping[str, object],
     machine: Mapping[str, object] = NO_CHOICE,
-) -> list[Scenario]:
+) -> list[Loaded]:
     """Return the scenarios that a name, a path, a scenario, its table or a list of them means.
 
     Args:
@@ -83,14 +86,14 @@ def scenarios_of(
     if isinstance(spec, (Scenario, Mapping)):
         if overrides:
             raise ScenarioError("options: a Scenario object can't be overridden, give its name")
-        return [_scenario_as_it_is(spec, machine)]
+        return [Loaded(_scenario_as_it_is(spec, machine))]
     if isinstance(spec, Path):
-        return [load(spec, {**machine, **overrides})]
+        return [loaded(spec, {**machine, **overrides})]
     if isinstance(spec, str):
-        return [load(name, {**machine, **overrides}) for name in expand(spec)]
+        return [loaded(name, {**machine, **overrides}) for name in expand(spec)]
     if not isinstance(spec, Sequence) or not spec:
         raise ScenarioError(f"scenario = {shown(spec)}, must be a name, a path or a list of them")
-    return [scenario for one in spec for scenario in scenarios_of(one, overrides, machine)]
+    return [found for one in spec for found in loaded_of(one, overrides, machine)]
 
 
 def asked(

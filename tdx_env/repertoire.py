@@ -6,10 +6,11 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from tdx_env.arguments import NO_CHOICE, ScenarioSpec, scenarios_of
+from tdx_env.arguments import NO_CHOICE, ScenarioSpec, loaded_of
 from tdx_env.errors import ScenarioError, shown
-from tdx_env.scenarios import Scenario, setup_of
+from tdx_env.scenarios import Scenario
 from tdx_env.state.objectives import ObjectiveSpec, weights_of
+from tdx_env.state.setup import SETUP
 
 
 class Edition(NamedTuple):
@@ -93,9 +94,11 @@ class Repertoire:
     ) -> None:
         self._arguments = (scenario, objective, edition, machine)
         spec = edition.scenario if scenario is None else scenario
-        self.scenarios = scenarios_of(spec, overrides, machine)
+        found = loaded_of(spec, overrides, machine)
+        self.scenarios = [one.scenario for one in found]
         self.scales = [_scale_of(one, edition.scale) for one in self.scenarios]
-        self.setups = np.concatenate([setup_of(one) for one in self.scenarios])
+        # np.concatenate looks at every field of every record before it copies one.
+        self.setups = np.frombuffer(bytearray().join(one.setup.tobytes() for one in found), SETUP)
         for setup, one in zip(self.setups, self.scenarios, strict=True):
             spoken = one.objective or edition.objective
             setup["weights"] = weights_of(spoken if objective is None else objective)

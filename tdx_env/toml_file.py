@@ -75,6 +75,22 @@ def _content(path: Path) -> bytes:
     return content
 
 
+def toml_text(path: Path) -> str:
+    """Return the text that a file holds, before anybody looks whether it is TOML.
+
+    Raises:
+        ValueError: It can't be read; the message as of `read_toml`.
+    """
+    if "\0" in str(path):
+        raise ValueError("can't be read: a file's name can't hold a NUL")
+    try:
+        return _content(path).decode()
+    except OSError as error:
+        raise ValueError(f"can't be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"is no TOML file: {error}") from error
+
+
 def read_toml(path: Path) -> dict[str, Any]:
     """Return the table that a file holds.
 
@@ -82,11 +98,4 @@ def read_toml(path: Path) -> dict[str, Any]:
         ValueError: It can't be read, or isn't TOML; the message is one line that begins with a
             verb, to stand behind the file's name.
     """
-    if "\0" in str(path):
-        raise ValueError("can't be read: a file's name can't hold a NUL")
-    try:
-        return parse_toml(_content(path).decode())
-    except OSError as error:
-        raise ValueError(f"can't be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ValueError(f"is no TOML file: {error}") from error
+    return parse_toml(toml_text(path))

@@ -72,12 +72,16 @@ ALLOWED = {
     "tdx_eval.cli": {"tdx_env.command", "tdx_eval.commands"},
     "tdx_eval.commands": STUDIED
     | {f"tdx_eval.{study}" for study in ("reality", "costs", "lost", "ranks", "reward_scales")}
-    | {f"tdx_eval.{study}" for study in ("tracing", "forking", "mapping", "auditing", "flushing")},
+    | {
+        f"tdx_eval.{study}"
+        for study in ("tracing", "forking", "mapping", "auditing", "flushing", "room")
+    },
     "tdx_eval.reality": STUDIED,
     "tdx_eval.costs": STUDIED,
     "tdx_eval.lost": STUDIED,
     "tdx_eval.ranks": STUDIED,
     "tdx_eval.flushing": BELOW_EVAL,
+    "tdx_eval.room": STUDIED | {"tdx_eval.flushing"},
     "tdx_eval.tracing": STUDIED,
     "tdx_eval.forking": STUDIED | {"tdx_eval.tracing"},
     "tdx_eval.mapping": STUDIED,

@@ -8,7 +8,7 @@ import pytest
 from gymnasium.envs.registration import EnvSpec
 
 import tdx_env.scenarios
-from tdx_env.arguments import scenarios_of
+from tdx_env.arguments import loaded_of
 from tdx_env.env import SeamcallRetryEnv
 from tdx_env.info import named_metrics
 from tdx_env.module.versions import MODULE_VERSIONS
@@ -89,12 +89,13 @@ def test_every_form_of_a_scenario_takes_a_machine(form):
         "table": scenario.model_dump(mode="json", exclude_unset=True),
         "list": [CLEAN, scenario],
     }
-    for found in scenarios_of(forms[form], {}, machine_overrides("2.0.18", "7.4-queue")):
+    for one in loaded_of(forms[form], {}, machine_overrides("2.0.18", "7.4-queue")):
+        found = one.scenario
         assert (found.module.version, found.host.kernel) == (("2.0.18",), "7.4-queue")
 
 
 def test_a_table_may_ask_for_what_only_the_chosen_machine_can_do():
     table = load("s25-conversion-in-place/test").model_dump(mode="json", exclude_unset=True)
     del table["host"]["kernel"]
-    (found,) = scenarios_of(table, {}, machine_overrides(kernel="7.4-queue"))
-    assert found.host.kernel == "7.4-queue"
+    (found,) = loaded_of(table, {}, machine_overrides(kernel="7.4-queue"))
+    assert found.scenario.host.kernel == "7.4-queue"

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tdx_env.engine.broken import error_of
+from tdx_env.engine.futures import rekey_some
 from tdx_env.engine.loop import Decide
 from tdx_env.engine.memory import Block, address_of, addresses_of
 from tdx_env.engine.room import n_actors_of, n_entries, programs
@@ -56,6 +57,7 @@ _RUNNING, _BROKEN = int(End.RUNNING), int(End.BROKEN)
 _SHARED = {"setup": "scenario", "program": "module_version"}
 _COLUMNS = {name: World._fields.index(name) for name in World._fields}
 _SIZES = ("n_actors", "first_l3", "n_traced", "n_decisions_traced")  # of what a world uses
+_N_EPISODES = "number of episodes"
 _NO_OPERATION = np.array([NONE, 0])
 _WORD = 8  # bytes
 _CHUNKS_A_THREAD = 4  # so that a thread whose worlds are quick helps with the others
@@ -343,7 +345,7 @@ class Batch:
         """Return what a batch has to have in common with this one to take its snapshots."""
         n_actors, n_events, n_decisions = self._capacities.tolist()
         return {
-            "number of episodes": self.n_worlds,
+            _N_EPISODES: self.n_worlds,
             "scenarios": self._of_setups,
             "discipline": _digest(self._records["discipline"]),
             "room for actors and traces": (n_actors, n_events, n_decisions),
@@ -378,6 +380,33 @@ class Batch:
         for memory, kept in zip(self._state, snapshot.memory, strict=True):
             memory[:, : kept.shape[1]] = kept
         self._worlds = self._table()
+
+    def adopt(self, other: "Batch", sources: NDArray[np.integer]) -> None:
+        """Let the first worlds go on as worlds of another batch do, in memory of their own.
+
+        Args:
+            other: Of the same scenarios and discipline; isn't changed.
+            sources: World of the other batch that each goes on from, shape (n,), n from 1 to
+                n_worlds.
+
+        Raises:
+            SnapshotError: It is of other scenarios or another discipline.
+        """
+        check_origin(other.origin() | {_N_EPISODES: self.n_worlds}, self.origin())
+        for mine, its, n_used in zip(self._state, other._state, other._used(), strict=True):
+            if its is other.numbers:  # has a column for each world
+                mine[:, : len(sources)] = its[:, sources]
+            else:
+                mine[: len(sources), :n_used] = its[sources, :n_used]
+        self._point(np.arange(len(sources)))
+
+    def rekey(self, keys: NDArray[np.uint64]) -> None:
+        """Key all that the first worlds draw from now on anew; what was drawn stays as it is.
+
+        Args:
+            keys: One for each of them, shape (n,), n from 1 to n_worlds.
+        """
+        rekey_some(self._worlds, keys)
 
     def traced(self, snapshot: WorldSnapshot, n_events: int) -> "Batch":
         """Return a batch that goes on from a snapshot of this one and keeps its next events.

@@ -67,7 +67,7 @@ def known_keys(table: tuple[str, ...], data: Mapping[str, Any]) -> list[str]:
     return []
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
     """Return a value as TOML would have given it."""
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
@@ -76,17 +76,17 @@ def _plain(value: object) -> object:
     if isinstance(value, Choice):
         return {"choices": list(value.choices), "weights": list(value.weights)}
     if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return value
 
 
-def _as_cost(plain: object) -> object:
+def _as_cost(value: object) -> object:
     """Return a cost that a user gives, with its source."""
-    if is_range_table(plain):
-        return _USER | dict(plain) | {"source": "user"}  # type: ignore[call-overload]
-    return {"low": plain, "high": plain} | _USER
+    if is_range_table(value):
+        return _USER | dict(value) | {"source": "user"}  # type: ignore[call-overload]
+    return {"low": value, "high": value} | _USER
 
 
 def put(where: str, data: dict[str, Any], key: str, value: object) -> None:
@@ -94,7 +94,7 @@ def put(where: str, data: dict[str, Any], key: str, value: object) -> None:
 
     Args:
         where: What to name in an error message.
-        data: The scenario as read; changed in place.
+        data: The scenario as read; its tables stay as they are, it gets copies of them.
         key: For example ``groups.spinners.tick_us``.
         value: A whole number, range, boolean, text or list.
 
@@ -103,7 +103,7 @@ def put(where: str, data: dict[str, Any], key: str, value: object) -> None:
     """
     parts = tuple(key.split("."))
     shown = f"{printable(key)} = {as_written(value)}"
-    reason = why_not_toml(value) or why_not_toml(_plain(value))
+    reason = why_not_toml(value) or why_not_toml(plain(value))
     if reason:
         raise ScenarioError(f"{where}: {shown}, {reason}")
     for depth, part in enumerate(parts):
@@ -119,20 +119,21 @@ def put(where: str, data: dict[str, Any], key: str, value: object) -> None:
     if below or (len(parts) == 1 and parts[0] in {*TABLES, *NAMED, "costs"}):
         raise ScenarioError(f"{where}: {key} is a table, give one of its keys, {known(below)}")
     table = _table_at(where, data, parts[:-1])
-    table[parts[-1]] = _as_cost(_plain(value)) if is_cost else _plain(value)
+    table[parts[-1]] = _as_cost(plain(value)) if is_cost else plain(value)
 
 
 def _table_at(where: str, data: dict[str, Any], parts: tuple[str, ...]) -> dict[str, Any]:
-    """Return the table at a dotted key, which is made if it isn't there.
+    """Return the table at a dotted key, copied with all above it; it is made if it isn't there.
 
     Raises:
         ScenarioError: Something else is there.
     """
     table = data
     for depth, part in enumerate(parts):
-        below = table.setdefault(part, {})
+        below = table.get(part, {})
         if not isinstance(below, dict):
             key = printable(".".join(parts[: depth + 1]))
             raise ScenarioError(f"{where}: {key} = {as_written(below)}, must be a table")
-        table = below
+        table[part] = own = dict(below)
+        table = own
     return table

@@ -1,28 +1,31 @@
 """Scenarios by name or file: reading, the split, overrides, and lists of names."""
 
 import functools
+import json
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
 from tdx_env.errors import ScenarioError, one_of, printable
-from tdx_env.module.versions import TRAINED_VERSIONS
+from tdx_env.module.versions import ALIASES, TRAINED_VERSIONS
 from tdx_env.scenarios import grid
 from tdx_env.scenarios.checks import check
 from tdx_env.scenarios.complaints import scenario_error
-from tdx_env.scenarios.keys import put
+from tdx_env.scenarios.keys import plain, put
+from tdx_env.scenarios.loaded import Loaded
 from tdx_env.scenarios.schema import CORE, MARKS, SCHEMA_VERSION, SPLITS, Scenario
 from tdx_env.scenarios.values import is_range_table, is_whole
 from tdx_env.scenarios.wording import as_written, known
-from tdx_env.toml_file import read_toml
+from tdx_env.toml_file import parse_toml, toml_text
 
 _FOLDER = Path(__file__).resolve().parent
 _COSTS_FILE = "costs.toml"
 _SUFFIX = ".toml"
 _DEFAULT_SPLIT = "train"
+_MOST_KEPT = 512  # scenarios, of some 100 kB
+_KEPT: dict[tuple[str, str, str], Loaded] = {}
 
 
 class Layers(NamedTuple):
@@ -45,14 +48,27 @@ class Layers(NamedTuple):
     split_name: str | None = None
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """Return what a TOML file holds.
+def _text_of(path: Path) -> str:
+    """Return the text of a file.
 
     Raises:
-        ScenarioError: It can't be read, or isn't TOML.
+        ScenarioError: It can't be read.
     """
     try:
-        return read_toml(path)
+        return toml_text(path)
+    except ValueError as error:
+        raise ScenarioError(f"{printable(str(path))}: {error}") from error
+
+
+@functools.lru_cache(_MOST_KEPT)
+def _parsed(path: Path, text: str) -> dict[str, Any]:
+    """Return what a file's text holds; not to be changed.
+
+    Raises:
+        ScenarioError: It is no TOML.
+    """
+    try:
+        return parse_toml(text)
     except ValueError as error:
         raise ScenarioError(f"{printable(str(path))}: {error}") from error
 
@@ -60,7 +76,8 @@ def _read(path: Path) -> dict[str, Any]:
 @functools.cache
 def _packaged(name: str) -> dict[str, Any]:
     """Return a file of the package as read; not to be changed."""
-    return _read(_FOLDER / name)
+    path = _FOLDER / name
+    return _parsed(path, _text_of(path))
 
 
 @functools.cache
@@ -137,9 +154,32 @@ def layers_of(name: str | Path) -> Layers:
     Raises:
         ScenarioError: There is no such scenario, file or split.
     """
+    return _layers(name, _own_text(name))
+
+
+def _own_text(name: str | Path) -> str:
+    """Return what a user's file holds now; of a scenario of the package, which stays, nothing.
+
+    Raises:
+        ScenarioError: The file can't be read.
+    """
+    file, _ = _split_name(str(name))
+    return _text_of(Path(file)) if file.endswith(_SUFFIX) else ""
+
+
+def _layers(name: str | Path, text: str) -> Layers:
+    """Return what a scenario is made of.
+
+    Args:
+        name: As for `load`.
+        text: What its file holds, if it is a user's.
+
+    Raises:
+        ScenarioError: There is no such scenario or split, or the text is no scenario file.
+    """
     file, split = _split_name(str(name))
     if file.endswith(_SUFFIX):
-        where, data = printable(file), _read(Path(file))
+        where, data = printable(file), dict(_parsed(Path(file), text))
     elif split is None and file in grid.cells():
         return _layers_of_cell(grid.cells()[file])
     elif file in _slugs():
@@ -186,19 +226,69 @@ def load(name: str | Path, overrides: Mapping[str, object] | None = None) -> Sce
     Raises:
         ScenarioError: There is no such scenario, split or key, or the scenario is impossible.
     """
-    read = layers_of(name)
+    return loaded(name, overrides).copy()
+
+
+def loaded(name: str | Path, overrides: Mapping[str, object] | None = None) -> Loaded:
+    """Return a scenario that is shared with others who load the same.
+
+    It is read and checked once, until the text of its file is another one, and kept. What warns is
+    not kept, so that it warns whoever loads it.
+
+    Args:
+        name: As for `load`.
+        overrides: As for `load`.
+
+    Raises:
+        ScenarioError: As for `load`.
+    """
+    changes = overrides or {}
+    text, said = _own_text(name), _as_text(changes)
+    key = (str(name), text, said or "")
+    found = _KEPT.get(key) if said is not None else None
+    if found is not None:
+        return found
+    found, is_old = _made(_layers(name, text), changes)
+    if said is not None and not is_old:
+        if len(_KEPT) >= _MOST_KEPT:
+            _KEPT.clear()
+        _KEPT[key] = found
+    return found
+
+
+def _as_text(overrides: Mapping[str, object]) -> str | None:
+    """Return overrides as a text that only equal ones have, None for values that no file holds."""
+    try:
+        return json.dumps(plain(overrides)) if overrides else ""
+    except (TypeError, ValueError, RecursionError):
+        return None
+
+
+def _made(read: Layers, overrides: Mapping[str, object]) -> tuple[Loaded, bool]:
+    """Return a scenario of its layers, and whether it has words that were replaced since.
+
+    Raises:
+        ScenarioError: There is no such key, or the scenario is impossible.
+    """
     defaults = {"costs": read.costs, **_defaults_of(read.split_name)}
-    data = deepcopy(merge(merge(defaults, read.base), read.split))
+    data = merge(merge(defaults, read.base), read.split)
     if "name" in data:
         data["name"] = read.name
-    for key, value in (overrides or {}).items():
+    for key, value in overrides.items():
         put(read.where, data, key, value)
     try:
         scenario = Scenario.model_validate(data)
     except ValidationError as error:
         raise scenario_error(read.where, error, data) from error
     check(read.where, scenario)
-    return scenario
+    return Loaded(scenario), _is_old(data)
+
+
+def _is_old(data: Mapping[str, Any]) -> bool:
+    """Say whether a scenario as read, which is sound, has words that warn."""
+    version = data.get("module", {}).get("version", ())
+    given = [version] if isinstance(version, str) else version
+    return "is_control" in data or any(one in ALIASES for one in given)
 
 
 def file_of(name: str | Path) -> Path:
@@ -225,10 +315,10 @@ def names(split: str | None = None) -> list[str]:
 
 def marked(word: str, split: str) -> list[str]:
     """Return the names of a split's scenarios that are core, or have a mark."""
-    loaded = {name: load(name) for name in names(split)}
+    every = {name: loaded(name).scenario for name in names(split)}
     if word == CORE:
-        return [name for name, scenario in loaded.items() if scenario.is_core]
-    return [name for name, scenario in loaded.items() if word in scenario.marks]
+        return [name for name, scenario in every.items() if scenario.is_core]
+    return [name for name, scenario in every.items() if word in scenario.marks]
 
 
 def expand(spec: str) -> list[str]:

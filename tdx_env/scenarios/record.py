@@ -198,6 +198,11 @@ def setup_of(scenario: Scenario) -> NDArray[np.void]:
             copied with changes.
     """
     check(scenario.name, scenario)
+    return checked_setup_of(scenario)
+
+
+def checked_setup_of(scenario: Scenario) -> NDArray[np.void]:
+    """Return a scenario whose fields fit together as the kernel reads it, as `setup_of` does."""
     setup = np.zeros(1, SETUP)
     row = setup[0]
     _put_sizes(row, scenario.host.n_vcpus)

@@ -23,3 +23,4 @@ class Draw(IntEnum):
     IRQ_OFF = 15
     MODULE = 16
     BATCH = 17
+    FUTURE = 18

@@ -14,6 +14,7 @@ from tdx_eval.commands.policies import policies
 from tdx_eval.commands.ranks import ranks
 from tdx_eval.commands.reality import reality
 from tdx_eval.commands.report import report
+from tdx_eval.commands.room import room
 from tdx_eval.commands.scale import scale
 from tdx_eval.commands.trace import trace
 
@@ -42,6 +43,7 @@ for _command in (
     scale,
     trace,
     flush,
+    room,
 ):
     app.command(_command.__name__)(_command)
 app.command("map")(map_policies)

@@ -61,8 +61,8 @@ def test_validation_has_an_eighth_but_ten_at_least():
 def test_comparison_loads_each_scenario_and_policy_once(tmp_path, monkeypatch):
     """From the plan to the summary; jobs that run here take them from it too."""
     read, spoken = [], []
-    original = loader.layers_of
-    monkeypatch.setattr(loader, "layers_of", lambda name: read.append(name) or original(name))
+    original = loader.loaded
+    monkeypatch.setattr(loader, "loaded", lambda name, *_: read.append(name) or original(name, *_))
     monkeypatch.setattr(user_file, "_import", counted(user_file._import, spoken))
     file = tmp_path / "mine.py"
     file.write_text("def decide(features, mask):\n    return 0\n")

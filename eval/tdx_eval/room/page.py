@@ -1,0 +1,155 @@
+"""The study as a page."""
+
+from collections.abc import Iterator, Sequence
+
+from tdx_eval.room.study import Cell, Gain, Row, Study
+
+_NOTHING, _MUCH = 2.0, 10.0  # [%]
+_DENSE = 1.0  # λK above which `until-waits` is not the best threshold
+_HEAD = """# The room above a simple rule
+
+What can a decision gain at all? Held against *flush when somebody waits for mmu_lock, and RETRY
+whatever is busy* (`{base}`), with flush points and busy replies both asked. Two measurements, by
+which nobody knows the future:
+
+- **look ahead**: at about {decisions} decisions of an episode, spread evenly, every allowed answer
+  is played on to the end by the rule, in {futures} futures: what was drawn before stays, what is
+  drawn later has new keys, the same for every answer. The best answer is taken if it saves more
+  than twice its standard error. It sees few of many decisions: their share stands beside it.
+- **tree**: the same play at {fit_decisions} decisions of each of {fit_seeds} episodes (2 futures),
+  and a tree of 6 leaves at most, grown on what each answer saved. It takes another answer than the
+  rule only where it saves more than twice its standard error, and counts only if it was better on
+  other episodes. It is then measured on {seeds} new ones, at all decisions.
+
+Both are lower ends: a better learner may find more. A gain is what is saved of the rule's mean
+cost, paired by seed, with a 95 % interval; the objectives are those of
+[objectives.md](objectives.md). λK says how many threads come to wait while as much is waited as a
+flush costs ([flush.md](flush.md)); with λK ≤ 1 the rule is the best threshold by theorem, as far as
+`cpu` counts. Scenarios with long episodes have a third of the episodes.
+
+`{command}`
+"""
+
+
+def shown(gain: Gain | None) -> str:
+    """Return a gain as the table has it."""
+    if gain is None:
+        return "none"
+    return f"{gain.percent:+.1f} ({gain.low:+.1f} to {gain.high:+.1f})"
+
+
+def line(row: Row, cell: Cell) -> str:
+    """Return a cell in one line, for a terminal."""
+    rate = "" if row.lambda_k is None else f", λK {row.lambda_k:.2f}"
+    return (
+        f"{row.scenario} {cell.objective}{rate}: tree {shown(cell.learned)} %, look ahead "
+        f"{shown(cell.ahead)} %{'' if not cell.rule else f': {cell.rule}'}"
+    )
+
+
+def verdict(cell: Cell) -> str:
+    """Return what a cell's gains come to in a word."""
+    if cell.best >= _MUCH:
+        return f"**{cell.best:.0f} %**"
+    if cell.best >= _NOTHING:
+        return f"{cell.best:.0f} %"
+    return "nothing"
+
+
+def _table(study: Study) -> Iterator[str]:
+    """Yield a row for each scenario and objective."""
+    is_bounded = any(cell.clairvoyant for row in study.rows for cell in row.cells)
+    bound = " clairvoyant look ahead, % (a bound: luck counts) |" if is_bounded else ""
+    yield (
+        "| scenario | λK | busy, flush points an episode | objective | rule's cost, ms | tree, % | "
+        f"look ahead, % | share looked at |{bound} room |"
+    )
+    yield "|---|--:|--:|---|--:|--:|--:|--:|" + ("--:|" if is_bounded else "") + "---|"
+    for row in study.rows:
+        rate = "" if row.lambda_k is None else f"{row.lambda_k:.2f}"
+        for cell in row.cells:
+            extra = f" {shown(cell.clairvoyant)} |" if is_bounded else ""
+            yield (
+                f"| {row.scenario} | {rate} | {row.n_busy:,.0f}, {row.n_flush:,.0f} | "
+                f"{cell.objective} | {cell.base_ms:,.2f} | {shown(cell.learned)} | "
+                f"{shown(cell.ahead)} | {100 * cell.looked_share:.1f} % |{extra} {verdict(cell)} |"
+            )
+
+
+def _losses(cell: Cell) -> str:
+    """Return what other answers cost, in words."""
+    return ", ".join(
+        f"{name} {lost:+,.0f} ± {2 * error:,.0f} µs"
+        for name, (lost, error) in cell.losses_us.items()
+    )
+
+
+def why(row: Row, cell: Cell) -> str:
+    """Say why nothing was found to gain in a cell."""
+    points = []
+    if row.n_flush < 1:
+        points.append("there is no flush point")
+    elif row.lambda_k is not None and row.lambda_k <= _DENSE:
+        points.append(f"λK is {row.lambda_k:.2f}, where the rule is the best threshold")
+    else:
+        points.append("no tree was better than the rule on other episodes")
+    found = _losses(cell)
+    if found:
+        points.append(f"another answer costs in the mean, to the end of the episode: {found}")
+    return "; ".join(points)
+
+
+def _named(rows: Sequence[Row], objectives: Sequence[str], least: float) -> Iterator[str]:
+    """Yield scenario, objective and rule of each cell with so much room."""
+    for row in rows:
+        for cell in row.cells:
+            if cell.best >= least and cell.objective in objectives:
+                rule = f": {cell.rule}" if cell.rule else ""
+                yield f"- {row.scenario}, {cell.objective}: {cell.best:.0f} %{rule}"
+
+
+def _controls(study: Study) -> Iterator[str]:
+    """Yield the scenarios in which no objective has room, and why."""
+    for row in study.rows:
+        if all(cell.best < _NOTHING for cell in row.cells):
+            yield (
+                f"- **{row.scenario}** (control): nothing can be learned here above the rule, by "
+                f"any of the objectives. By `{row.cells[0].objective}`: {why(row, row.cells[0])}."
+            )
+
+
+def _partial(study: Study) -> Iterator[str]:
+    """Yield the cells without room of the scenarios that have some elsewhere."""
+    for row in study.rows:
+        empty = [cell for cell in row.cells if cell.best < _NOTHING]
+        if 0 < len(empty) < len(row.cells):
+            names = ", ".join(f"`{cell.objective}`" for cell in empty)
+            yield f"- {row.scenario}, by {names}: {why(row, empty[0])}."
+
+
+def page(study: Study) -> str:
+    """Return the page as Markdown."""
+    effort = study.effort
+    head = _HEAD.format(
+        base=study.base,
+        decisions=effort.ahead_decisions,
+        futures=effort.futures,
+        fit_decisions=effort.fit_decisions,
+        fit_seeds=effort.fit_seeds,
+        seeds=effort.seeds,
+        command=study.command,
+    )
+    much = list(_named(study.rows, study.objectives, _MUCH))
+    ids = {line.partition(",")[0] for line in much}
+    parts = [
+        head,
+        "## Measured\n",
+        *_table(study),
+        f"\n## 10 % or more\n\n{len(ids)} scenarios, with the tree's answers:\n",
+        *(much or ["- none"]),
+        "\n## Controls: below 2 % whatever counts\n",
+        *(list(_controls(study)) or ["- none"]),
+        "\n## Below 2 % by some objectives\n",
+        *(list(_partial(study)) or ["- none"]),
+    ]
+    return "\n".join(parts) + "\n"
