@@ -26,7 +26,8 @@ from tdx_env.state.features import Feature
 _POLICIES = ("P18", "P8", "P1", "P9", "P4", "break-even")
 _SEEDS = (1, 2)
 _LENGTH = 20  # hexadecimal digits of a digest
-_LEFT_OUT = ("waiting", "module")  # wording, and what the seed and the scenario say
+# Wording, what the seed and the scenario say, and how much of it was played.
+_LEFT_OUT = ("waiting", "module", "n_events")
 
 
 def _plain(value: Any) -> Any:
@@ -76,7 +77,7 @@ def run_digest(scenario: Scenario, policy: Policy, counted: Counted) -> tuple[st
         if counted.metrics is not None:
             metrics = {k: v for k, v in metrics.items() if k in counted.metrics}
         names_seen |= metrics.keys()
-        n_events += metrics["n_events"]
+        n_events += int(batch.run["n_events"][0])
         came_to = [_plain(metrics), _plain(busy_cells(batch, 0))]
         digest.update(json.dumps(came_to, sort_keys=True).encode())
     return digest.hexdigest()[:_LENGTH], n_events, names_seen

@@ -1,150 +1,225 @@
-"""PPO of stable-baselines3 with its own defaults on `tdx_env/SeamcallRetry-v1`, against two rules.
+"""PPO of stable-baselines3 with its own defaults on `tdx_env/SeamcallRetry-v1`, against rules.
 
-    python -m benchmarks.ppo                                # 200,000 steps, 5 seeds
-    python -m benchmarks.ppo --steps 4096 --seeds 1 --episodes 2 --scenario s13-balloon
+    python -m benchmarks.ppo --out out/ppo.json             # 200,000 steps, 5 seeds
+    python -m benchmarks.ppo --out out/ppo.json --table     # what is there, as tables
+    python -m benchmarks.ppo --out out/ppo.json --svg docs/images/ppo.svg
+    python -m benchmarks.ppo --out out/1.json --steps 4096 --seeds 1 --scenario s13-balloon
 
 Nothing is tuned: `PPO("MlpPolicy", env, gamma=1)` on one environment. After each tenth of the steps
 the agent plays the validation split of the same scenarios, its likeliest answers; the rules play
-the same seeds under the same discipline, their decisions charged as the agent's are. A return of -1
-is what the rule costs on the train split that `tdx-eval scale` takes as its measure.
+the same seeds under the same discipline, their decisions charged as the agent's are; only what the
+merged kernel does has a discipline of its own. A return of -1 is what the rule costs on the train
+split that `tdx-eval scale` takes as its measure. Finished seeds in the file are not run again.
 """
 
 import argparse
-from collections.abc import Callable
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import gymnasium
 import numpy as np
-from numpy.typing import NDArray
+import torch
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 
+import tdx_agents
 from benchmarks.tables import table
 from tdx_agents.constant import constant
-from tdx_agents.flush import decided, until_waits
-from tdx_agents.protocol import Policy
-from tdx_env.engine.batch import SKIP, Batch
+from tdx_agents.network import Network
+from tdx_agents.protocol import Kind, Policy
+from tdx_env.engine.batch import Batch
 from tdx_env.host.discipline import DEFAULT
 from tdx_env.repertoire import EDITIONS, Repertoire
 from tdx_env.scenarios import Scenario, expand, load
-from tdx_env.spaces import observation_size, observe
 from tdx_env.state.discipline import Action
+from tdx_train.model import policy_weights
+from tdx_train.validation import run_policy
 
 ID = "tdx_env/SeamcallRetry-v1"
 _DISCIPLINE = DEFAULT.with_(flush="decided", asks="all")  # the environment's own
 _FIRST_SEED = 1 << 31  # of the validation split
 _N_CURVE = 10  # points of a learning curve
-
-Play = Callable[[Batch], None]
-
-
-def _play_agent(model: PPO) -> Play:
-    """Return what plays a batch with an agent's likeliest answers."""
-
-    def play(batch: Batch) -> None:
-        batch.advance()
-        while len(rows := np.flatnonzero(batch.waiting)):
-            seen = np.empty((len(rows), observation_size("all")), np.float32)
-            observe(batch.features[rows], seen)
-            actions = np.full(batch.n_worlds, SKIP, np.int64)
-            actions[rows] = model.predict(seen, deterministic=True)[0]
-            batch.advance(actions=actions)
-
-    return play
+_MERGED = "merged"
+_RULES = ("decided-until-waits", "decided-greedy", "decided-root")
 
 
-def _play_rule(policy: Policy) -> Play:
-    """Return what plays a batch by a compiled rule."""
+class Match:
+    """Validation episodes of all scenarios side by side.
 
-    def play(batch: Batch) -> None:
-        batch.advance(policy.decide)
+    Args:
+        scenarios: Their scenarios.
+        n_episodes: Of each.
+    """
 
-    return play
+    def __init__(self, scenarios: list[Scenario], n_episodes: int) -> None:
+        played = [Repertoire(one, None, EDITIONS["v1"]) for one in scenarios]
+        self._setups = np.concatenate([one.setups for one in played])
+        self._scales = np.array([one.scales[0] for one in played])
+        self._n_episodes = n_episodes
+
+    def returns(self, policy: Policy) -> list[float]:
+        """Return the mean return of each scenario under a policy and its discipline."""
+        n_scenarios = len(self._setups)
+        rows = np.tile(np.arange(n_scenarios), self._n_episodes)
+        batch = Batch(self._setups, policy.discipline.record(), len(rows))
+        batch.reset(_FIRST_SEED + np.arange(len(rows)) // n_scenarios, rows)
+        run_policy(batch, policy)
+        costs = batch.costs.reshape(self._n_episodes, n_scenarios).mean(axis=0)
+        return [float(one) for one in -costs / self._scales]
 
 
-def _rules() -> dict[str, Play]:
-    """Return what plays a batch by each of the rules."""
-    waits = decided(until_waits()).compile()
-    retry = constant(Action.RETRY)
-    return {"always RETRY": _play_rule(retry), "until waits": _play_rule(waits)}
+def _agent(model: PPO) -> Policy:
+    """Return an agent's likeliest answers as a policy."""
+    act = Network(policy_weights(model), "tanh").act
+    return Policy("ppo", "", "", "benchmark", Kind.BATCHED, _DISCIPLINE, act=act)
 
 
-def _returns(scenarios: list[Scenario], play: Play, n_episodes: int) -> NDArray[np.float64]:
-    """Return the mean return of each scenario, shape (n_scenarios,)."""
-    found = []
-    for scenario in scenarios:
-        played = Repertoire(scenario, None, EDITIONS["v1"])
-        batch = Batch(played.setups, _DISCIPLINE.record(), n_episodes)
-        batch.reset(range(_FIRST_SEED, _FIRST_SEED + n_episodes))
-        play(batch)
-        found.append(-float(batch.costs.mean()) / played.scales[0])
-    return np.array(found)
+def rules() -> dict[str, Policy]:
+    """Return what the agent is held against, by name."""
+    found = {"always RETRY": replace(constant(Action.RETRY), discipline=_DISCIPLINE)}
+    for name in _RULES:
+        found[name] = replace(tdx_agents.load(name), discipline=_DISCIPLINE)
+    return found | {_MERGED: tdx_agents.load("p20-merged-6.19")}
 
 
 class _Curve(BaseCallback):
     """Plays the validation episodes after each tenth of the steps.
 
     Args:
-        scenarios: Their scenarios.
-        n_episodes: Of each.
+        match: Plays them.
         n_steps: Length of the run.
     """
 
-    def __init__(self, scenarios: list[Scenario], n_episodes: int, n_steps: int) -> None:
+    def __init__(self, match: Match, n_steps: int) -> None:
         super().__init__()
-        self._scenarios, self._n_episodes = scenarios, n_episodes
-        self._every = max(1, n_steps // _N_CURVE)
-        self.points: list[tuple[int, NDArray[np.float64]]] = []
-
-    def note(self, n_steps: int, model: PPO) -> None:
-        """Play now."""
-        found = _returns(self._scenarios, _play_agent(model), self._n_episodes)
-        self.points.append((n_steps, found))
+        self._match, self._every = match, max(1, n_steps // _N_CURVE)
+        self._began, self._playing = time.monotonic(), 0.0
+        self.points: list[dict[str, Any]] = []
 
     def _on_step(self) -> bool:
         """Play if it is time."""
         if self.num_timesteps >= (len(self.points) + 1) * self._every:
-            self.note(self.num_timesteps, self.model)  # type: ignore[arg-type]
+            start = time.monotonic()
+            found = self._match.returns(_agent(self.model))  # type: ignore[arg-type]
+            seconds = start - self._began - self._playing
+            self._playing += time.monotonic() - start
+            self.points.append(
+                {"steps": self.num_timesteps, "seconds": round(seconds, 1), "returns": found}
+            )
         return True
 
 
-def learned(
-    spec: str, scenarios: list[Scenario], n_steps: int, seed: int, n_episodes: int
-) -> list[tuple[int, NDArray[np.float64]]]:
-    """Train an agent; return steps and mean return of each scenario along the way."""
-    env = gymnasium.make(ID, scenario=spec)
-    model = PPO("MlpPolicy", env, gamma=1.0, seed=seed, device="cpu")
-    curve = _Curve(scenarios, n_episodes, n_steps)
+def learned(spec: str, match: Match, n_steps: int, seed: int) -> list[dict[str, Any]]:
+    """Train an agent; return steps, seconds and mean returns along the way."""
+    torch.set_num_threads(1)  # a second one only waits on so small a network
+    model = PPO("MlpPolicy", gymnasium.make(ID, scenario=spec), gamma=1.0, seed=seed, device="cpu")
+    curve = _Curve(match, n_steps)
     model.learn(n_steps, curve)
     return curve.points
 
 
+def _run(given: argparse.Namespace, kept: dict[str, Any]) -> None:
+    """Run what the file doesn't have yet; write it after each seed."""
+    names = expand(given.scenario)
+    match = Match([load(one.replace("/train", "/validation")) for one in names], given.episodes)
+    kept["scenarios"] = names
+    kept.setdefault("rules", {name: match.returns(one) for name, one in rules().items()})
+    runs = kept.setdefault("runs", {})
+    for seed in range(given.seeds):
+        if str(seed) not in runs:
+            runs[str(seed)] = learned(given.scenario, match, given.steps, seed)
+            given.out.write_text(json.dumps(kept, indent=1), encoding="utf-8")
+            print(f"seed {seed}: {runs[str(seed)][-1]['seconds']:.0f} s of training")
+
+
+def tables(kept: dict[str, Any]) -> str:
+    """Return learning curves, and what each scenario came to at the end."""
+    runs = kept["runs"]
+    means = ", ".join(f"{name} {np.mean(one):.3f}" for name, one in kept["rules"].items())
+    curve = [
+        [f"{point['steps']:,}", *(f"{np.mean(run[at]['returns']):.3f}" for run in runs.values())]
+        for at, point in enumerate(next(iter(runs.values())))
+    ]
+    last = np.array([run[-1]["returns"] for run in runs.values()])
+    ends = [
+        [
+            name,
+            *(f"{one[at]:.3f}" for one in kept["rules"].values()),
+            f"{last[:, at].mean():.3f} ({last[:, at].min():.3f} to {last[:, at].max():.3f})",
+        ]
+        for at, name in enumerate(kept["scenarios"])
+    ]
+    return (
+        f"Mean return of the rules: {means}.\n\n"
+        + table(["steps", *(f"seed {seed}" for seed in runs)], curve)
+        + "\n"
+        + table(["scenario", *kept["rules"], "PPO"], ends)
+    )
+
+
+def curves(kept: dict[str, Any]) -> dict[str, Any]:
+    """Return the learning curves as a Vega-Lite chart, rules as level lines."""
+    points = [
+        {"steps": point["steps"], "cost": -float(np.mean(point["returns"])), "who": f"seed {seed}"}
+        for seed, run in kept["runs"].items()
+        for point in run
+    ]
+    levels = [
+        {"cost": -float(np.mean(one)), "who": name}
+        for name, one in kept["rules"].items()
+        if name != _MERGED
+    ]
+    y: dict[str, Any] = {
+        "field": "cost",
+        "type": "quantitative",
+        "scale": {"type": "log"},
+        "title": "mean cost, until-waits on train = 1",
+    }
+    return {
+        "width": 560,
+        "height": 300,
+        "layer": [
+            {
+                "data": {"values": points},
+                "mark": {"type": "line", "point": True},
+                "encoding": {
+                    "x": {"field": "steps", "type": "quantitative"},
+                    "y": y,
+                    "color": {"field": "who", "title": None},
+                },
+            },
+            {
+                "data": {"values": levels},
+                "mark": {"type": "rule", "strokeDash": [5, 4]},
+                "encoding": {"y": y, "color": {"field": "who", "title": None}},
+            },
+        ],
+    }
+
+
 def main() -> None:
-    """Print learning curves, and what each scenario came to at the end."""
+    """Run, or show what was run."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ppo", description=__doc__)
+    parser.add_argument("--out", type=Path, required=True, help="file of the results")
     parser.add_argument("--steps", type=int, default=200_000)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--episodes", type=int, default=16)
+    parser.add_argument("--episodes", type=int, default=8)
     parser.add_argument("--scenario", default="core")
+    parser.add_argument("--table", action="store_true", help="run nothing, print tables")
+    parser.add_argument("--svg", type=Path, help="run nothing, draw the curves")
     given = parser.parse_args()
-    names = expand(given.scenario)
-    scenarios = [load(name.replace("/train", "/validation")) for name in names]
-    rules = {name: _returns(scenarios, play, given.episodes) for name, play in _rules().items()}
-    runs = [
-        learned(given.scenario, scenarios, given.steps, seed, given.episodes)
-        for seed in range(given.seeds)
-    ]
-    print(*(f"mean return of {name}: {one.mean():.3f}" for name, one in rules.items()), sep="\n")
-    rows = [
-        [f"{steps:,}", *(f"{run[place][1].mean():.3f}" for run in runs)]
-        for place, (steps, _) in enumerate(runs[0])
-    ]
-    print(table(["steps", *(f"seed {seed}" for seed in range(given.seeds))], rows))
-    last = np.mean([run[-1][1] for run in runs], axis=0)
-    rows = [
-        [name, *(f"{one[place]:.3f}" for one in rules.values()), f"{last[place]:.3f}"]
-        for place, name in enumerate(names)
-    ]
-    print(table(["scenario", *rules, "PPO"], rows))
+    kept = json.loads(given.out.read_text(encoding="utf-8")) if given.out.exists() else {}
+    if given.svg is not None:
+        import vl_convert
+
+        given.svg.write_text(vl_convert.vegalite_to_svg(curves(kept)), encoding="utf-8")
+        return
+    if not given.table:
+        _run(given, kept)
+    print(tables(kept))
 
 
 if __name__ == "__main__":

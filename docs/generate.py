@@ -4,12 +4,16 @@ A test holds the pages against what this writes.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import typer
 
+from file_page import files_page
+from machine_page import versions_page
+from markdown_table import NOTE, table
+from scenario_pages import costs_page, scenario_page
 from tdx_agents.handwritten import rows
 from tdx_env.cli import app as env_app
 from tdx_env.spaces import ACTIONS, FEATURES
@@ -20,18 +24,6 @@ FOLDER = Path(__file__).parent / "reference"
 APPS = {"tdx-env": env_app, "tdx-eval": eval_app, "tdx-train": train_app}
 _COMPLETION = ("install_completion", "show_completion", "help")
 _MAIL = re.compile(r"\((\w{8,}(?:[-.]\w+)*-?)\)")  # the beginning of a message id
-_NOTE = "Made by `python docs/generate.py` from the code; a test holds it against that.\n"
-
-
-def _cell(text: object) -> str:
-    """Return a text as a cell of a Markdown table may hold it."""
-    return " ".join(str(text).split()).replace("|", "\\|").replace("<", "&lt;")
-
-
-def _table(head: Sequence[str], lines: Sequence[Sequence[object]]) -> str:
-    """Return a Markdown table."""
-    rule = ["---"] * len(head)
-    return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in (head, rule, *lines))
 
 
 def _default(param: Any) -> str:
@@ -55,7 +47,7 @@ def _parameters(command: Any) -> str:
             ", ".join(f"`{one}`" for one in param.opts) if is_option else f"`{param.name.upper()}`"
         )
         lines.append((name, _default(param), getattr(param, "help", "") or ""))
-    return _table(("parameter", "default", "meaning"), lines) if lines else ""
+    return table(("parameter", "default", "meaning"), lines) if lines else ""
 
 
 def _help(command: Any) -> str:
@@ -76,7 +68,7 @@ def _sections(name: str, command: Any, level: int) -> Iterator[str]:
 
 def cli_page() -> str:
     """Return the page of the command lines."""
-    parts = ["# Command lines", _NOTE]
+    parts = ["# Command lines", NOTE]
     parts.append(
         "Each has `--version`, `--install-completion` and `--show-completion`. A mistake is one "
         "line and exit code 2; Ctrl-C is exit code 130."
@@ -91,27 +83,38 @@ def _linked(source: str) -> str:
     return _MAIL.sub(r"([\1](https://lore.kernel.org/all/?q=\1))", source)
 
 
+_ABOUT_POLICIES = """A row is a decision function and a host discipline; `tdx-eval policies` prints
+this list. *Needs a change*: KVM would have to be restructured for it, not only get another rule.
+
+Busy replies are what rows with a number are about; what nobody decides is the discipline's
+(`tdx_env/host/discipline.py`). The rows about flushes issue busy calls again and differ in one
+thing, when a zap that has blocked pages stops the vCPUs ([flush points](../flush.md)). A flush
+rule's name with `decided-` before it (`decided-greedy`, `decided-until-waits`,
+`decided-retry-batch-1` for a flush after each page) is the same rule as decisions, asked at each
+flush point and charged 10 cycles for each, under the discipline that agents have there.
+
+Who said what on the mailing list, and where the rows of 2025 and 2026 are, is in
+[KVM's chains and the policies](../kvm.md#3-policies)."""
+
+
 def policies_page() -> str:
     """Return the page of the policies."""
     lines = []
     for row in rows():
         mark = "needs a change" if row.discipline.needs_kvm_change else "today"
-        lines.append((row.number, f"`{row.name}`", row.title, mark, _linked(row.source)))
+        title = f"{row.title} (behaves as {row.behaves_as})" if row.behaves_as else row.title
+        lines.append((row.number, f"`{row.name}`", title, mark, _linked(row.source)))
     head = ("number", "name", "what it does", "KVM could merge it", "source")
-    return (
-        f"# Policies\n\n{_NOTE}\nWhat each does step by step, and who said what of it, is in "
-        f"[KVM's chains and the policies](../kvm.md). `tdx-eval policies` prints this list.\n\n"
-        f"{_table(head, lines)}\n"
-    )
+    return f"# Policies\n\n{NOTE}\n\n{_ABOUT_POLICIES}\n\n{table(head, lines)}\n"
 
 
 def spaces_page() -> str:
     """Return the page of what an agent sees and does."""
-    actions = _table(
+    actions = table(
         ("number", "action", "path", "meaning"),
         [(f"{action:d}", action.name, path, meaning) for action, path, meaning in ACTIONS],
     )
-    features = _table(
+    features = table(
         ("name", "meaning", "unit", "read from", "costs KVM"),
         [
             (f"`{one.name}`", one.meaning, one.unit, one.read_from, one.read_cost)
@@ -119,13 +122,21 @@ def spaces_page() -> str:
         ],
     )
     return (
-        f"# What an agent sees and does\n\n{_NOTE}\n## Actions\n\n{actions}\n\n## Features\n\nOnly "
-        "what a host can know. A policy's function gets them as integers by name; the observation "
-        f"scales them.\n\n{features}\n"
+        f"# What an agent sees and does\n\n{NOTE}\n\n## Actions\n\n{actions}\n\n## Features\n\n"
+        "Only what a host can know. A policy's function gets them as integers by name; the "
+        f"observation scales them.\n\n{features}\n"
     )
 
 
-PAGES = {"cli.md": cli_page, "policies.md": policies_page, "spaces.md": spaces_page}
+PAGES = {
+    "cli.md": cli_page,
+    "costs.md": costs_page,
+    "files.md": files_page,
+    "policies.md": policies_page,
+    "scenario.md": scenario_page,
+    "spaces.md": spaces_page,
+    "versions.md": versions_page,
+}
 
 
 def main() -> None:

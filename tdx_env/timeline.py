@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 960, 540  # pixels; of every picture, as films need it
 _MOST_LANES = 20
 _MOST_EVENTS = 160  # in one picture: the last ones of the step
+_MORE_ROOM = 8  # times as many events, if a step has more than there was room for
 _TOP, _BOTTOM, _LEFT, _RIGHT = 70, 60, 110, 20
 _FONT_SIZE = 13
 _N_MARKS = 5  # of the time axis
@@ -85,7 +86,6 @@ class Timeline:
     def __init__(self) -> None:
         self._before: WorldSnapshot | None = None
         self._action = NONE
-        self._n_events = 0
 
     def keep(self, batch: Batch, action: int) -> None:
         """Keep the state before a step.
@@ -95,7 +95,6 @@ class Timeline:
             action: What is decided.
         """
         self._before, self._action = batch.snapshot(), action
-        self._n_events = int(batch.run["n_events"][0])
 
     def forget(self) -> None:
         """Forget the step: another episode has begun."""
@@ -119,13 +118,17 @@ class Timeline:
 
     def _events(self, batch: Batch) -> NDArray[np.void]:
         """Return the last events of the step, dtype EVENT; none if there was no step."""
-        n_events = int(batch.run["n_events"][0]) - self._n_events
-        if self._before is None or n_events < 1:
+        if self._before is None:
             return np.empty(0, [("time", np.int64), ("actor", np.int64), ("state", np.int64)])
-        twin = batch.traced(self._before, n_events)
-        twin.advance(actions=[self._action])
-        events: NDArray[np.void] = twin.world(0).trace["event"][:n_events]
-        return events[-_MOST_EVENTS:]
+        room = _MOST_EVENTS
+        while True:
+            twin = batch.traced(self._before, room)
+            twin.advance(actions=[self._action])
+            n_events = int(twin.run["n_traced"][0])
+            if n_events < room:
+                events: NDArray[np.void] = twin.world(0).trace["event"][:n_events]
+                return events[-_MOST_EVENTS:]
+            room *= _MORE_ROOM
 
     def frame(self, batch: Batch, clock_khz: int, title: str) -> NDArray[np.uint8]:
         """Return the picture, shape (HEIGHT, WIDTH, 3).

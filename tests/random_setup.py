@@ -10,7 +10,16 @@ from tdx_env.state.calls import NONE, Leaf
 from tdx_env.state.costs import Cost
 from tdx_env.state.kernels import KERNELS
 from tdx_env.state.objectives import weights_of
-from tdx_env.state.setup import MAX_CHOICES, N_BANDS, REST, SETUP, Initial, Pamt, Resched
+from tdx_env.state.setup import (
+    MAX_CHOICES,
+    MAX_GROUPS,
+    N_BANDS,
+    REST,
+    SETUP,
+    Initial,
+    Pamt,
+    Resched,
+)
 from tests.random_costs import REAL_COSTS, TINY, TINY_COSTS
 from tests.random_ranges import WILD_SHARE, Record, Rng, apart, pick, random_range, set_range
 
@@ -399,3 +408,30 @@ class _Builder:
 def random_setup(rng: Rng, theme: Theme | None = None) -> Record:
     """Return a random small scenario, a SETUP record; of a theme, if one is given."""
     return _Builder(rng, theme).build()
+
+
+def add_computing(rng: Rng, row: Record) -> None:
+    """Add a group of vCPUs that only compute to a scenario, which grows by them.
+
+    Their interrupts come as often as a trip takes, or seldom.
+    """
+    n_more = int(rng.integers(1, 21))
+    for bound in ("n_vcpus_low", "n_vcpus_high"):
+        row[bound] += n_more
+    row["n_vcpus_weights"] = 0
+    number = int(row["n_groups"])
+    if number == MAX_GROUPS:  # in place of one of those whose count is given
+        number = int(np.argmax(row["groups"]["count_low"] != REST))
+    row["n_groups"] = max(row["n_groups"], number + 1)
+    group = row["groups"][number]
+    group["program"] = Program.COMPUTE
+    group["count_low"] = group["count_high"] = n_more
+    group["is_hostile"] = rng.random() < 0.2
+    longest = pick(rng, (600, 3000, 30_000, 300_000))
+    for name in ("tick", "device", "host_tick"):
+        if rng.random() < 0.6:
+            set_range(rng, group, name, 300, longest)
+    if rng.random() < 0.4:
+        group["arm_cycles"] = rng.integers(1, longest)
+    if rng.random() < 0.3:
+        group["signal_every"] = pick(rng, (1, 2, 5))

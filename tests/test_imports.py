@@ -72,15 +72,19 @@ ALLOWED = {
     "tdx_eval.cli": {"tdx_env.command", "tdx_eval.commands"},
     "tdx_eval.commands": STUDIED
     | {f"tdx_eval.{study}" for study in ("reality", "costs", "lost", "ranks", "reward_scales")}
-    | {
-        f"tdx_eval.{study}"
-        for study in ("tracing", "forking", "mapping", "auditing", "flushing", "room")
-    },
+    | {f"tdx_eval.{study}" for study in ("tracing", "forking", "mapping", "auditing", "flushing")}
+    | {f"tdx_eval.{study}" for study in ("room", "regret", "worst", "exporting")}
+    | {f"tdx_eval.{study}" for study in ("searching", "distilling")},
     "tdx_eval.reality": STUDIED,
     "tdx_eval.costs": STUDIED,
     "tdx_eval.lost": STUDIED,
     "tdx_eval.ranks": STUDIED,
     "tdx_eval.flushing": BELOW_EVAL,
+    "tdx_eval.regret": STUDIED,
+    "tdx_eval.worst": BELOW_EVAL,
+    "tdx_eval.exporting": BELOW_EVAL | {"tdx_eval.worst"},
+    "tdx_eval.searching": BELOW_EVAL,
+    "tdx_eval.distilling": BELOW_EVAL | {"tdx_eval.searching", "tdx_eval.room"},
     "tdx_eval.room": STUDIED | {"tdx_eval.flushing"},
     "tdx_eval.tracing": STUDIED,
     "tdx_eval.forking": STUDIED | {"tdx_eval.tracing"},

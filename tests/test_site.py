@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 import typer
 
+from tdx_env.state.calls import Leaf, Lock
+
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
@@ -68,7 +70,7 @@ def folder(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("name", ["cli.md", "policies.md", "spaces.md"])
+@pytest.mark.parametrize("name", sorted(path.name for path in (DOCS / "reference").iterdir()))
 def test_made_page_is_current(name: str, generate: ModuleType) -> None:
     made = generate.PAGES[name]()
     assert (DOCS / "reference" / name).read_text() == made, "run: python docs/generate.py"
@@ -115,6 +117,30 @@ def test_answer_has_tables_of_its_runs_and_says_what_an_answer_says(path, answer
         assert f"**{part}" in text
 
 
+@pytest.mark.parametrize("path", ANSWERS, ids=lambda path: path.stem)
+def test_answer_has_a_picture_of_its_own_figures(path: Path) -> None:
+    pictures = script("answer_pictures")
+    text = path.read_text()
+    assert f"]({path.stem}.svg)" in text and path.with_suffix(".svg").exists()
+    shown = pictures.panels(text, pictures.PICTURES[path.stem])
+    assert shown and all(len(panel.rows) == len(shown[0].rows) > 1 for panel in shown)
+
+
+def test_picture_of_the_locks_has_what_the_module_takes() -> None:
+    modes = script("locks_picture").modes
+    assert modes(Leaf.MEM_TRACK)[Lock.EPOCH] == "alone"
+    assert modes(Leaf.VP_ENTER)[Lock.TREE] == "with others, if armed"
+    assert modes(Leaf.ACCEPT) == {Lock.ENTRY: "alone"}
+
+
+@pytest.mark.parametrize(
+    ("cell", "value"),
+    [("4,012", 4012), ("× 0.12 (0.1 to 0.2)", 0.12), ("-25.0% (-26% to -24%)", 0.75)],
+)
+def test_picture_reads_a_cell(cell: str, value: float) -> None:
+    assert script("answer_pictures").value_of(cell) == value
+
+
 def result(relative: float) -> dict[str, Any]:
     """Return a policy's result in a scenario, as a comparison writes it."""
     ends = {"value": relative, "low": relative - 0.01, "high": relative + 0.01}
@@ -149,3 +175,29 @@ def test_python_of_a_page_runs(page: str, text: str, folder: Path) -> None:
     file.write_text(text)
     runpy.run_path(str(file), run_name="page")
     assert ("save_bundle" in text) == (folder / "out").is_dir()
+
+
+@pytest.mark.slow
+def test_notebook_runs_and_its_page_is_current() -> None:
+    """What it prints and what stands in it are the page's; pictures are the machine's own."""
+    notebook = script("notebook")
+    found = notebook.page(notebook.executed(notebook.NOTEBOOK), {})
+    assert notebook.NOTEBOOK.with_suffix(".md").read_text() == found, "run: python docs/notebook.py"
+
+
+def test_matrix_of_lost_tds_is_that_of_the_chains() -> None:
+    matrix = script("lost_matrix")
+    assert matrix.PAGE.read_text() == matrix.page((DOCS / "lost.md").read_text())
+
+
+@pytest.mark.parametrize(
+    ("counts", "mark"),
+    [
+        ("40 killed", "**k**"),
+        ("40 hung", "**h**"),
+        ("30 killed and 10 hung", "**x**"),
+        ("1 killed", "2 %"),
+    ],
+)
+def test_cell_of_the_matrix(counts: str, mark: str) -> None:
+    assert script("lost_matrix").cell_of(counts, 40, "1, 5") == (mark, frozenset({1, 5}))

@@ -24,6 +24,7 @@ from tdx_env.errors import BundleError, MissingExtraError, OutputError, shown
 from tdx_env.host.discipline import DEFAULT, Discipline
 from tdx_env.spaces import observation_names
 from tdx_env.state.discipline import N_ACTIONS
+from tdx_env.state.objectives import WEIGHED, ObjectiveSpec, objective_name, weights_of
 
 FORMAT_VERSION = 2
 MANIFEST_NAME = "bundle.json"
@@ -49,8 +50,14 @@ class Training(BaseModel):
 
 def _charged_for_its_shape(fields: dict[str, Any]) -> Discipline:
     """Return the default discipline, its decisions charged by the network's shape."""
-    cycles = network_cycles(len(fields["observation_names"]), fields["hidden"])
-    return DEFAULT.with_(decision_cycles=cycles)
+    names = fields["observation_names"]
+    read = names if fields.get("inputs") is None else [n for n in fields["inputs"] if n in names]
+    return DEFAULT.with_(decision_cycles=network_cycles(len(read), fields["hidden"]))
+
+
+def weight_columns() -> list[str]:
+    """Return the names of the columns in which an observation shows the objective's weights."""
+    return [f"weight={name}" for name in WEIGHED]
 
 
 class Manifest(BaseModel):
@@ -68,6 +75,19 @@ class Manifest(BaseModel):
         default_factory=lambda: tuple(observation_names()),
         description="columns of the observation it was trained on, in order",
     )
+    observe_objective: bool = Field(
+        default=False,
+        description="whether the weights of the objective stand behind the observation: the agent "
+        "serves all objectives",
+    )
+    inputs: tuple[str, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="columns that the network reads, in order; left out: all of them",
+    )
+    objective: str = Field(
+        default="", description="what it was trained for; of an agent for all, what it starts with"
+    )
     discipline: Discipline = Field(
         default_factory=_charged_for_its_shape,
         description="what the host does round its decisions, decision_cycles included; left out: "
@@ -81,9 +101,19 @@ class Manifest(BaseModel):
     )
 
     @property
+    def columns(self) -> list[str]:
+        """Names of all that the observation shows, the objective's weights included."""
+        return [*self.observation_names, *(weight_columns() if self.observe_objective else ())]
+
+    @property
+    def read(self) -> list[str]:
+        """Names of the columns that the network reads, in order."""
+        return self.columns if self.inputs is None else list(self.inputs)
+
+    @property
     def layers(self) -> tuple[int, ...]:
-        """Widths from the observation over the hidden layers to the actions."""
-        return (len(self.observation_names), *self.hidden, N_ACTIONS)
+        """Widths from what is read over the hidden layers to the actions."""
+        return (len(self.read), *self.hidden, N_ACTIONS)
 
 
 def weights_name(digest: str) -> str:
@@ -212,7 +242,18 @@ def load_manifest(folder: str | Path) -> Manifest:
     except ValidationError as error:
         raise BundleError(f"{path}: {complaint(error)}; {_TRAIN_ANEW}") from None
     _check_observation(path, manifest)
+    _check_inputs(path, manifest)
     return manifest
+
+
+def _check_inputs(path: Path, manifest: Manifest) -> None:
+    """Refuse a bundle whose network reads a column twice, or one that nothing shows."""
+    known = set(manifest.columns)
+    unknown = [name for name in manifest.read if name not in known]
+    if unknown:
+        raise BundleError(f"{path}: inputs has {_listed(unknown)}, unknown here; {_TRAIN_ANEW}")
+    if len(set(manifest.read)) < len(manifest.read):
+        raise BundleError(f"{path}: inputs has a column twice; {_TRAIN_ANEW}")
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -308,21 +349,74 @@ def _load_both(folder: str | Path) -> tuple[Manifest, dict[str, NDArray[np.float
         return newer, load_weights(folder, newer)
 
 
-def load_bundle(folder: str | Path) -> Policy:
+def load_bundle(folder: str | Path, objective: ObjectiveSpec | None = None) -> Policy:
     """Return the policy of a bundle; it needs no torch.
 
+    Args:
+        folder: The bundle's.
+        objective: What episodes cost, for an agent that serves all objectives; None: what it
+            starts with.
+
     Raises:
-        BundleError: The bundle is damaged, not one of ours, or for another observation.
+        BundleError: The bundle is damaged, not one of ours, for another observation, or of an
+            agent that serves one objective while another is given.
+        ObjectiveError: The objective is none.
         MissingExtraError: The library that reads weights is not installed.
     """
     manifest, weights = _load_both(folder)
-    network = Network(weights, manifest.activation)
+    network = network_of(manifest, weights, _served(folder, manifest, objective))
+    about = f", objective {objective_name(objective)}" if objective is not None else ""
     return Policy(
         name=manifest.name,
         number="",
         title="learned network",
-        source=f"{folder}, configuration {manifest.training.config_digest[:12]}",
+        source=f"{folder}, configuration {manifest.training.config_digest[:12]}{about}",
         kind=Kind.BATCHED,
         discipline=manifest.discipline,
         act=network.act,
     )
+
+
+def _served(
+    folder: str | Path, manifest: Manifest, objective: ObjectiveSpec | None
+) -> ObjectiveSpec | None:
+    """Return the objective that a bundle is to serve, None if it is told none."""
+    if not manifest.observe_objective:
+        if objective is not None and objective_name(objective) != manifest.objective:
+            raise BundleError(
+                f"{folder}: serves {manifest.objective or 'one objective'} alone, not "
+                f"{objective_name(objective)}; give an agent whose observation shows the objective"
+            )
+        return None
+    return objective if objective is not None else manifest.objective or "cpu"
+
+
+def network_of(
+    manifest: Manifest,
+    weights: Mapping[str, NDArray[np.float32]],
+    objective: ObjectiveSpec | None,
+) -> Network:
+    """Return the network of a bundle, which reads an observation without an objective.
+
+    An objective doesn't change within an episode: what it adds to the first layer becomes a part
+    of that layer's bias.
+
+    Args:
+        manifest: The bundle's.
+        weights: The bundle's.
+        objective: What episodes cost, if the network reads that.
+    """
+    names, shown = list(manifest.observation_names), weight_columns()
+    is_weight = np.array([name in shown for name in manifest.read])
+    columns = [names.index(name) for name in manifest.read if name in names]
+    if objective is None or not is_weight.any():
+        return Network(weights, manifest.activation, columns)
+    values = weights_of(objective).astype(np.float32)
+    read = [shown.index(name) for name in manifest.read if name in shown]
+    first = weights["layers.0.weight"]
+    folded = {
+        **weights,
+        "layers.0.weight": first[:, ~is_weight],
+        "layers.0.bias": weights["layers.0.bias"] + first[:, is_weight] @ values[read],
+    }
+    return Network(folded, manifest.activation, columns)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from tdx_agents.constant import constant
 from tdx_agents.handwritten import find, known_names
 from tdx_agents.protocol import Policy
+from tdx_agents.tree import load_tree, tree_names, tree_place
 from tdx_env.errors import PolicyError, one_of, shown
 from tdx_env.state.discipline import Action
 
@@ -37,18 +38,22 @@ def decider(name: str) -> Policy:
     """Return whose decisions a name before the @ means.
 
     Args:
-        name: An action, in any letters, or a name or number of the catalogue.
+        name: An action, in any letters, the name or file of a tree, or a name or number of the
+            catalogue.
 
     Raises:
-        PolicyError: It is neither.
+        PolicyError: It is none of them.
     """
     if name.upper() in Action.__members__:
         return constant(Action[name.upper()])
     policy = find(name)
     if policy is not None:
         return policy
+    place = tree_place(name)
+    if place is not None:
+        return load_tree(place)
     actions = ", ".join(action.name.lower() for action in Action)
-    others = one_of(name, known_names()).removeprefix("must be ")
+    others = one_of(name, (*known_names(), *tree_names())).removeprefix("must be ")
     raise PolicyError(
         f"the decisions of {shown(name)} are unknown, must be {actions} (always that action) or "
         f"{others}"

@@ -1,4 +1,8 @@
-"""The policy network without torch: dense layers, the best allowed action, and what it takes."""
+"""The policy network without torch: dense layers, the best allowed action, and what it takes.
+
+It exists twice: for many decisions at once, and as a compiled decision function that runs inside
+the simulator, as hand-written rules do. Both sum in one order, so that they answer alike.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -6,8 +10,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tdx_env.jit import kernel
+from tdx_agents.protocol import Decide, Features
+from tdx_env.jit import decision, kernel
+from tdx_env.spaces import observe_one
 from tdx_env.state.discipline import N_ACTIONS
+from tdx_env.state.features import Feature
 
 Weights = Mapping[str, NDArray[np.float32]]
 Activation = Literal["tanh", "relu"]
@@ -80,9 +87,16 @@ class Network:
     Args:
         weights: As `weight_shapes` names them.
         activation: After each layer but the last.
+        columns: Columns of the observation that it reads, in order; None: all.
     """
 
-    def __init__(self, weights: Weights, activation: Activation) -> None:
+    def __init__(
+        self,
+        weights: Weights,
+        activation: Activation,
+        columns: Sequence[int] | None = None,
+    ) -> None:
+        self._columns = None if columns is None else np.array(columns, np.int64)
         self._layers = [
             (
                 np.ascontiguousarray(weights[f"layers.{number}.weight"].T),
@@ -108,7 +122,8 @@ class Network:
         Returns:
             Shape (n, N_ACTIONS); a row doesn't depend on the others.
         """
-        values = np.ascontiguousarray(observations, np.float32)
+        read = observations if self._columns is None else observations[:, self._columns]
+        values = np.ascontiguousarray(read, np.float32)
         for number, (weight, bias) in enumerate(self._layers):
             if number > 0:
                 self._activate(values)
@@ -132,3 +147,68 @@ class Network:
         """
         best = np.where(masks != 0, self.logits(observations), -np.inf)
         return np.argmax(best, axis=1).astype(np.int64)
+
+    def compiled(self, n_columns: int) -> Decide:
+        """Return the same answers as a compiled decision function.
+
+        Args:
+            n_columns: Columns of the observation.
+
+        Raises:
+            ValueError: The activation isn't relu; tanh is rounded differently when compiled.
+        """
+        if self._activation != "relu":
+            raise ValueError(f"activation = {self._activation}, must be relu to be compiled")
+        columns = np.arange(n_columns) if self._columns is None else self._columns
+        widths = np.array([len(columns), *(len(bias) for _, bias in self._layers)], np.int64)
+        weights = np.concatenate([weight.ravel() for weight, _ in self._layers])
+        biases = np.concatenate([bias for _, bias in self._layers])
+        return decision(_decide_by(columns, widths, weights, biases, n_columns))
+
+
+def _decide_by(
+    columns: NDArray[np.int64],
+    widths: NDArray[np.int64],
+    weights: NDArray[np.float32],
+    biases: NDArray[np.float32],
+    n_columns: int,
+) -> Decide:
+    """Return a network with relu as a decision function, not compiled yet.
+
+    Args:
+        columns: Of the observation, that the network reads.
+        widths: Of the layers, the inputs first.
+        weights: Of all layers one after the other, inputs by outputs.
+        biases: Of all layers.
+        n_columns: Columns of the observation.
+    """
+    widest, n_layers = int(widths.max()), len(widths) - 1
+
+    def decide(features: Features) -> int:
+        observation = np.empty(n_columns, np.float32)
+        observe_one(features, observation)
+        values, out = np.empty(widest, np.float32), np.empty(widest, np.float32)
+        for place in range(len(columns)):
+            values[place] = observation[columns[place]]
+        weight, bias = 0, 0
+        for layer in range(n_layers):
+            n_outputs = widths[layer + 1]
+            for output in range(n_outputs):
+                out[output] = biases[bias + output]
+            for source in range(widths[layer]):
+                value = values[source]
+                if layer > 0:
+                    value = max(value, np.float32(0))
+                for output in range(n_outputs):
+                    out[output] += value * weights[weight + output]
+                weight += n_outputs
+            bias += n_outputs
+            for output in range(n_outputs):
+                values[output] = out[output]
+        best = 0
+        for action in range(1, N_ACTIONS):
+            if features[Feature.MASK] >> action & 1 and values[action] > values[best]:
+                best = action
+        return best
+
+    return decide

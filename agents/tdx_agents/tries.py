@@ -29,7 +29,7 @@ def kick_after(tries: int) -> Decide:
         tries: Plain tries of one call, the first included.
 
     Source:
-        P27 and P28 of docs/policies.md.
+        P27 and P28 of docs/kvm.md.
     """
 
     def rule(features: Features) -> int:
@@ -51,7 +51,7 @@ def by_holder(tries: int) -> Decide:
         tries: Plain tries of TRACK.
 
     Source:
-        P29 of docs/policies.md.
+        P29 of docs/kvm.md.
     """
 
     def rule(features: Features) -> int:

@@ -92,7 +92,8 @@ class Batch:
         setups: Scenarios, dtype SETUP, shape (n_scenarios,).
         discipline: dtype DISCIPLINE, shape (1,).
         n_worlds: Episodes at a time.
-        n_events_traced: Events kept of each episode.
+        n_events_traced: Events kept of each episode. If there are any, every event is played and
+            counted, those too that nobody looks at (`host.lazy`); all else is the same.
         n_decisions_traced: Decisions kept of each episode.
         n_threads: Threads that run the worlds; results don't depend on it.
 

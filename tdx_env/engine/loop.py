@@ -27,13 +27,16 @@ from tdx_env.host.chains import (
     with_mmu_lock,
 )
 from tdx_env.host.fault import look_up_page, unwound, walk
+from tdx_env.host.lazy import call_all_back, hold_epoch, leave_agenda, settle
+from tdx_env.host.leaves import LOOKS_AT_EPOCH
 from tdx_env.host.pamt import count_page, pages_taken
 from tdx_env.host.restore import end_hold
 from tdx_env.host.run_loop import flush_on_old_cpu
 from tdx_env.host.seamcalls import go_through_steps, issue
 from tdx_env.host.slots import zap_slot
 from tdx_env.host.tasks import pass_trigger
-from tdx_env.host.vcpus import leave_guest, serve_interrupt, try_enter, wake_up
+from tdx_env.host.trip import serve_interrupt, try_enter
+from tdx_env.host.vcpus import leave_guest, wake_up
 from tdx_env.host.zap import block_page, end_page
 from tdx_env.jit import inner, pasted
 from tdx_env.state.actors import State
@@ -47,7 +50,7 @@ from tdx_env.state.booking import (
     end_write_hold,
 )
 from tdx_env.state.broken import Place, break_off
-from tdx_env.state.calls import NONE
+from tdx_env.state.calls import NONE, Leaf, Lock
 from tdx_env.state.discipline import ASK
 from tdx_env.state.features import N_FEATURES
 from tdx_env.state.world import End, World
@@ -166,13 +169,24 @@ def _handle_counting(world: World, actor: int, state: int) -> None:
         break_off(world, actor, Place.EVENT, state)
 
 
+@inner
+def _handle_seamcall(world: World, actor: int) -> None:
+    """Handle SEAMCALL: the steps of a call that are due; some of them look at all vCPUs."""
+    me = world.actors["row"][actor]
+    if LOOKS_AT_EPOCH[me["leaf"]]:
+        settle(world)
+    if go_through_steps(world, actor):
+        succeed(world, actor)
+    elif me["leaf"] == Leaf.MEM_TRACK and me["held"] & (1 << Lock.EPOCH):
+        hold_epoch(world, world.actors["due"][actor])
+
+
 @pasted
 def handle(world: World, actor: int) -> None:
     """Move the actor that is due one state on."""
     state = world.actors["row"][actor]["state"]
     if state == State.SEAMCALL:
-        if go_through_steps(world, actor):
-            succeed(world, actor)
+        _handle_seamcall(world, actor)
     elif state <= State.RETRY_WAIT:
         _handle_guest(world, actor, state)
     elif state <= State.UNWIND:
@@ -202,6 +216,7 @@ def _trace_event(world: World, actor: int) -> None:
 def finish(world: World) -> None:
     """Close the books: every open activity, wait and stretch, and the cost of not finishing."""
     run = world.run
+    settle(world)
     for actor in range(run["n_actors"]):
         book(world, actor, world.actors["row"][actor]["category"])
         charge_cell(world, actor)
@@ -231,6 +246,8 @@ def advance(world: World, features: NDArray[np.int64], policy: Decide, budget: i
     run = world.run
     last_event = run["n_events"] + budget
     is_plain = run["n_blocks"] == 0
+    if run["may_be_apart"] and run["trace_capacity"] > 0:
+        call_all_back(world)
     while run["end"] == End.RUNNING:
         if run["decision_actor"] != NONE:
             for feature in range(N_FEATURES):
@@ -251,12 +268,15 @@ def advance(world: World, features: NDArray[np.int64], policy: Decide, budget: i
         limit = min(stall, run["time_cap"])
         if world.actors["due"][actor] > limit:
             run["now"] = limit
+            run["turn"] = run["n_actors"]
             run["end"] = End.HUNG if stall < run["time_cap"] else End.CAPPED
             break
         run["now"] = world.actors["due"][actor]
+        run["turn"] = actor
         run["n_events"] += 1
         _trace_event(world, actor)
         handle(world, actor)
+        leave_agenda(world, actor)
         if not is_plain:
             refresh_block(world, actor)
         if run["end"] == End.RUNNING and run["work_done"] == run["work_total"]:

@@ -6,7 +6,7 @@ from tdx_env.engine.batch import Batch
 from tdx_env.engine.scene import Scene
 from tdx_env.state.actors import NEVER, CallPath, State
 from tdx_env.state.calls import NONE, Leaf
-from tdx_env.state.world import CELL_LOCKS, N_HOLDERS, Word
+from tdx_env.state.world import CELL_LOCKS, N_HOLDERS, Word, World
 
 _MHZ = 1000
 
@@ -55,6 +55,11 @@ def _actor_line(run: np.void, me: np.void, actor: int, due: int, clock_khz: int)
 _IN_CALL = {State.SEAMCALL, State.SEAM_RETURN, State.TDCALL, State.HOLD, State.DECIDED}
 
 
+def _due(world: World, actor: int) -> int:
+    """Return when an actor's next event is, on the agenda or off it [cycles]."""
+    return int(min(world.actors["due"][actor], world.actors["apart"][actor]))
+
+
 def state_text(batch: Batch, index: int) -> str:
     """Return the state of a world as text, one line an actor and a lock."""
     world = batch.world(index)
@@ -64,7 +69,7 @@ def state_text(batch: Batch, index: int) -> str:
     lines += _lock_lines(run, bool(world.program["tree_has_priority"]))
     lines.append("CPUs")
     for actor in range(run["n_actors"]):
-        me, due = world.actors["row"][actor], int(world.actors["due"][actor])
+        me, due = world.actors["row"][actor], _due(world, actor)
         if actor == run["decision_actor"]:
             due = int(run["now"])
         lines.append(_actor_line(run, me, actor, due, clock_khz))

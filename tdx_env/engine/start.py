@@ -7,6 +7,7 @@ from tdx_env.engine.prices import draw_cost, set_delays
 from tdx_env.guest.interrupts import device_gap
 from tdx_env.guest.items import begin_item, is_foreground
 from tdx_env.host.cpus import put_on_cpu, queue_for_cpu
+from tdx_env.host.lazy import let_leave
 from tdx_env.host.tasks import start_task_item
 from tdx_env.jit import inner
 from tdx_env.state.accounting import Category
@@ -143,6 +144,7 @@ def _clear_actor(world: World, actor: int) -> None:
     me["batch_end"] = NONE
     me["cpu"] = NONE
     world.actors["due"][actor] = NEVER
+    world.actors["apart"][actor] = NEVER
 
 
 @inner
@@ -276,6 +278,8 @@ def _set_scalars(world: World) -> None:
     run = world.run
     setup = world.setup
     run["decision_actor"] = NONE
+    run["turn"] = NONE
+    run["soonest_apart"] = NEVER
     run["kill_actor"] = NONE
     run["kill_leaf"] = NONE
     run["target"] = NONE
@@ -344,3 +348,4 @@ def start(world: World, seed: np.uint64) -> None:
     _start_vcpus(world)
     _start_tasks(world)
     open_agenda(world)
+    let_leave(world)

@@ -38,7 +38,7 @@ def _run_until_disturbed(world: World, actor: int, state: int) -> None:
 
 
 @inner
-def _compute(world: World, actor: int) -> None:
+def compute(world: World, actor: int) -> None:
     """Think on."""
     me = world.actors["row"][actor]
     me["rip"] = 2 * me["item"]
@@ -79,7 +79,7 @@ def _hammer(world: World, actor: int) -> None:
         return
     me["phase"] = Phase.THINK
     me["remaining"] = max(1, think(world, actor))
-    _compute(world, actor)
+    compute(world, actor)
 
 
 @inner
@@ -111,7 +111,7 @@ def continue_guest(world: World, actor: int) -> None:
         return
     if me["phase"] == Phase.THINK:
         if me["remaining"] > 0:
-            _compute(world, actor)
+            compute(world, actor)
             return
         me["phase"] = Phase.INSTRUCTION
         me["remaining"] = run["costs"][Cost.TOUCH]

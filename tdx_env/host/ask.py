@@ -6,6 +6,7 @@ from tdx_env.guest.interrupts import next_guest_interrupt
 from tdx_env.guest.walk import level_of
 from tdx_env.host.cpus import needs_resched
 from tdx_env.host.flush import batch_lottery, contended_cycles, wait_gap
+from tdx_env.host.lazy import settle
 from tdx_env.host.mmu_lock import mmu_waited
 from tdx_env.host.tasks import is_vcpu
 from tdx_env.jit import inner
@@ -52,6 +53,7 @@ def asks_at(world: World, actor: int, path: int) -> bool:
 def ask(world: World, actor: int, path: int) -> None:
     """Ask for a decision."""
     run = world.run
+    settle(world)
     run["n_decisions"] += 1
     run["decision_actor"] = actor
     world.actors["row"][actor]["question"] = path

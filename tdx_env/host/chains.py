@@ -24,7 +24,8 @@ from tdx_env.host.fault import (
 )
 from tdx_env.host.file_lock import unlock_file
 from tdx_env.host.guard import request_guard
-from tdx_env.host.kick import answers_read, note_kick_over, note_kick_sent, release_gate
+from tdx_env.host.guest_mode import answers_read
+from tdx_env.host.kick import note_kick_over, note_kick_sent, release_gate
 from tdx_env.host.mmu_lock import release_mmu, request_mmu
 from tdx_env.host.pamt import add_page, get_for_others, others_on, page_counted
 from tdx_env.host.restore import begin_restore, block_for_a_while, restored

@@ -17,6 +17,7 @@ from tdx_env.host.flush_rules import (
     root_wait,
     root_waiters,
 )
+from tdx_env.host.lazy import settle
 from tdx_env.host.mmu_lock import mmu_waited
 from tdx_env.jit import inner
 from tdx_env.state.broken import Place, break_off
@@ -99,6 +100,7 @@ def _has_waited_enough(world: World, actor: int) -> bool:
     way, counts = rule["waiting"], rule["sees_count"] != 0
     if way == Waiting.NONE or run["mmu_first"] == NONE:
         return False
+    settle(world)
     n_in_guest = run["n_in_guest"] - me["mode"]
     price = flush_price(run["flush_send"], run["flush_target"], n_in_guest, rule["price_percent"])
     waited = contended_cycles(world, actor)

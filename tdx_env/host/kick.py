@@ -10,6 +10,8 @@ __x2apic_send_IPI_mask; arch/x86/kvm/vmx/tdx.c, wait_for_sept_zap (6.16).
 """
 
 from tdx_env.guest.tdcalls import is_long_accept, schedule_hold
+from tdx_env.host.guest_mode import answer_kicks
+from tdx_env.host.lazy import call_last_back, interrupt_earlier, leave_agenda, settle
 from tdx_env.jit import inner
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import NEVER, Kick, State
@@ -30,6 +32,7 @@ def close_gate(world: World, actor: int) -> None:
     """Take the actor's share of the gate, unless it has it."""
     me = world.actors["row"][actor]
     if not me["has_gate"]:
+        settle(world)
         me["has_gate"] = 1
         world.run["gate_count"] += 1
 
@@ -41,6 +44,7 @@ def release_gate(world: World, actor: int) -> None:
     me = world.actors["row"][actor]
     if not me["has_gate"]:
         return
+    settle(world)
     me["has_gate"] = 0
     run["gate_count"] -= 1
     if run["gate_count"] > 0:
@@ -49,7 +53,9 @@ def release_gate(world: World, actor: int) -> None:
         if world.actors["row"][vcpu]["state"] == State.GATED and world.actors["due"][vcpu] == NEVER:
             bits = own(world, vcpu, Draw.GATE)
             poll = max(1, run["costs"][Cost.GATE_POLL])
-            wake_at(world, vcpu, run["now"] + uniform(1, poll, bits))
+            world.actors["due"][vcpu] = run["now"] + uniform(1, poll, bits)
+            leave_agenda(world, vcpu)
+            refresh_block(world, vcpu)
 
 
 @inner
@@ -79,7 +85,10 @@ def _interrupt(world: World, vcpu: int, arrival: int, kind: int) -> None:
     target = world.actors["row"][vcpu]
     target["ipi_at"] = arrival
     target["ipi_kind"] = kind
-    if target["state"] == State.COMPUTE or target["state"] == State.TOUCH:
+    if world.actors["apart"][vcpu] != NEVER:
+        if target["state"] == State.COMPUTE:
+            interrupt_earlier(world, vcpu, arrival)
+    elif target["state"] == State.COMPUTE or target["state"] == State.TOUCH:
         wake_at(world, vcpu, min(world.actors["due"][vcpu], arrival))
     elif is_long_accept(world, vcpu):
         schedule_hold(world, vcpu)
@@ -145,6 +154,7 @@ def _send_to_all(world: World, actor: int, kind: int) -> int:
         target["kick_seq"] = me["kick_number"]
         _interrupt(world, vcpu, end + run["costs"][Cost.IPI_DELIVERY], kind)
     run["n_ipis"] += me["sent"]
+    call_last_back(world)
     return end
 
 
@@ -153,6 +163,7 @@ def begin_kick(world: World, actor: int, purpose: int, kind: int, force_gate: in
     """Start to interrupt all vCPUs; what follows when they have left is the purpose."""
     run = world.run
     me = world.actors["row"][actor]
+    settle(world)
     if kind == Kick.DECISION:
         run["n_kicks"] += 1
         force_gate |= world.discipline["gate_scope"] != GateScope.NOTHING
@@ -178,6 +189,7 @@ def flush_remote_tlbs(world: World, actor: int, purpose: int) -> None:
 
     Source: Linux virt/kvm/kvm_main.c, kvm_flush_remote_tlbs.
     """
+    settle(world)
     for vcpu in range(world.run["n_vcpus"]):
         world.actors["row"][vcpu]["flush_requested"] = 1
     begin_kick(world, actor, purpose, Kick.FLUSH, 0)
@@ -218,34 +230,9 @@ def note_kick_over(world: World, actor: int) -> None:
 
 
 @inner
-def answers_read(world: World, actor: int) -> int:
-    """Return when a sender, all of whose targets have left the guest, has read their answers."""
-    run = world.run
-    me = world.actors["row"][actor]
-    answered = me["answered_at"] + run["costs"][Cost.KICK_HANDLER]
-    return max(run["now"], answered) + me["targets"] * run["costs"][Cost.KICK_ACK]
-
-
-@inner
 def leave_guest_mode(world: World, vcpu: int) -> None:
-    """Set the vCPU's mode to OUTSIDE_GUEST_MODE and answer the kicks that wait for it."""
-    run = world.run
+    """Leave IN_GUEST_MODE; whoever is off the agenda has left before, if it was its turn."""
     me = world.actors["row"][vcpu]
-    if not me["mode"]:
-        return
-    me["mode"] = 0
-    run["n_in_guest"] -= 1
-    if not me["kick_seq"]:
-        return
-    kicker = run["first_kicker"]
-    while kicker != NONE:
-        sender = world.actors["row"][kicker]
-        if sender["kick_number"] >= me["kick_seq"] and kicker != vcpu:
-            sender["waiting"] -= 1
-            if sender["waiting"] == 0:
-                sender["answered_at"] = run["now"]
-                if sender["state"] == State.KICK_WAIT:
-                    wake_at(world, kicker, answers_read(world, kicker))
-        kicker = sender["next_kicker"]
-    me["kick_seq"] = 0
-    me["ipi_at"] = NEVER
+    if me["mode"] and me["kick_seq"]:
+        settle(world)
+    answer_kicks(world, vcpu)

@@ -116,5 +116,8 @@ EFFECT = _column("effect", Effect.UNKNOWN)
 IS_SEPT = _column("is_sept", False)
 IS_PER_PAGE = _column("is_per_page", False)
 MIRROR_MODE = _column("mirror", NONE)
+_FREE_OF_EPOCH = (Leaf.MEM_SEPT_ADD, Leaf.MEM_PAGE_AUG, Leaf.MEM_RANGE_BLOCK)
+LOOKS_AT_EPOCH = (CHECK == Check.EPOCH) | (CHECK == Check.ENTRY) | (CHECK == Check.WRITES)
+LOOKS_AT_EPOCH[list(_FREE_OF_EPOCH)] = False
 IS_LIST = call_flags("is_list")
 MAY_POLL = _may_poll()

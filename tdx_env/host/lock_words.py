@@ -88,6 +88,17 @@ def _acquire_entry(world: World, actor: int) -> bool:
 
 
 @inner
+def note_taken(world: World, word: int, actor: int, leaf: int) -> None:
+    """Note who took a lock word last; who comes late (`host.lazy`) may have been before others."""
+    run = world.run
+    before = run["taken_at"][word]
+    if run["now"] > before or (run["now"] == before and actor >= run["holder"][word]):
+        run["holder"][word] = actor
+        run["holder_leaf"][word] = leaf
+        run["taken_at"][word] = run["now"]
+
+
+@inner
 def acquire(world: World, actor: int, lock: int, mode: int) -> bool:
     """Try a lock of the call; say whether it was taken."""
     run = world.run
@@ -108,8 +119,7 @@ def acquire(world: World, actor: int, lock: int, mode: int) -> bool:
         run["words"][word] = value
         if result != LockResult.SUCCESS:
             return False
-        run["holder"][word] = actor
-        run["holder_leaf"][word] = me["leaf"]
+        note_taken(world, word, actor, me["leaf"])
     me["held"] |= 1 << lock
     return True
 

@@ -6,6 +6,7 @@ Source: Linux virt/kvm/kvm_main.c, kvm_delete_memslot, kvm_invalidate_memslot; a
 kvm_mmu_zap_memslot (6.16).
 """
 
+from tdx_env.host.lazy import settle
 from tdx_env.host.srcu import synchronize_srcu, turn_index
 from tdx_env.host.tasks import set_cursor, set_purge
 from tdx_env.host.zap import begin_zap
@@ -30,6 +31,7 @@ def zap_slot(world: World, task: int) -> None:
     run = world.run
     me = world.actors["row"][task]
     book(world, task, me["category"])
+    settle(world)
     if run["srcu_actor"] == NONE and turn_index(world, task):
         return
     run["srcu_actor"] = NONE

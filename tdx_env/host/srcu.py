@@ -11,7 +11,7 @@ prefault ioctl from its start to its end.
 from tdx_env.jit import inner
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import NEVER, State, Task
-from tdx_env.state.agenda import wake_at
+from tdx_env.state.agenda import call_back, wake_at
 from tdx_env.state.calls import NONE
 from tdx_env.state.costs import Cost
 from tdx_env.state.world import World
@@ -63,6 +63,7 @@ def turn_index(world: World, actor: int) -> bool:
     for reader in range(run["n_actors"]):
         if _is_reader(world, reader):
             world.actors["row"][reader]["srcu_waited"] = 1
+            call_back(world, reader)
             me["waiting"] += 1
     world.actors["due"][actor] = NEVER
     return bool(me["waiting"] > 0)

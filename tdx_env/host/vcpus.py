@@ -4,35 +4,28 @@ from tdx_env.guest.interrupts import next_guest_interrupt, pass_interrupts, set_
 from tdx_env.guest.items import begin_item, wake_tasks
 from tdx_env.guest.run import continue_guest
 from tdx_env.host.cpus import give_cpu_on, wake_on_cpu
-from tdx_env.host.enter import enter_run_loop, is_repeat, pass_gate
+from tdx_env.host.enter import enter_run_loop
 from tdx_env.host.fault import begin_fault_pass
 from tdx_env.host.kick import leave_guest_mode, release_gate
 from tdx_env.host.kill import kill
-from tdx_env.host.lock_words import release
-from tdx_env.host.run_loop import flushes_tlb, leaves_run_loop
-from tdx_env.host.seamcalls import issue, new_call
+from tdx_env.host.lazy import settle
 from tdx_env.host.srcu import srcu_quiescent
+from tdx_env.host.trip import begin_handler, end_exit, is_kicked, learn_trip
 from tdx_env.jit import inner
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import Exit, State
 from tdx_env.state.booking import begin_fault, begin_operation, book
 from tdx_env.state.broken import Place, break_off
-from tdx_env.state.calls import NONE, Leaf, Lock, Outcome
+from tdx_env.state.calls import NONE, Leaf, Outcome
 from tdx_env.state.costs import Cost
 from tdx_env.state.discipline import KickFlagged
-from tdx_env.state.features import EWMA_SHIFT
 from tdx_env.state.world import World
 
 
 @inner
 def leave_guest(world: World, vcpu: int) -> None:
     """Handle TD_EXIT: outside the guest; serve the exit."""
-    run = world.run
-    me = world.actors["row"][vcpu]
-    book(world, vcpu, me["category"])
-    run["refcount"][me["vcpu_epoch"] & 1] -= 1
-    me["counted"] = 0
-    release(world, vcpu, Leaf.VP_ENTER, Lock.TDR)
+    end_exit(world, vcpu)
     leave_guest_mode(world, vcpu)
     _serve_exit(world, vcpu)
 
@@ -48,24 +41,6 @@ def _halt(world: World, vcpu: int) -> None:
     srcu_quiescent(world, vcpu)
     if world.run["n_pcpus"] > 0:
         give_cpu_on(world, me["cpu"])
-
-
-@inner
-def _begin_handler(world: World, vcpu: int) -> None:
-    """Run the handler of what ended the guest's turn: an IPI's, an interrupt's, or the arming's.
-
-    # MODEL: KVM's hrtimer for a TSC_DEADLINE takes as long as an interrupt's handler.
-    """
-    run = world.run
-    me = world.actors["row"][vcpu]
-    me["state"] = State.HOST_IRQ
-    if me["exit"] == Exit.KICK:
-        me["category"] = me["trip"]
-        world.actors["due"][vcpu] = run["now"] + run["costs"][Cost.KICK_HANDLER]
-    else:
-        is_arming = me["exit"] == Exit.ARM_TIMER
-        me["category"] = Category.EXIT_ENTRY if is_arming else Category.HOST_IRQ
-        world.actors["due"][vcpu] = run["now"] + run["costs"][Cost.IRQ_HANDLER]
 
 
 @inner
@@ -88,7 +63,7 @@ def _serve_exit(world: World, vcpu: int) -> None:
     me = world.actors["row"][vcpu]
     reason = me["exit"]
     if reason == Exit.TICK or reason == Exit.KICK or reason == Exit.ARM_TIMER:
-        _begin_handler(world, vcpu)
+        begin_handler(world, vcpu)
     elif reason == Exit.EPT_VIOLATION:
         if me["pending"] and not me["accept_fault"]:
             kill(world, vcpu, NONE, Outcome.EPT_VIOLATION)
@@ -105,14 +80,6 @@ def _serve_exit(world: World, vcpu: int) -> None:
         _refused_too_long(world, vcpu)
     else:
         break_off(world, vcpu, Place.TD_EXIT, reason)
-
-
-@inner
-def serve_interrupt(world: World, vcpu: int) -> None:
-    """Handle HOST_IRQ: served, back to the guest."""
-    book(world, vcpu, world.actors["row"][vcpu]["category"])
-    pass_interrupts(world, vcpu)
-    enter_run_loop(world, vcpu)
 
 
 @inner
@@ -140,34 +107,16 @@ def yield_to_run_loop(world: World, vcpu: int) -> None:
 @inner
 def enter_guest(world: World, vcpu: int) -> None:
     """VP.ENTER has succeeded: the vCPU runs TD code."""
-    run = world.run
     me = world.actors["row"][vcpu]
     release_gate(world, vcpu)
-    if me["trip"] == Category.KICK_TARGET:
-        trip = run["now"] - me["exit_started"]
-        run["kick_target"] += (trip - run["kick_target"]) >> EWMA_SHIFT
-    elif me["trip"] == Category.TRACK_KICK:
-        trip = run["now"] - me["exit_started"]
-        run["flush_target"] += (trip - run["flush_target"]) >> EWMA_SHIFT
+    if is_kicked(me["trip"]):
+        settle(world)
+        is_track = me["trip"] == Category.TRACK_KICK
+        learn_trip(world, is_track, world.run["now"] - me["exit_started"])
     # MODEL: interrupts that came while the vCPU was out are posted, and served for free.
     pass_interrupts(world, vcpu)
     set_arming(world, vcpu)
     continue_guest(world, vcpu)
-
-
-@inner
-def try_enter(world: World, vcpu: int) -> None:
-    """Handle RUN_LOOP, FLUSH_TLB and GATED: serve requests, check the gate, issue VP.ENTER."""
-    me = world.actors["row"][vcpu]
-    book(world, vcpu, me["category"])
-    if me["state"] == State.RUN_LOOP and leaves_run_loop(world, vcpu):
-        return
-    if flushes_tlb(world, vcpu) or not pass_gate(world, vcpu):
-        return
-    if is_repeat(world, vcpu):
-        issue(world, vcpu)
-    else:
-        new_call(world, vcpu, Leaf.VP_ENTER, NONE)
 
 
 @inner

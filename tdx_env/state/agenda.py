@@ -3,7 +3,8 @@
 With many actors a scan of all due times would be most of an event's cost.
 The earliest time of each block of 16 is kept, so that a scan goes over the blocks, then over one.
 Whoever changes the due time of an actor other than the one being handled does it by `wake_at`; the
-handled one's own block is brought up to date by the loop.
+handled one's own block is brought up to date by the loop. An actor off the agenda is due NEVER; its
+time is kept apart (see `host.lazy`).
 
 A scan looks at four times and at the next four independently, then at which of them is earlier:
 the processor does not have to wait for one comparison before it makes the next. What is beyond the
@@ -38,6 +39,15 @@ def wake_at(world: World, actor: int, time: int) -> None:
     """Set when an actor is due that somebody else's event concerns."""
     world.actors["due"][actor] = time
     refresh_block(world, actor)
+
+
+@inner
+def call_back(world: World, actor: int) -> None:
+    """Put an actor that is off the agenda back on it."""
+    time = world.actors["apart"][actor]
+    if time != NEVER:
+        world.actors["apart"][actor] = NEVER
+        wake_at(world, actor, time)
 
 
 @inner

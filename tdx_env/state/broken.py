@@ -94,6 +94,7 @@ class Place(IntEnum):
     ASKS = 49
     RESCHED = 50
     OWNER = 51
+    APART = 52
 
 
 class Dispatcher(NamedTuple):
@@ -155,6 +156,7 @@ DISPATCHERS: dict[Place, Dispatcher] = {
     Place.ASKS: Dispatcher(Asks, "host.ask, asks_at"),
     Place.RESCHED: Dispatcher(Resched, "host.cpus, needs_resched"),
     Place.OWNER: Dispatcher(CallPath, "state.booking, book"),
+    Place.APART: Dispatcher(State, "host.lazy, _step"),
 }
 
 

@@ -91,6 +91,13 @@ RUN_FIELDS = [
     ("now", np.int64),
     ("end", np.int64),  # an End
     ("decision_actor", np.int64),  # actor that waits for a decision, or NONE
+    ("turn", np.int64),  # actor whose event it is, or NONE
+    ("soonest_apart", np.int64),  # no actor off the agenda has an event before that [cycles]
+    ("may_be_apart", np.int64),  # 1: actors may be off the agenda (see `host.lazy`), 0: none is
+    ("epoch_until", np.int64),  # TRACK held the epoch lock last until then [cycles]
+    ("n_returned", np.int64),  # entries of `returned`
+    ("enter_cycles", np.int64),  # a VP.ENTER that meets nobody, after its first step [cycles]
+    ("enter_steps", np.int64),  # its steps
     ("n_events", np.int64),
     ("n_decisions", np.int64),
     ("n_seamcalls", np.int64),
@@ -198,6 +205,7 @@ RUN_FIELDS = [
     ("words", np.int64, (N_WORDS,)),
     ("holder", np.int64, (N_WORDS,)),  # actor that took the word last
     ("holder_leaf", np.int64, (N_WORDS,)),
+    ("taken_at", np.int64, (N_WORDS,)),  # when it did [cycles]
     ("try_cycles", np.int64, (N_AVERAGES,)),  # average busy try: tree, entry, epoch [cycles]
     ("tries", np.int64, (N_AVERAGES,)),  # average issues to success [1/16]
     ("kick_send_target", np.int64),  # average sending cost of one IPI [cycles]
@@ -237,6 +245,9 @@ MAX_TRACED = 1 << 22
 ACTORS_FIELDS = [
     ("due", np.int64, (MAX_ACTORS,)),  # time of each actor's next event [cycles]
     ("soonest", np.int64, (MAX_ACTORS >> BLOCK_SHIFT,)),  # earliest of each block [cycles]
+    ("apart", np.int64, (MAX_ACTORS,)),  # next event of an actor off the agenda, or NEVER [cycles]
+    ("returned", np.int64, (MAX_ACTORS,)),  # kicked vCPUs that have re-entered: time and number
+    ("returned_trip", np.int64, (MAX_ACTORS,)),  # from exit to re-entry; TRACK's negative [cycles]
     ("row", ACTOR, (MAX_ACTORS,)),
 ]
 ACTORS = np.dtype(ACTORS_FIELDS, align=True)

@@ -22,6 +22,7 @@ from tdx_env.errors import BundleError, OutputError
 from tdx_env.host.discipline import DEFAULT
 from tdx_env.spaces import observation_names, observation_size
 from tdx_env.state.discipline import N_ACTIONS
+from tdx_env.state.objectives import weights_of as objective_weights
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = observation_names()
@@ -323,3 +324,51 @@ def test_weights_of_another_type_are_refused(bundle):
 def test_manifest_refuses_unknown_fields():
     with pytest.raises(ValidationError):
         Manifest.model_validate({**MANIFEST.model_dump(), "code": ""})
+
+
+def for_all(**changes):
+    """Return the manifest of an agent that reads two features and two weights of the objective."""
+    read = ("is_start", "weight=host", "mmu_contended", "weight=preempt_50us")
+    return MANIFEST.model_copy(
+        update={"observe_objective": True, "inputs": read, "activation": "relu", **changes}
+    )
+
+
+def test_agent_for_all_answers_as_one_that_sees_the_objective(tmp_path):
+    manifest = for_all()
+    weights = weights_of(manifest)
+    save_bundle(tmp_path, weights, manifest)
+    policy = load_bundle(tmp_path, "realtime")
+    features = np.random.default_rng(0).random((60, observation_size()), np.float32)
+    objective = np.tile(objective_weights("realtime").astype(np.float32), (60, 1))
+    seen = np.hstack([features, objective])
+    columns = [manifest.columns.index(name) for name in manifest.read]
+    masks = np.ones((60, N_ACTIONS), np.int8)
+    nothing = np.zeros((60, 0), np.int64)
+    expected = Network(weights, "relu", columns).act(seen, nothing, masks)
+    assert (policy.actions(features, nothing, masks) == expected).all()
+
+
+def test_agent_for_one_objective_refuses_another(tmp_path):
+    manifest = MANIFEST.model_copy(update={"objective": "guest"})
+    save_bundle(tmp_path, weights_of(manifest), manifest)
+    assert load_bundle(tmp_path, "guest").name == manifest.name
+    with pytest.raises(BundleError, match="serves guest alone, not latency"):
+        load_bundle(tmp_path, "latency")
+
+
+def test_decision_is_charged_for_the_columns_that_are_read():
+    manifest = Manifest(
+        name="few", hidden=(8,), activation="relu", inputs=("level", "issues"), training=TRAINING
+    )
+    assert manifest.discipline.decision_cycles == network_cycles(2, (8,))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "told"),
+    [(["level", "level"], "has a column twice"), (["leveller"], "has 'leveller', unknown here")],
+)
+def test_inputs_that_nothing_shows_are_refused(bundle, inputs, told):
+    change_manifest(bundle, inputs=inputs)
+    with pytest.raises(BundleError, match=told):
+        load_bundle(bundle)

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tdx_agents.network import Network, network_cycles, weight_shapes
-from tdx_env.spaces import observation_size
+from tdx_env.spaces import observation_size, observe
 from tdx_env.state.discipline import N_ACTIONS
+from tdx_env.state.features import N_FEATURES, Feature
 
 
 def random_weights(layers, seed=0):
@@ -100,3 +101,31 @@ def test_decision_takes_more_with_every_column_and_width(hidden, n_inputs):
     cycles = network_cycles(n_inputs, hidden)
     assert network_cycles(n_inputs + 1, hidden) > cycles
     assert not hidden or network_cycles(n_inputs + 1, [*hidden[:-1], hidden[-1] + 1]) > cycles
+
+
+def test_network_that_reads_some_columns_ignores_the_others():
+    network = Network(random_weights((3, 5, N_ACTIONS)), "relu", columns=[7, 0, 3])
+    observations = np.random.default_rng(1).random((9, observation_size()), np.float32)
+    plain = Network(random_weights((3, 5, N_ACTIONS)), "relu")
+    assert (network.logits(observations) == plain.logits(observations[:, [7, 0, 3]])).all()
+
+
+@pytest.mark.parametrize(("hidden", "columns"), [((), None), ((9,), None), ((6, 4), (9, 0, 33))])
+def test_compiled_network_answers_as_the_other_does(hidden, columns):
+    n_columns = observation_size("all")
+    n_read = n_columns if columns is None else len(columns)
+    network = Network(random_weights((n_read, *hidden, N_ACTIONS)), "relu", columns)
+    decide = network.compiled(n_columns)
+    rng = np.random.default_rng(2)
+    features = rng.integers(0, 4, (200, N_FEATURES))
+    features[:, Feature.MASK] = rng.choice([1, 3, 5, 7], 200)
+    masks = (features[:, [Feature.MASK]] >> np.arange(N_ACTIONS) & 1).astype(np.int8)
+    observations = np.empty((200, n_columns), np.float32)
+    observe(features, observations)
+    expected = network.act(observations, features, masks)
+    assert [decide(row) for row in features] == expected.tolist()
+
+
+def test_tanh_is_not_compiled():
+    with pytest.raises(ValueError, match="activation = tanh, must be relu"):
+        Network(random_weights(layers_of(4)), "tanh").compiled(observation_size())

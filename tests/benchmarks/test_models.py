@@ -43,7 +43,7 @@ def test_common_episode_has_busy_replies_of_both_sides():
 
 
 def test_models_count_what_the_simulator_counts():
-    batch, decide = episode(load_common(4, n_items=2))
+    batch, decide = episode(load_common(4, n_items=2), n_events_traced=N_TRACED)
     parts = parts_of(batch)
     batch.advance(decide)
     counts = {HeapModel(parts).run(), SimpyModel(parts).run(), int(batch.run["n_events"][0])}

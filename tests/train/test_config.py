@@ -9,7 +9,7 @@ from tdx_agents.network import network_cycles
 from tdx_env.errors import ConfigError
 from tdx_env.spaces import observation_size
 from tdx_env.state.objectives import weights_of
-from tdx_train.config import TrainConfig, config_names, load_config
+from tdx_train.config import OBJECTIVES, TrainConfig, config_names, load_config
 from tdx_train.training_plan import plan_of
 
 MISTAKES = [
@@ -24,6 +24,13 @@ MISTAKES = [
     ("[discipline]\nzap = true", "discipline.zap: unknown key, must be one of: zap_yield, "),
     ('[discipline]\ngate_scope = "all"', "discipline.gate_scope = 'all', must be 'nothing',"),
     ("[discipline]\ndecision_cycles = 1", "must be given as decision_cycles, outside the table"),
+    ('[discipline]\nasks = "all"', "must be given as decisions, outside the table"),
+    (
+        'observe_objective = true\nobjective = "cpu"',
+        "objective = cpu, must be left out with observe_objective",
+    ),
+    ("[exact]\nround = 1", "exact.round: unknown key, must be one of: rounds"),
+    ("[exact]\nfutures = 1", "exact.futures = 1, must be greater than or equal to 2"),
     ('objective = "cpuu"', "objective = 'cpuu', must be cpu, guest, latency, realtime, thread, or"),
     ('objective = "host=-1"', "objective = 'host=-1', must be cpu, guest"),
     ("n_envs = = 1", "is no TOML file"),
@@ -51,7 +58,7 @@ def test_error_names_file_key_value_and_what_is_allowed(tmp_path: Path, text: st
 
 
 def test_unknown_name_lists_the_known_ones():
-    with pytest.raises(ConfigError, match='"fast" is unknown, must be .* one of: full, demo'):
+    with pytest.raises(ConfigError, match='"fast" is unknown, must be .* one of: agent-'):
         load_config("fast")
 
 
@@ -106,7 +113,10 @@ def test_decisions_of_the_network_are_charged():
 def test_charge_of_a_decision_follows_the_network_s_shape(name: str, hidden: tuple[int, ...]):
     config = load_config(name).model_copy(update={"hidden": hidden})
     charged = config.host_discipline().decision_cycles
-    assert charged == network_cycles(observation_size(), hidden)
+    n_inputs = observation_size(config.decisions)
+    if config.learner == "exact":
+        n_inputs = config.exact.inputs
+    assert charged == network_cycles(n_inputs, hidden)
 
 
 def test_overrides_reach_both_splits():
@@ -123,3 +133,16 @@ def test_objective_is_what_both_splits_cost():
     plan = plan_of("mine", config, {})
     for suite in (plan.training, plan.validation):
         assert (suite.setups()["weights"] == weights_of("cpu")).all()
+
+
+def test_agent_that_is_asked_at_flush_points_decides_them():
+    discipline = TrainConfig(decisions="all").host_discipline()
+    assert (discipline.asks, discipline.flush) == ("all", "decided")
+    assert TrainConfig().host_discipline().asks == "busy"
+
+
+def test_agent_for_all_is_trained_for_each_objective():
+    plan = plan_of("mine", TrainConfig(scenarios="s08-accept-2m", observe_objective=True), {})
+    weights = plan.training.setups()["weights"]
+    assert (weights == [weights_of(name) for name in OBJECTIVES]).all()
+    assert plan.training.names[1] == "s08-accept-2m/train (guest)"

@@ -9,6 +9,7 @@ from tdx_env.errors import ActionError
 from tdx_env.host.discipline import DEFAULT
 from tdx_env.spaces import observation_names
 from tdx_env.state.discipline import N_ACTIONS, Action
+from tdx_env.state.objectives import weights_of
 from tdx_train.seed_ranges import train_seeds
 from tdx_train.suite import Suite, load_all, suite_of
 from tdx_train.vec_env import SeamcallVecEnv
@@ -193,3 +194,52 @@ def test_seed_replays_the_same_episodes(env: SeamcallVecEnv):
 def test_actions_outside_the_space_are_refused(env: SeamcallVecEnv, actions: list[int]):
     with pytest.raises(ActionError, match="must be 6 integers from 0 to 2"):
         env.step(np.array(actions))
+
+
+FLUSHED = DEFAULT.with_(flush="decided", asks="all")
+
+
+@pytest.fixture(scope="module")
+def zaps() -> Suite:
+    """A scenario with flush points whose vCPUs wait for mmu_lock."""
+    return suite_of(load_all(["s13-balloon/train"], {"objective": "cpu"}))
+
+
+def test_flush_points_have_columns_of_their_own(zaps: Suite):
+    env = SeamcallVecEnv(zaps, FLUSHED, 2, seed=1)
+    assert env.observation_space.shape == (len(observation_names("all")),)
+    assert env.reset().shape == (2, len(observation_names("all")))
+
+
+@pytest.mark.slow
+def test_waiting_that_counts_as_it_is_waited_adds_up_to_the_same(zaps: Suite):
+    plain = SeamcallVecEnv(zaps, FLUSHED, 2, seed=1)
+    counting = SeamcallVecEnv(zaps.rewarded(-np.inf, True), FLUSHED, 2, seed=1)
+    plain.reset(), counting.reset()
+    generator = np.random.default_rng(0)
+    sums, is_same = np.zeros((2, 2)), True
+    while True:
+        actions = np.where(generator.random(2) < 0.9, Action.RETRY, Action.KICK)
+        first, second = plain.step(actions), counting.step(actions)
+        sums += first[1], second[1]
+        is_same &= bool(np.allclose(first[1], second[1]))
+        if first[2].any():
+            break
+    ended = first[2]
+    assert sums[0][ended] == pytest.approx(sums[1][ended], rel=1e-4)  # 32-bit floats
+    assert not is_same
+
+
+def test_observation_shows_the_weights_of_each_episode_s_objective():
+    scenarios = [
+        load_all(["s08-accept-2m/train"], {"objective": one})[0] for one in ("cpu", "guest")
+    ]
+    env = SeamcallVecEnv(suite_of(scenarios, observes_objective=True), DEFAULT, 8, seed=1)
+    observations = env.reset()
+    shown = {tuple(row) for row in observations[:, len(observation_names()) :].tolist()}
+    wanted = {tuple(weights_of(one).astype(np.float32).tolist()) for one in ("cpu", "guest")}
+    assert shown == wanted
+    stepped = env.step(np.zeros(8))[0]
+    assert (
+        stepped[:, len(observation_names()) :] == observations[:, len(observation_names()) :]
+    ).all()

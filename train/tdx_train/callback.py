@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
 
-from tdx_agents.bundle import Manifest, Training
-from tdx_agents.network import Network
+from tdx_agents.bundle import Manifest, Training, network_of
 from tdx_agents.protocol import Kind, Policy
 from tdx_env.errors import ConfigError
+from tdx_env.spaces import observation_names
 from tdx_env.state.discipline import N_ACTIONS, Action
 from tdx_train.learning import BaseCallback
 from tdx_train.log import ProgressLog, answer_column, cost_column, learner_values, ratio_column
@@ -27,6 +27,9 @@ def manifest_of(plan: TrainingPlan) -> Manifest:
         name=plan.name,
         hidden=plan.config.hidden,
         activation=plan.config.activation,
+        observation_names=tuple(observation_names(plan.config.decisions)),
+        observe_objective=plan.config.observe_objective,
+        objective=plan.config.objective or "",
         discipline=plan.discipline,
         training=Training(
             config_digest=plan.config_digest,
@@ -49,30 +52,39 @@ class Selection:
         self.best_shares = np.zeros(N_ACTIONS)
 
     def consider(
-        self, weights: dict[str, NDArray[np.float32]], n_steps: int
+        self,
+        weights: dict[str, NDArray[np.float32]],
+        n_steps: int,
+        inputs: tuple[str, ...] | None = None,
     ) -> tuple[Verdict, NDArray[np.float64]]:
         """Validate an agent as it would ship; save it if it is the best so far.
+
+        Args:
+            weights: As bundles name them.
+            n_steps: Steps of training that it had.
+            inputs: Columns that it reads; None: all.
 
         Returns:
             How it did, and the share of each action in its answers, shape (N_ACTIONS,).
         """
-        act = Counted(Network(weights, self._plan.config.activation).act)
-        policy = Policy(
-            self._plan.name,
-            "",
-            "",
-            "training",
-            Kind.BATCHED,
-            self._plan.discipline,
-            act=act,
-        )
-        verdict = self._judge.verdict(policy)
+        manifest = self._manifest.model_copy(update={"inputs": inputs})
+        acts = [
+            Counted(network_of(manifest, weights, objective).act)
+            for objective in self._plan.config.objectives()
+        ]
+        name, discipline = self._plan.name, self._plan.discipline
+        policies = [
+            Policy(name, "", "", "training", Kind.BATCHED, discipline, act=act) for act in acts
+        ]
+        verdict = self._judge.verdict(*policies)
+        answers = np.sum([act.answers for act in acts], axis=0)
+        shares = answers / max(1, answers.sum())
         if verdict.score < self.best_score:
-            self._folder.save_agent(weights, self._manifest)
+            self._folder.save_agent(weights, manifest)
             self.best_score = verdict.score
             self.best_steps = n_steps
-            self.best_shares = act.shares
-        return verdict, act.shares
+            self.best_shares = shares
+        return verdict, shares
 
 
 class Overseer(BaseCallback):

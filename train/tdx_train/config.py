@@ -16,7 +16,45 @@ from tdx_env.toml_file import read_toml
 _FOLDER = Path(__file__).resolve().parent / "configs"
 _SUFFIX = ".toml"
 _MAX_WIDTH = 1024
+_OUTSIDE = {"decision_cycles": "decision_cycles", "asks": "decisions"}
+OBJECTIVES = ("cpu", "guest", "latency", "realtime")
+"""What an agent for all objectives is trained for: the presets that count TRACK's kicks."""
 _Strict = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class ExactConfig(BaseModel):
+    """What the learner on exact advantages does (`tdx_train.exact`)."""
+
+    model_config = _Strict
+
+    rounds: int = Field(
+        default=4, ge=1, le=100, description="gatherings, each behind the best agent before it"
+    )
+    episodes: int = Field(
+        default=4, ge=1, le=1024, description="of each scenario in a round, the first with greedy's"
+    )
+    decisions: int = Field(
+        default=40,
+        ge=2,
+        le=100_000,
+        description="looked at in a round, of each scenario, at busy replies and at flush points",
+    )
+    futures: int = Field(default=2, ge=2, le=256, description="that every answer is played on in")
+    inputs: int = Field(
+        default=16,
+        ge=1,
+        le=1024,
+        description="columns of the observation that the network reads at most; what a decision is "
+        "charged follows from it; weights of the objective come on top and cost nothing",
+    )
+    fits: int = Field(default=3, ge=1, le=100, description="networks fitted in a round")
+    steps: int = Field(default=1_500, ge=1, description="of gradient descent for a fit")
+    caution: float = Field(
+        default=0.25,
+        ge=0,
+        le=10,
+        description="what another answer than the base's has to gain [standard errors]",
+    )
 
 
 class TrainConfig(BaseModel):
@@ -27,6 +65,12 @@ class TrainConfig(BaseModel):
 
     model_config = _Strict
 
+    learner: Literal["ppo", "exact"] = Field(
+        default="ppo",
+        description="MaskablePPO, or a network fitted to what each answer costs when it is played "
+        "on; then hidden, learning_rate, seed, evaluation_episodes and the table exact count",
+    )
+    exact: ExactConfig = Field(default=ExactConfig(), description="for the learner of that name")
     scenarios: str = Field(
         default="train",
         description="names, paths or the word train, with commas between; train splits only",
@@ -38,6 +82,15 @@ class TrainConfig(BaseModel):
         default=None,
         description="what an episode costs, in training and validation: a preset, or weights as "
         "host=1,stolen=0.5; left out: what each scenario says, else thread",
+    )
+    observe_objective: StrictBool = Field(
+        default=False,
+        description="one agent for all objectives: episodes cost what one of the presets says that "
+        "flush points can be weighed by, and the observation shows its weights",
+    )
+    decisions: Literal["busy", "flush", "all"] = Field(
+        default="busy",
+        description="where the agent is asked: at busy replies, at flush points of a zap, at both",
     )
     total_steps: int = Field(default=400_000, ge=1, description="length of the run [steps]")
     seed: int = Field(default=1, ge=0, lt=1 << 31, description="seed of the run")
@@ -65,6 +118,11 @@ class TrainConfig(BaseModel):
         lt=0,
         description="least reward of a step, where an episode under the better blind policy has "
         "about -1: single disasters don't drown the rest",
+    )
+    counts_waiting: StrictBool = Field(
+        default=False,
+        description="at flush points, waiting for mmu_lock counts as it is waited, not when it is "
+        "over; the sum over an episode is the same",
     )
     evaluation_interval: int = Field(
         default=50_000, ge=1, description="between evaluations on the validation split [steps]"
@@ -111,8 +169,18 @@ class TrainConfig(BaseModel):
         """
         cycles = self.decision_cycles
         if cycles is None:
-            cycles = network_cycles(observation_size(), self.hidden)
-        return Discipline().with_(**{**self.discipline, "decision_cycles": cycles})
+            n_inputs = observation_size(self.decisions)
+            if self.learner == "exact":
+                n_inputs = min(n_inputs, self.exact.inputs)
+            cycles = network_cycles(n_inputs, self.hidden)
+        asked: dict[str, Any] = {"decision_cycles": cycles, "asks": self.decisions}
+        if self.decisions != "busy":
+            asked["flush"] = "decided"
+        return Discipline().with_(**{**self.discipline, **asked})
+
+    def objectives(self) -> tuple[str | None, ...]:
+        """Return what episodes cost: one objective, or all that an agent for all is to serve."""
+        return OBJECTIVES if self.observe_objective else (self.objective,)
 
 
 def config_names() -> list[str]:
@@ -157,10 +225,15 @@ def _parsed(where: Path, data: dict[str, Any]) -> TrainConfig:
         config = TrainConfig.model_validate(data)
     except ValidationError as error:
         raise ConfigError(_complaints(where, "", error)) from error
-    if "decision_cycles" in config.discipline:
+    for key, name in _OUTSIDE.items():
+        if key in config.discipline:
+            raise ConfigError(
+                f"{where}: discipline.{key} = {config.discipline[key]}, "
+                f"must be given as {name}, outside the table"
+            )
+    if config.observe_objective and config.objective is not None:
         raise ConfigError(
-            f"{where}: discipline.decision_cycles = {config.discipline['decision_cycles']}, "
-            "must be given as decision_cycles, outside the table"
+            f"{where}: objective = {config.objective}, must be left out with observe_objective"
         )
     try:
         config.host_discipline()
@@ -178,8 +251,14 @@ def _complaints(where: Path, prefix: str, error: ValidationError) -> str:
     """Return what is wrong with a file, one line for each mistake."""
     model = TrainConfig if not prefix else Discipline
     return "\n".join(
-        f"{where}: {prefix}{_complaint(one, list(model.model_fields))}" for one in error.errors()
+        f"{where}: {prefix}{_complaint(one, _fields_beside(one, model))}" for one in error.errors()
     )
+
+
+def _fields_beside(mistake: ErrorDetails, model: type[BaseModel]) -> list[str]:
+    """Return the fields of the table that a mistake is in."""
+    table: type[BaseModel] = ExactConfig if mistake["loc"][:-1] == ("exact",) else model
+    return list(table.model_fields)
 
 
 def _complaint(mistake: ErrorDetails, fields: list[str]) -> str:

@@ -18,22 +18,28 @@ class Suite:
         scales: Cost that counts as a reward of -1, shape (n_scenarios,) [cycles].
         shares: Share of the episodes that each gets, shape (n_scenarios,), sum 1.
         floor: Least reward of a step; what is lost beyond it is not counted.
+        observes_objective: Whether observations show the weights of each scenario's objective.
+        counts_waiting: Whether waiting for mmu_lock counts as it is waited, not when it is over.
     """
 
     scenarios: tuple[Scenario, ...]
     scales: NDArray[np.float64]
     shares: NDArray[np.float64]
     floor: float = -np.inf
+    observes_objective: bool = False
+    counts_waiting: bool = False
 
     @property
     def names(self) -> list[str]:
-        """The scenarios' names, split included."""
-        return [scenario.name for scenario in self.scenarios]
+        """The scenarios' names, split included; with the objective if there are several."""
+        if not self.observes_objective:
+            return [scenario.name for scenario in self.scenarios]
+        return [f"{scenario.name} ({scenario.objective})" for scenario in self.scenarios]
 
     @property
     def digests(self) -> dict[str, str]:
         """A hash of each scenario's resolved content, by name."""
-        return {scenario.name: digest(scenario) for scenario in self.scenarios}
+        return dict(zip(self.names, map(digest, self.scenarios), strict=True))
 
     def setups(self) -> NDArray[np.void]:
         """Return the scenarios as the kernel reads them: dtype SETUP, shape (n_scenarios,)."""
@@ -47,21 +53,28 @@ class Suite:
             self, scenarios=scenarios, scales=self.scales[places], shares=shares / shares.sum()
         )
 
+    def split(self, n_parts: int) -> "list[Suite]":
+        """Return the scenarios in parts of equal size, in order: one for each objective."""
+        return [self.only(part) for part in np.array_split(np.arange(len(self.scenarios)), n_parts)]
+
     def tuned(self, scales: NDArray[np.float64], shares: NDArray[np.float64]) -> "Suite":
         """Return the same scenarios with other scales and shares."""
         return replace(self, scales=scales, shares=shares / shares.sum())
 
-    def with_floor(self, floor: float) -> "Suite":
-        """Return the same scenarios with another least reward of a step."""
-        return replace(self, floor=floor)
+    def rewarded(self, floor: float, counts_waiting: bool) -> "Suite":
+        """Return the same scenarios with other rewards; see the attributes."""
+        return replace(self, floor=floor, counts_waiting=counts_waiting)
 
 
-def suite_of(scenarios: Sequence[Scenario]) -> Suite:
+def suite_of(scenarios: Sequence[Scenario], observes_objective: bool = False) -> Suite:
     """Return a suite that draws all scenarios alike and uses their own reward scales."""
     scales = [scenario.limits.reward_scale for scenario in scenarios]
     n_scenarios = len(scenarios)
     return Suite(
-        tuple(scenarios), np.array(scales, np.float64), np.full(n_scenarios, 1 / n_scenarios)
+        tuple(scenarios),
+        np.array(scales, np.float64),
+        np.full(n_scenarios, 1 / n_scenarios),
+        observes_objective=observes_objective,
     )
 
 

@@ -1,6 +1,7 @@
 """A training run from start to end."""
 
 import platform
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any
@@ -16,7 +17,7 @@ from tdx_env.engine.warm import warm_up
 from tdx_env.state.discipline import Action
 from tdx_train.calibration import calibrated
 from tdx_train.callback import Overseer, Selection
-from tdx_train.learning import MaskablePPO
+from tdx_train.exact.learner import Learner
 from tdx_train.log import ProgressLog
 from tdx_train.model import build_model
 from tdx_train.run_folder import RunFolder
@@ -109,7 +110,7 @@ def train(
             plan.training, plan.discipline, config.seed, _CALIBRATION_EPISODES, config.n_threads
         )
         left_out = sorted(set(plan.training.names) - set(suite.names))
-        plan = plan.restricted_to(suite.with_floor(config.reward_floor))
+        plan = plan.restricted_to(suite.rewarded(config.reward_floor, config.counts_waiting))
         judge = Judge(
             plan.validation,
             reference or tdx_agents.load(REFERENCE),
@@ -121,32 +122,58 @@ def train(
         console.print(f"left out, lost whatever is answered: {', '.join(left_out)}")
     suite = plan.training
     folder.save_config(resolved(plan, judge, retried) | {"left_out": left_out})
-    env = SeamcallVecEnv(suite, plan.discipline, config.n_envs, config.seed, config.n_threads)
     selection = Selection(plan, judge, folder)
+    run = _by_ppo if config.learner == "ppo" else _by_exact
     with ProgressLog(folder.log_path, suite.names, plan.validation.names) as log:
-        model = build_model(config, env)
-        was_interrupted = _learn(
-            model, config.total_steps, Overseer(plan, selection, log, console), selection
-        )
+        n_steps, was_interrupted = run(plan, selection, log, console)
     return Result(
         best_score=selection.best_score,
         best_steps=selection.best_steps,
         best_shares=selection.best_shares,
         retry_score=retried.score,
-        n_steps=model.num_timesteps,
+        n_steps=n_steps,
         was_interrupted=was_interrupted,
     )
 
 
-def _learn(model: MaskablePPO, n_steps: int, overseer: Overseer, selection: Selection) -> bool:
-    """Run the learner until its steps are done or Ctrl-C; return whether it was that."""
-    was_interrupted = False
+def _by_ppo(
+    plan: TrainingPlan, selection: Selection, log: ProgressLog, console: Console
+) -> tuple[int, bool]:
+    """Learn by MaskablePPO; return the steps, and whether Ctrl-C ended it."""
+    config = plan.config
+    env = SeamcallVecEnv(
+        plan.training, plan.discipline, config.n_envs, config.seed, config.n_threads
+    )
+    model, overseer = build_model(config, env), Overseer(plan, selection, log, console)
     try:
-        model.learn(n_steps, overseer, log_interval=None)  # type: ignore[arg-type]
+        was_interrupted = _unless_interrupted(
+            lambda: model.learn(config.total_steps, overseer, log_interval=None),  # type: ignore[arg-type]
+            selection,
+        )
+    finally:
+        overseer.close()
+    return model.num_timesteps, was_interrupted
+
+
+def _by_exact(
+    plan: TrainingPlan, selection: Selection, log: ProgressLog, console: Console
+) -> tuple[int, bool]:
+    """Learn from played out answers; return the decisions, and whether Ctrl-C ended it."""
+    learner = Learner(plan, selection, log, console)
+    was_interrupted = _unless_interrupted(learner.learn, selection)
+    return learner.n_decisions, was_interrupted
+
+
+def _unless_interrupted(learn: Callable[[], object], selection: Selection) -> bool:
+    """Learn until it is done or Ctrl-C; return whether it was that.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C before there was an agent to keep.
+    """
+    try:
+        learn()
     except KeyboardInterrupt:
         if selection.best_steps == 0 and selection.best_score == float("inf"):
             raise
-        was_interrupted = True
-    finally:
-        overseer.close()
-    return was_interrupted
+        return True
+    return False

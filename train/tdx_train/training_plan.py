@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -55,6 +55,15 @@ def _validation_name(name: str) -> str:
     return name.removesuffix(_TRAIN) + _VALIDATION if name.endswith(_TRAIN) else name
 
 
+def _suite(names: Sequence[str], config: TrainConfig, overrides: Mapping[str, object]) -> Suite:
+    """Return a suite of scenarios, each of them once for each objective."""
+    loaded = []
+    for objective in config.objectives():
+        chosen = {} if objective is None else {"objective": objective}
+        loaded += load_all(names, {**overrides, **chosen})
+    return suite_of(loaded, config.observe_objective)
+
+
 def plan_of(name: str, config: TrainConfig, overrides: Mapping[str, object]) -> TrainingPlan:
     """Load the scenarios of a configuration.
 
@@ -67,8 +76,6 @@ def plan_of(name: str, config: TrainConfig, overrides: Mapping[str, object]) -> 
         ConfigError: It asks to train on a validation or test split, or no scenario is left.
         ScenarioError: A scenario or a parameter of it is unknown or impossible.
     """
-    if config.objective is not None:
-        overrides = {**overrides, "objective": config.objective}
     names = expand(config.scenarios)
     for one in names:
         if one.endswith((_VALIDATION, _TEST)):
@@ -76,22 +83,21 @@ def plan_of(name: str, config: TrainConfig, overrides: Mapping[str, object]) -> 
                 f'scenarios = "{config.scenarios}": {one} is kept for later, must be train splits'
             )
     loaded = dict(zip(names, load_all(names, overrides), strict=True))
-    training = {
-        one: scenario
-        for one, scenario in loaded.items()
-        if config.with_controls or not scenario.is_control
-    }
+    training = [one for one in names if config.with_controls or not loaded[one].is_control]
     if not training:
         raise ConfigError(
             f'scenarios = "{config.scenarios}": all are controls, must hold another scenario '
             "(or set with_controls = true)"
         )
-    validation = load_all([_validation_name(one) for one in training], overrides)
+    suites = [
+        _suite(some, config, overrides)
+        for some in (training, [_validation_name(one) for one in training])
+    ]
     return TrainingPlan(
         name=name,
         config=config,
-        training=suite_of(list(training.values())),
-        validation=suite_of(validation),
+        training=suites[0],
+        validation=suites[1],
         discipline=config.host_discipline(),
         overrides=overrides,
     )

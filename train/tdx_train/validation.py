@@ -126,11 +126,13 @@ class Judge:
         self._n_threads = n_threads
         self.reference_costs = self._measure(reference)
 
-    def _measure(self, policy: Policy) -> NDArray[np.float64]:
-        """Return a policy's mean costs, at least a cycle, so that ratios exist."""
-        return np.maximum(mean_costs(self._suite, policy, self._seeds, self._n_threads), 1.0)
+    def _measure(self, *policies: Policy) -> NDArray[np.float64]:
+        """Return policies' mean costs, at least a cycle, so that ratios exist."""
+        parts = zip(self._suite.split(len(policies)), policies, strict=True)
+        costs = [mean_costs(part, one, self._seeds, self._n_threads) for part, one in parts]
+        return np.maximum(np.concatenate(costs), 1.0)
 
-    def verdict(self, policy: Policy) -> Verdict:
-        """Measure a policy."""
-        costs = self._measure(policy)
+    def verdict(self, *policies: Policy) -> Verdict:
+        """Measure a policy, or one for each objective, each on the scenarios of its own."""
+        costs = self._measure(*policies)
         return Verdict(costs, costs / self.reference_costs)

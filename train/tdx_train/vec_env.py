@@ -17,7 +17,10 @@ from tdx_env.engine.metrics import episode_numbers
 from tdx_env.errors import ActionError, shown
 from tdx_env.host.discipline import Discipline
 from tdx_env.spaces import action_space, observation_size, observation_space, observe
+from tdx_env.state.actors import CallPath
 from tdx_env.state.discipline import N_ACTIONS
+from tdx_env.state.features import Feature
+from tdx_env.state.objectives import N_WEIGHED, WEIGHED
 from tdx_env.state.world import End
 from tdx_train.learning import VecEnv
 from tdx_train.seed_ranges import drawn_scenarios, train_seeds
@@ -25,6 +28,8 @@ from tdx_train.suite import Suite
 
 _MASKS = "action_masks"
 _COST = int(Number.COST)  # looking up a member of an enum takes longer
+_PATH, _WAITED, _FLUSH = int(Feature.PATH), int(Feature.MMU_WAITED), int(CallPath.FLUSH)
+_OF_WAITERS = [WEIGHED.index(name) for name in ("waste", "stolen", "latency")]
 
 
 class SeamcallVecEnv(VecEnv):
@@ -35,6 +40,10 @@ class SeamcallVecEnv(VecEnv):
     suite's scale for the scenario: the rewards of an episode sum to minus its total cost over the
     scale, unless the suite has a floor. Which scenario and seed an episode has depends on the seed
     of the run, the environment's number and the episode's number alone.
+
+    What waits for mmu_lock is booked when the wait ends, many decisions later. With a suite that
+    says so, waiting counts as it is waited: at flush points the reward holds what has been waited
+    since the last decision, and what is booked later is taken off. The sum stays what it was.
 
     Environments whose episode goes on share one empty info. ``infos[i]`` of one that ended has
     ``terminal_observation``, ``TimeLimit.truncated``, ``episode`` (``r`` return, ``l`` steps, ``t``
@@ -53,6 +62,9 @@ class SeamcallVecEnv(VecEnv):
     ) -> None:
         self._suite = suite
         self._names = suite.names
+        self._weights = suite.setups()["weights"]
+        self._wait_weights = self._weights[:, _OF_WAITERS].sum(axis=1)
+        n_weights = N_WEIGHED * suite.observes_objective
         self._batch = Batch(suite.setups(), discipline.record(), n_envs, n_threads=n_threads)
         self._seed = seed
         self._episodes, self._episode_seeds, self._rows, self._n_steps, self._costs = np.zeros(
@@ -60,10 +72,14 @@ class SeamcallVecEnv(VecEnv):
         )
         self._scales = np.ones(n_envs, np.float64)
         self._actions = np.zeros(n_envs, np.int64)
-        self._buffers = np.empty((2, n_envs, observation_size()), np.float32)
+        self._waited = np.zeros(n_envs)
+        self._n_columns = observation_size(discipline.asks)
+        self._buffers = np.empty((2, n_envs, self._n_columns + n_weights), np.float32)
+        self._plain = np.empty((n_envs, self._n_columns), np.float32)
         self._turn = 0
         self._began = time.monotonic()
-        super().__init__(n_envs, observation_space(), action_space())
+        space = observation_space(discipline.asks, n_weights)
+        super().__init__(n_envs, space, action_space())
 
     def _start(self, which: NDArray[np.bool_]) -> None:
         """Start the next episode of each of the chosen environments."""
@@ -77,6 +93,7 @@ class SeamcallVecEnv(VecEnv):
         self._episodes[chosen] += 1
         self._n_steps[chosen] = 0
         self._costs[chosen] = 0
+        self._waited[chosen] = 0
 
     def _next_buffer(self) -> NDArray[np.float32]:
         """Return an array for observations that is not the one returned last."""
@@ -92,8 +109,32 @@ class SeamcallVecEnv(VecEnv):
         self._reset_seeds()
         self._reset_options()
         observations = self._next_buffer()
-        observe(self._batch.features, observations)
+        observe(self._batch.features, self._plain)
+        self._fill(observations)
         return observations
+
+    def _fill(self, observations: NDArray[np.float32]) -> None:
+        """Fill observations from what the simulator wrote, and the weights of the objective."""
+        observations[:, : self._n_columns] = self._plain
+        if self._suite.observes_objective:
+            observations[:, self._n_columns :] = self._weights[self._rows]
+
+    def _potential(self) -> NDArray[np.float64]:
+        """Return what is waited for mmu_lock and not booked yet, shape (n_envs,) [cycles]."""
+        features = self._batch.features
+        is_flush = features[:, _PATH] == _FLUSH
+        return np.where(is_flush, features[:, _WAITED] * self._wait_weights[self._rows], 0.0)
+
+    def _spent(self) -> NDArray[np.float64]:
+        """Return what was spent since the last decision, shape (n_envs,) [cycles]."""
+        costs = self._batch.numbers[_COST]
+        spent = (costs - self._costs).astype(np.float64)
+        self._costs[:] = costs
+        if self._suite.counts_waiting:
+            waited = self._potential()
+            spent += waited - self._waited
+            self._waited = waited
+        return spent
 
     def step_async(self, actions: NDArray[Any]) -> None:
         """Note the actions of the next step.
@@ -115,10 +156,9 @@ class SeamcallVecEnv(VecEnv):
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]:
         """Carry out the actions; run every environment to its next decision or its end."""
         observations = self._next_buffer()
-        n_ended = self._batch.advance(None, self._actions, observations)
-        costs = self._batch.numbers[_COST]
-        rewards = np.maximum((self._costs - costs) / self._scales, self._suite.floor)
-        self._costs[:] = costs
+        n_ended = self._batch.advance(None, self._actions, self._plain)
+        self._fill(observations)
+        rewards = np.maximum(-self._spent() / self._scales, self._suite.floor)
         self._n_steps += 1
         infos: list[dict[str, Any]] = [{}] * self.num_envs
         if n_ended == 0:
@@ -139,9 +179,11 @@ class SeamcallVecEnv(VecEnv):
         for index in chosen.tolist():
             infos[index] = self._info_at_end(index, observations[index].copy())
         self._start(ended)
-        first = np.empty((len(chosen), observation_size()), np.float32)
+        first = np.empty((len(chosen), self._n_columns), np.float32)
         observe(self._batch.features[chosen], first)
-        observations[chosen] = first
+        observations[chosen, : self._n_columns] = first
+        if self._suite.observes_objective:
+            observations[chosen, self._n_columns :] = self._weights[self._rows[chosen]]
 
     def _info_at_end(self, index: int, observation: NDArray[np.float32]) -> dict[str, Any]:
         """Return what is to be known about an episode that ended."""

@@ -7,15 +7,18 @@ from tdx_eval.commands.audit import diff, gate, replay_results
 from tdx_eval.commands.compare import compare
 from tdx_eval.commands.costs import costs
 from tdx_eval.commands.decisions import decisions
+from tdx_eval.commands.export import export
 from tdx_eval.commands.flush import flush
 from tdx_eval.commands.lost import lost
 from tdx_eval.commands.map import map_policies
 from tdx_eval.commands.policies import policies
 from tdx_eval.commands.ranks import ranks
 from tdx_eval.commands.reality import reality
+from tdx_eval.commands.regret import regret
 from tdx_eval.commands.report import report
 from tdx_eval.commands.room import room
 from tdx_eval.commands.scale import scale
+from tdx_eval.commands.search import search
 from tdx_eval.commands.trace import trace
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
@@ -43,7 +46,10 @@ for _command in (
     scale,
     trace,
     flush,
+    export,
+    search,
     room,
+    regret,
 ):
     app.command(_command.__name__)(_command)
 app.command("map")(map_policies)

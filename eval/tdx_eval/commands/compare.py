@@ -58,15 +58,16 @@ def _run(jobs: dict[str, list["Job"]], store: "ChunkStore", way: Way) -> None:
     with Progress(
         *columns, transient=True, console=console, disable=not console.is_terminal
     ) as progress:
-        task = progress.add_task("chunks", total=len(every), completed=len(store.finished))
+        n_chunks = len({job.key for job in every})
+        task = progress.add_task("chunks", total=n_chunks, completed=len(store.finished))
         for _ in carry_out(every, store, way.backend, way.n_jobs):
             progress.advance(task)
 
 
 def _finished_text(jobs: dict[str, list["Job"]], store: "ChunkStore") -> str:
     """Say how many chunks are finished, and how many episodes they have."""
-    every = [job for some in jobs.values() for job in some]
-    finished = [job for job in every if job.key in store.finished]
+    every = {job.key: job for some in jobs.values() for job in some}
+    finished = [job for key, job in every.items() if key in store.finished]
     n_episodes = sum(len(job.seeds) for job in finished)
     return f"{len(finished):,} of {len(every):,} chunks ({n_episodes:,} episodes)"
 
@@ -174,7 +175,8 @@ def compare(
         list[str] | None, typer.Option(help="FILE.py:FUNCTION of your own; repeatable")
     ] = None,
     agent: Annotated[
-        list[Path] | None, typer.Option(help="Folder of a learned agent; repeatable")
+        list[Path] | None,
+        typer.Option(help="Folder of a learned agent, or a shipped one's name; repeatable"),
     ] = None,
     seeds: Annotated[
         int, typer.Option(min=1, max=MAX_SEEDS, help="Episodes of each policy and scenario")
@@ -221,6 +223,7 @@ def compare(
     A run that was stopped goes on where it was when the same command is given again.
     """
     from tdx_agents.bundle import load_manifest
+    from tdx_agents.shipped import shipped_folder
     from tdx_env.scenarios import expand, overrides_from
     from tdx_env.state.objectives import objective_name
     from tdx_eval.comparing.machine import Choice
@@ -236,7 +239,7 @@ def compare(
     if objective is not None:
         overrides["objective"] = objective_name(objective)
     for folder in agent or []:
-        load_manifest(folder)
+        load_manifest(shipped_folder(str(folder)) or folder)
     contenders = [*map(str, agent or []), *(policy or [])]
     plan = planned(expand(scenarios), policies, contenders, (seeds, seeds_large), overrides)
     _compare(plan, Way(out, backend, jobs, chunk, overwrite), table)

@@ -43,7 +43,7 @@ def flush(
     scripted: Annotated[
         int,
         typer.Option(
-            min=0, max=_MAX_WORLDS, help="Test greedy's bound in so many scripted worlds instead"
+            min=0, max=_MAX_WORLDS, help="Split greedy's bound in so many scripted worlds instead"
         ),
     ] = 0,
 ) -> None:

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from tdx_eval.room.study import Effort, Study
+    from collections.abc import Iterable
+
+    from tdx_eval.room.study import Row, Study
 
 _FOLDER = Path(__file__).resolve().parents[3] / "docs"
 _MAX_SEEDS, _MAX_DECISIONS = 4096, 4096
@@ -22,25 +24,35 @@ def _write_page(folder: Path) -> None:
     print(f"page: {folder / PAGE}")
 
 
-def _play(scenarios: str, base: str, objectives: str, effort: "Effort", command: str) -> "Study":
-    """Measure, and say of each scenario what is to gain."""
-    from tdx_env.engine.warm import warm_up
-    from tdx_env.scenarios import expand
-    from tdx_env.state.objectives import checked_objective
-    from tdx_eval.comparing.yardsticks import load_policy
-    from tdx_eval.room.page import line
-    from tdx_eval.room.study import Study, measured
+def _kept(folder: Path, base: str) -> "Study":
+    """Return the study that is there, to which rows are added, or an empty one.
 
-    names, policy = expand(scenarios), load_policy(base)
-    wanted = objectives.split(",")
-    for one in wanted:
-        checked_objective(one)
-    warm_up()
-    rows = []
-    for row in measured(names, policy, wanted, effort):
-        rows.append(row)
+    Raises:
+        ResultError: What is there is no study, or one above another policy.
+    """
+    from tdx_env.errors import ResultError
+    from tdx_eval.room.file import JSON, read_study
+    from tdx_eval.room.study import Study
+
+    path = folder / JSON
+    if not path.exists():
+        return Study(base, [])
+    study = read_study(path)
+    if study.base != base:
+        raise ResultError(f"{path}: is above {study.base}, not {base}; choose another --docs")
+    return study
+
+
+def _play(rows: "Iterable[Row]", base: str, folder: Path | None) -> None:
+    """Say of each scenario what is to gain; keep it in a folder's file, if there is one."""
+    from tdx_eval.comparing.output import write_text
+    from tdx_eval.room.file import JSON, study_json
+    from tdx_eval.room.page import line
+
+    for row in rows:
         print("\n".join(line(row, cell) for cell in row.cells), flush=True)
-    return Study(command, policy.name, wanted, effort, rows)
+        if folder is not None:
+            write_text(folder / JSON, study_json(_kept(folder, base).with_row(row)))
 
 
 def room(
@@ -59,6 +71,9 @@ def room(
     fit: Annotated[
         int, typer.Option(min=4, max=_MAX_SEEDS, help="Episodes that a tree is grown on")
     ] = 12,
+    fit_decisions: Annotated[
+        int, typer.Option(min=4, max=_MAX_DECISIONS, help="Decisions of each of them")
+    ] = 32,
     iterate: Annotated[
         int, typer.Option(min=0, max=16, help="Trees above each other, at most")
     ] = 1,
@@ -76,7 +91,8 @@ def room(
     ] = False,
     docs: Annotated[Path, typer.Option(help="Folder of room.json and room.md")] = _FOLDER,
     write: Annotated[
-        bool, typer.Option("--write", help="Write room.json and room.md when all is played")
+        bool,
+        typer.Option("--write", help="Add to room.json, scenario by scenario, then write room.md"),
     ] = False,
     page: Annotated[
         bool, typer.Option("--page", help="Write room.md from room.json; play nothing")
@@ -88,24 +104,30 @@ def room(
     if page:
         _write_page(docs)
         return
-    from tdx_eval.comparing.output import check_file, write_text
-    from tdx_eval.room.file import JSON, PAGE, study_json
-    from tdx_eval.room.study import Effort
+    from tdx_env.engine.warm import warm_up
+    from tdx_env.scenarios import expand
+    from tdx_env.state.objectives import checked_objective
+    from tdx_eval.comparing.output import check_file
+    from tdx_eval.comparing.yardsticks import load_policy
+    from tdx_eval.room.file import JSON, PAGE
+    from tdx_eval.room.study import Effort, measured
 
+    names, policy, wanted = expand(scenarios), load_policy(base), objectives.split(",")
+    for one in wanted:
+        checked_objective(one)
     if write:
         check_file(docs / JSON)
         check_file(docs / PAGE)
-    effort = Effort(
-        seeds, fit, ahead_seeds=ahead, ahead_decisions=decisions, futures=futures,
-        rounds=iterate, clairvoyant=clairvoyant,
-    )  # fmt: skip
+        _kept(docs, policy.name)
+    effort = Effort(seeds, fit, fit_decisions, ahead, decisions, futures, iterate, clairvoyant)
     command = (
         f"tdx-eval room --scenarios {scenarios} --objectives {objectives} --base {base} "
-        f"--seeds {seeds} --fit {fit} --iterate {iterate} --ahead {ahead} "
-        f"--decisions {decisions} --futures {futures}"
+        f"--seeds {seeds} --fit {fit} --fit-decisions {fit_decisions} --iterate {iterate} "
+        f"--ahead {ahead} --decisions {decisions} --futures {futures}"
     )
     command += " --clairvoyant --write" if clairvoyant else " --write"
-    study = _play(scenarios, base, objectives, effort, command)
+    warm_up()
+    rows = measured(names, policy, wanted, effort, command)
+    _play(rows, policy.name, docs if write else None)
     if write:
-        write_text(docs / JSON, study_json(study))
         _write_page(docs)

@@ -337,7 +337,7 @@ def summarise(
 
     Args:
         plan: What was compared.
-        episodes: Test episodes, one a row.
+        episodes: Split episodes, one a row.
         cells: Their busy cells, summed over the episodes.
         validation: Validation episodes of the policies that aren't contenders.
     """

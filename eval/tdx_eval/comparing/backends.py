@@ -16,6 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, TypeVar
 
 from tdx_env.errors import BackendError, one_of
+from tdx_eval.comparing.ray_cluster import check_address, ray_joined
 from tdx_eval.comparing.signals import interrupts_ignored
 from tdx_eval.comparing.workers import Leashed, deaths_told
 
@@ -31,6 +32,8 @@ _CLUSTERS = {
     "dask": ("distributed", "dask[distributed]"),
     "ray": ("ray.util.joblib", "ray"),
 }
+# Ray's workers take no CPU unless told to, and then all of them may start on one node.
+_SETTINGS: dict[str, dict[str, object]] = {"ray": {"ray_remote_args": {"num_cpus": 1}}}
 _OWN_PROCESSES = ("loky", "multiprocessing")  # which this process starts, and must not leave behind
 
 Answer = TypeVar("Answer")
@@ -47,7 +50,7 @@ def check_backend(name: str) -> None:
     """Check that a backend can be used.
 
     Raises:
-        BackendError: It is unknown, or its package can't be imported.
+        BackendError: It is unknown, its package can't be imported, or its cluster doesn't answer.
     """
     known = backend_names()
     if name not in known:
@@ -63,18 +66,36 @@ def check_backend(name: str) -> None:
             f"--backend {name}: {error}; install it (pip install '{package}'), or give one of: "
             f"{others}"
         ) from None
+    if name == "ray":
+        check_address()
 
 
 @contextmanager
 def _started(name: str) -> Iterator[None]:
-    """Make a backend known to joblib; a cluster of its own runs until the end."""
+    """Make a backend known to joblib; a cluster of its own runs until the end.
+
+    Raises:
+        BackendError: A cluster can't be reached, or lost a worker.
+    """
     if name == "dask":
         with import_module("distributed").Client():  # DASK_SCHEDULER_ADDRESS, or a local cluster
             yield
         return
     if name == "ray":
-        import_module("ray.util.joblib").register_ray()
+        with ray_joined():
+            import_module("ray.util.joblib").register_ray()
+            yield
+        return
     yield
+
+
+@contextmanager
+def _chosen(name: str) -> Iterator[None]:
+    """Make a backend joblib's own choice meanwhile, with its settings."""
+    from joblib import parallel_config
+
+    with parallel_config(backend=name, **_SETTINGS.get(name, {})):
+        yield
 
 
 def n_workers(name: str, n_jobs: int) -> int:
@@ -83,21 +104,28 @@ def n_workers(name: str, n_jobs: int) -> int:
     Args:
         name: A backend.
         n_jobs: As many are asked for; 0: as there are CPUs, or as a cluster has.
+
+    Raises:
+        BackendError: A Ray cluster has fewer CPUs: it would wait for others to join.
     """
-    from joblib import effective_n_jobs, parallel_config
+    from joblib import effective_n_jobs
 
     if name == SEQUENTIAL:
         return 1
-    with parallel_config(backend=name):
+    with _chosen(name):
+        n_cpus = int(effective_n_jobs(-1))
+        if name == "ray" and n_jobs > n_cpus:
+            raise BackendError(
+                f"--jobs {n_jobs}: the Ray cluster has {n_cpus} CPUs, give as many at most, or 0"
+            )
         return int(effective_n_jobs(n_jobs or -1))
 
 
 def _returns_each(name: str) -> bool:
     """Say whether a backend can return each result when it is there."""
-    from joblib import parallel_config
     from joblib.parallel import get_active_backend
 
-    with parallel_config(backend=name):
+    with _chosen(name):
         return bool(get_active_backend()[0].supports_return_generator)
 
 
@@ -107,9 +135,9 @@ def _parallel(name: str, n_jobs: int, return_as: str) -> "Parallel":
     By `parallel_config`: joblib 1.6 passes a nesting level on to dask's jobs, which fail by it, if
     the backend is named to `Parallel` itself.
     """
-    from joblib import Parallel, parallel_config
+    from joblib import Parallel
 
-    with parallel_config(backend=name):
+    with _chosen(name):
         return Parallel(n_jobs=n_jobs, return_as=return_as, batch_size=1)
 
 

@@ -70,7 +70,7 @@ def tables(
 
 
 def carry_out(jobs: Sequence[Job], store: ChunkStore, backend: str, n_jobs: int) -> Iterator[str]:
-    """Run the jobs that are not finished; yield each one's key when its chunk is kept.
+    """Run the jobs that are not finished, those of one key once; yield each key when it is kept.
 
     Args:
         jobs: The jobs.
@@ -78,8 +78,8 @@ def carry_out(jobs: Sequence[Job], store: ChunkStore, backend: str, n_jobs: int)
         backend: See `tdx_eval.comparing.backends`.
         n_jobs: See `tdx_eval.comparing.backends.n_workers`.
     """
-    left = [job for job in jobs if job.key not in store.finished]
-    with closing(run_unordered(run_job, left, backend, n_jobs)) as chunks:
+    left = {job.key: job for job in jobs if job.key not in store.finished}
+    with closing(run_unordered(run_job, [*left.values()], backend, n_jobs)) as chunks:
         for chunk in chunks:
             with interrupts_delayed():
                 store.add(chunk)

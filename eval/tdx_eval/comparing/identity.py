@@ -11,6 +11,7 @@ import numpy as np
 
 from tdx_agents.bundle import MANIFEST_NAME, is_bundle, load_manifest
 from tdx_agents.protocol import Policy
+from tdx_agents.shipped import shipped_folder
 from tdx_env.jit import _digest as simulator_digest
 
 _WING = Path(__file__).resolve().parent
@@ -44,7 +45,7 @@ def _sha256(path: Path) -> str:
 
 def _origin(spec: str) -> dict[str, Any]:
     """Return what identifies a policy that comes from a file or folder."""
-    folder, file = Path(spec), Path(spec.rpartition(":")[0])
+    folder, file = shipped_folder(spec) or Path(spec), Path(spec.rpartition(":")[0])
     if is_bundle(folder):
         bundle = load_manifest(folder)
         return {

@@ -26,17 +26,19 @@ class Job:
 
     Attributes:
         policy: What `tdx_eval.comparing.yardsticks.load_policy` takes.
+        played: The same of the policy that is played: another one may do the same.
         scenario: Name or file.
         setup: The scenario as the simulator reads it: what was planned is played, whatever becomes
             of the file meanwhile.
         seeds: Consecutive seeds.
         overrides: Scenario parameters by dotted name.
-        policy_digest: See `tdx_eval.comparing.identity.policy_digest`.
+        policy_digest: Of the one played, see `tdx_eval.comparing.identity.policy_digest`.
         scenario_digest: Of the resolved content.
         code_digest: See `tdx_eval.comparing.identity.code_digest`.
     """
 
     policy: str
+    played: str
     scenario: str
     setup: NDArray[np.void] = field(repr=False, compare=False)
     seeds: range
@@ -47,7 +49,7 @@ class Job:
 
     @property
     def key(self) -> str:
-        """A digest of all that the job's results depend on."""
+        """A digest of all that the job's results depend on; jobs that share it are played once."""
         return digest_of(
             [
                 self.code_digest,
@@ -82,6 +84,22 @@ def _played_digest(scenario: Scenario) -> str:
     return digest(scenario.model_copy(update={OBJECTIVE: None}))
 
 
+def played_as(policies: Mapping[str, Policy]) -> dict[str, str]:
+    """Return for each policy the first one that has its rule and its discipline.
+
+    Nothing else of a policy gets to the simulator.
+
+    Args:
+        policies: By spec.
+    """
+    first: dict[tuple[object, bytes], str] = {}
+    found = {}
+    for spec, policy in policies.items():
+        rule = spec if policy.decide is None else policy.decide
+        found[spec] = first.setdefault((rule, policy.discipline.record().tobytes()), spec)
+    return found
+
+
 def jobs_of(
     policies: Mapping[str, Policy],
     scenarios: Mapping[str, Scenario],
@@ -101,14 +119,17 @@ def jobs_of(
     known = {spec: policy_digest(spec, policy) for spec, policy in policies.items()}
     played = {key: value for key, value in overrides.items() if key != OBJECTIVE}
     _LOADED.update({(spec, known[spec]): policy for spec, policy in policies.items()})
-    code = code_digest()
+    code, alike = code_digest(), played_as(policies)
     return [
-        Job(spec, name, setup, some[first : first + chunk], played, known[spec], content, code)
+        Job(
+            spec, alike[spec], name, setup, some[first : first + chunk],
+            played, known[alike[spec]], content, code,
+        )
         for name, some in seeds.items()
         for setup, content in [(setup_of(scenarios[name]), _played_digest(scenarios[name]))]
         for first in range(0, len(some), chunk)
         for spec in policies
-    ]
+    ]  # fmt: skip
 
 
 def _run_asking(policy: Policy, batch: Batch) -> None:
@@ -224,7 +245,7 @@ def run_job(job: Job, n_workers: int = 1) -> Chunk:
     """
     if job.code_digest != code_digest():
         raise BackendError("a worker has another version of tdx-env, or of numpy or numba")
-    policy = _known_policy(job.policy, job.policy_digest)
+    policy = _known_policy(job.played, job.policy_digest)
     _share_cores(n_workers)
     batch = _bench.batch_for(job, policy)
     _play(batch, policy, job.scenario, job.seeds)

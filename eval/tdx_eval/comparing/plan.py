@@ -29,9 +29,9 @@ class Plan:
     Attributes:
         policies: Hand-written ones by spec; REFERENCE is among them.
         contenders: Agents and users' policies by spec: what the user wrote.
-        scenarios: Test scenarios by name or file.
+        scenarios: Split scenarios by name or file.
         validation: Validation scenarios of the same families, for choosing "the best".
-        n_seeds: Test episodes of each policy and scenario.
+        n_seeds: Split episodes of each policy and scenario.
         overrides: Scenario parameters by dotted name, which the scenarios have already.
         n_large_seeds: The same for large scenarios; None: as many.
         large: Names of the scenarios of either split that are large.
@@ -173,7 +173,7 @@ def planned(
         scenarios: Names or files.
         policies: "all", or hand-written policies with commas between.
         contenders: Specs of agents and users' policies.
-        n_seeds: Test episodes of each policy in a scenario, and in a large one; None: as many.
+        n_seeds: Split episodes of each policy in a scenario, and in a large one; None: as many.
         overrides: Scenario parameters by dotted name.
 
     Raises:

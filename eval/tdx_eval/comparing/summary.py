@@ -11,7 +11,15 @@ from tdx_eval.comparing.statistics import Estimate
 
 @dataclass(frozen=True)
 class Conflict:
-    """One cell of the busy matrix: `call` met `holder` on `lock`; means of an episode."""
+    """One cell of the busy matrix.
+
+    Attributes:
+        call: SEAMCALL that came back busy.
+        holder: Call that held the lock, or "none known".
+        lock: Lock of the module.
+        n_busy: Busy replies, mean of an episode.
+        cycles_lost: The callers' own, mean of an episode.
+    """
 
     call: str
     holder: str
@@ -53,6 +61,8 @@ class PolicyResult:
     """One policy in one scenario.
 
     Attributes:
+        policy: Its name.
+        n_episodes: Seeds that were played.
         cost: Total cost: waste plus penalties.
         cost_finished: Mean cost of the episodes that finished; None if none did.
         cost_yield_free: Cost with a `yield_weight` of 0: time off the CPU is free; None under an
@@ -94,11 +104,18 @@ class PolicyResult:
 
 @dataclass(frozen=True)
 class Reach:
-    """What decisions alone change: cheapest and dearest rule under the default discipline."""
+    """What decisions alone change, under the default discipline.
+
+    Attributes:
+        cheapest: Policy whose answers cost least.
+        dearest: Policy whose answers cost most.
+        share: What the cheapest saves, of the dearest one's cost.
+        n_rules: Policies that were held against each other.
+    """
 
     cheapest: str
     dearest: str
-    share: float  # of the dearest one's cost
+    share: float
     n_rules: int
 
 
@@ -122,7 +139,12 @@ class Footing:
 
 @dataclass(frozen=True)
 class Contest:
-    """A contender (an agent, a user's policy) against hand-written policies."""
+    """A contender (an agent, a user's policy) against hand-written policies.
+
+    Attributes:
+        to_best: Against the policy that was cheapest on the validation split.
+        to_hindsight: Against the cheapest one of this very scenario.
+    """
 
     to_best: Difference
     to_hindsight: Difference
@@ -133,7 +155,14 @@ class ScenarioResult:
     """All policies in one scenario.
 
     Attributes:
+        name: Scenario and split.
+        title: A few words.
+        description: What it answers, what is expected.
+        is_control: Whether it has few decisions by nature.
+        clock_khz: TSC frequency [kHz].
+        results: Of each policy, by name.
         hindsight: Cheapest mergeable hand-written policy of this very scenario.
+        reach: What decisions alone change; None if too few policies were played for it.
         contests: Of each contender, by name.
         answers: What other answers to every busy reply come to against RETRY, all under the default
             discipline; the yardsticks that were played.
@@ -171,7 +200,18 @@ class ScenarioResult:
 
 @dataclass(frozen=True)
 class PolicyInfo:
-    """What a policy is, for those who read its results."""
+    """What a policy is, for those who read its results.
+
+    Attributes:
+        name: As commands take it.
+        number: Row of the catalogue as P18, or "".
+        title: What it does, in a few words.
+        source: Who said so, or where it is merged.
+        is_mergeable: Whether KVM could do it today.
+        has_default_discipline: Whether it differs from RETRY in its answers alone.
+        decision_cycles: What an answer costs the host [cycles].
+        behaves_as: Policy that it does the same as, or "".
+    """
 
     name: str
     number: str

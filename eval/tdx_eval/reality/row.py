@@ -84,6 +84,16 @@ class RowResult:
     """What came of a row, with all that the table shows.
 
     Attributes:
+        id: Name of the row, for `--row`.
+        kind: What kind of observation it is.
+        observed: What was seen on a real host, or said.
+        source: Who saw or said it.
+        given: The observed number or statement, as the criterion has it.
+        unit: Of the values; "" if they are shares of draws.
+        criterion: When the row holds.
+        rests_on: Costs whose range was derived from this very observation.
+        verdict: Whether it came out.
+        note: What else there is to say.
         median: Over the draws; None if the row is not modelled, as the next three.
         low: 5th percentile.
         high: 95th percentile.

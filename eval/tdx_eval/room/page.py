@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
-from tdx_eval.room.study import Cell, Gain, Row, Study
+from tdx_eval.room.study import Cell, Effort, Gain, Row, Study
 
 _NOTHING, _MUCH = 2.0, 10.0  # [%]
+_NOT_PLAYED = "-"
 _DENSE = 1.0  # λK above which `until-waits` is not the best threshold
 _HEAD = """# The room above a simple rule
 
@@ -12,29 +13,27 @@ What can a decision gain at all? Held against *flush when somebody waits for mmu
 whatever is busy* (`{base}`), with flush points and busy replies both asked. Two measurements, by
 which nobody knows the future:
 
-- **look ahead**: at about {decisions} decisions of an episode, spread evenly, every allowed answer
-  is played on to the end by the rule, in {futures} futures: what was drawn before stays, what is
-  drawn later has new keys, the same for every answer. The best answer is taken if it saves more
-  than twice its standard error. It sees few of many decisions: their share stands beside it.
-- **tree**: the same play at {fit_decisions} decisions of each of {fit_seeds} episodes (2 futures),
-  and a tree of 6 leaves at most, grown on what each answer saved. It takes another answer than the
-  rule only where it saves more than twice its standard error, and counts only if it was better on
-  other episodes. It is then measured on {seeds} new ones, at all decisions.
+- **look ahead**: at some decisions of an episode, spread evenly, every allowed answer is played on
+  to the end by the rule, in some futures: what was drawn before stays, what is drawn later has new
+  keys, the same for every answer. The best answer is taken if it saves more than twice its standard
+  error. It sees few of many decisions: their share stands beside it.
+- **tree**: the same play at some decisions of each of some episodes (2 futures), and a tree of 6
+  leaves at most, grown on what each answer saved. It takes another answer than the rule only where
+  it saves more than twice its standard error, and counts only if it was better on other episodes.
+  It is then measured on new ones, at all decisions.
 
 Both are lower ends: a better learner may find more. A gain is what is saved of the rule's mean
 cost, paired by seed, with a 95 % interval; the objectives are those of
 [objectives.md](objectives.md). λK says how many threads come to wait while as much is waited as a
 flush costs ([flush.md](flush.md)); with λK ≤ 1 the rule is the best threshold by theorem, as far as
-`cpu` counts. Scenarios with long episodes have a third of the episodes.
-
-`{command}`
+`cpu` counts. Where episodes are long, a third of them is played.
 """
 
 
-def shown(gain: Gain | None) -> str:
+def shown(gain: Gain | None, without: str = "none") -> str:
     """Return a gain as the table has it."""
     if gain is None:
-        return "none"
+        return without
     return f"{gain.percent:+.1f} ({gain.low:+.1f} to {gain.high:+.1f})"
 
 
@@ -43,7 +42,7 @@ def line(row: Row, cell: Cell) -> str:
     rate = "" if row.lambda_k is None else f", λK {row.lambda_k:.2f}"
     return (
         f"{row.scenario} {cell.objective}{rate}: tree {shown(cell.learned)} %, look ahead "
-        f"{shown(cell.ahead)} %{'' if not cell.rule else f': {cell.rule}'}"
+        f"{shown(cell.ahead, _NOT_PLAYED)} %{'' if not cell.rule else f': {cell.rule}'}"
     )
 
 
@@ -68,11 +67,12 @@ def _table(study: Study) -> Iterator[str]:
     for row in study.rows:
         rate = "" if row.lambda_k is None else f"{row.lambda_k:.2f}"
         for cell in row.cells:
-            extra = f" {shown(cell.clairvoyant)} |" if is_bounded else ""
+            extra = f" {shown(cell.clairvoyant, _NOT_PLAYED)} |" if is_bounded else ""
             yield (
                 f"| {row.scenario} | {rate} | {row.n_busy:,.0f}, {row.n_flush:,.0f} | "
                 f"{cell.objective} | {cell.base_ms:,.2f} | {shown(cell.learned)} | "
-                f"{shown(cell.ahead)} | {100 * cell.looked_share:.1f} % |{extra} {verdict(cell)} |"
+                f"{shown(cell.ahead, _NOT_PLAYED)} | {100 * cell.looked_share:.1f} % |{extra} "
+                f"{verdict(cell)} |"
             )
 
 
@@ -127,22 +127,31 @@ def _partial(study: Study) -> Iterator[str]:
             yield f"- {row.scenario}, by {names}: {why(row, empty[0])}."
 
 
+def _played(study: Study) -> Iterator[str]:
+    """Yield what was played: each command, its effort and its scenarios."""
+    groups: dict[tuple[str, Effort], list[str]] = {}
+    for row in study.rows:
+        groups.setdefault((row.command, row.effort), []).append(row.scenario)
+    for (command, effort), names in groups.items():
+        ahead = "no look ahead"
+        if effort.ahead_seeds:
+            ahead = (
+                f"a look ahead in {effort.ahead_seeds} at about {effort.ahead_decisions} "
+                f"decisions each, {effort.futures} futures"
+            )
+        yield (
+            f"- {effort.seeds} episodes; trees grown on {effort.fit_decisions} decisions of each "
+            f"of {effort.fit_seeds}; {ahead} (`{command}`): {', '.join(names)}."
+        )
+
+
 def page(study: Study) -> str:
     """Return the page as Markdown."""
-    effort = study.effort
-    head = _HEAD.format(
-        base=study.base,
-        decisions=effort.ahead_decisions,
-        futures=effort.futures,
-        fit_decisions=effort.fit_decisions,
-        fit_seeds=effort.fit_seeds,
-        seeds=effort.seeds,
-        command=study.command,
-    )
-    much = list(_named(study.rows, study.objectives, _MUCH))
+    objectives = [cell.objective for cell in study.rows[0].cells] if study.rows else []
+    much = list(_named(study.rows, objectives, _MUCH))
     ids = {line.partition(",")[0] for line in much}
     parts = [
-        head,
+        _HEAD.format(base=study.base),
         "## Measured\n",
         *_table(study),
         f"\n## 10 % or more\n\n{len(ids)} scenarios, with the tree's answers:\n",
@@ -151,5 +160,7 @@ def page(study: Study) -> str:
         *(list(_controls(study)) or ["- none"]),
         "\n## Below 2 % by some objectives\n",
         *(list(_partial(study)) or ["- none"]),
+        "\n## What was played\n",
+        *_played(study),
     ]
     return "\n".join(parts) + "\n"

@@ -57,7 +57,7 @@ class Effort:
             max(4, self.seeds // 3),
             max(4, self.fit_seeds // 3),
             self.fit_decisions,
-            min(self.ahead_seeds, max(2, self.ahead_seeds // 3)),
+            min(self.ahead_seeds, max(4, self.ahead_seeds // 3)),
             self.ahead_decisions,
             self.futures,
             self.rounds,
@@ -121,8 +121,8 @@ class Row:
 
     Attributes:
         scenario: Its name.
-        n_seeds: Episodes that the gains of trees are measured on.
-        n_ahead: Episodes with a look ahead.
+        command: That measured it.
+        effort: What was played.
         n_busy: Decisions at busy replies in an episode, by what was looked at.
         n_flush: Flush points in an episode.
         lambda_k: Waiters that come while as much is waited as a flush costs, None without zaps.
@@ -130,8 +130,8 @@ class Row:
     """
 
     scenario: str
-    n_seeds: int
-    n_ahead: int
+    command: str
+    effort: Effort
     n_busy: float
     n_flush: float
     lambda_k: float | None
@@ -143,18 +143,17 @@ class Study:
     """All that was measured.
 
     Attributes:
-        command: That made it.
         base: Name of the base policy.
-        objectives: Names.
-        effort: What was played.
         rows: One for each scenario.
     """
 
-    command: str
     base: str
-    objectives: list[str]
-    effort: Effort
     rows: list[Row]
+
+    def with_row(self, row: Row) -> "Study":
+        """Return the study with one scenario measured anew, or in addition, in order of names."""
+        kept = [one for one in self.rows if one.scenario != row.scenario]
+        return Study(self.base, sorted([*kept, row], key=lambda one: one.scenario))
 
 
 def gain_of(costs: NDArray[np.float64], base: NDArray[np.float64]) -> Gain:
@@ -284,10 +283,11 @@ class _Scenario:
             losses(table, place, khz),
         )
 
-    def row(self, flush_share: float) -> Row:
+    def row(self, command: str, flush_share: float) -> Row:
         """Return what is to gain in the scenario.
 
         Args:
+            command: That measures it.
             flush_share: Which part of the decisions are flush points.
         """
         table = self._table(self._base, 0, self._objectives)
@@ -299,8 +299,8 @@ class _Scenario:
         n_decisions = float(self._before.n_decisions.mean())
         return Row(
             self._scenario.name,
-            len(self._seeds),
-            len(self._ahead_seeds),
+            command,
+            self._effort,
             round(n_decisions * (1 - flush_share), 1),
             round(n_decisions * flush_share, 1),
             rate,
@@ -322,7 +322,11 @@ def _probed(scenario: Scenario, base: Policy) -> tuple[float, float]:
 
 
 def measured(
-    scenarios: Sequence[str], base: Policy, objectives: Sequence[str], effort: Effort
+    scenarios: Sequence[str],
+    base: Policy,
+    objectives: Sequence[str],
+    effort: Effort,
+    command: str,
 ) -> Iterator[Row]:
     """Yield what is to gain above a policy in each scenario.
 
@@ -331,9 +335,10 @@ def measured(
         base: Compiled policy.
         objectives: Names.
         effort: What is played; a third of it where episodes are long.
+        command: That measures it.
     """
     for name in scenarios:
         scenario = load(name)
         n_events, flush_share = _probed(scenario, base)
         some = effort.third() if n_events > _LONG_EVENTS else effort
-        yield _Scenario(scenario, base, objectives, some).row(flush_share)
+        yield _Scenario(scenario, base, objectives, some).row(command, flush_share)

@@ -10,6 +10,14 @@ from tdx_env.errors import BackendError
 from tdx_eval.comparing import backends
 
 CLUSTERS = {"dask": "distributed", "ray": "ray"}
+FAKE_RAY = """
+from types import SimpleNamespace
+
+exceptions = SimpleNamespace(RayError=OSError, RayTaskError=OSError)
+
+def is_initialized():
+    return True
+"""
 FAKE = """
 from joblib import register_parallel_backend
 from joblib._parallel_backends import ThreadingBackend
@@ -67,11 +75,12 @@ def test_missing_package_is_named(name: str):
 def test_backend_that_registers_itself_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A stand-in for ray, which returns all results of a call at once."""
     (tmp_path / "ray" / "util").mkdir(parents=True)
-    for package in ("ray", "ray/util"):
-        (tmp_path / package / "__init__.py").touch()
+    (tmp_path / "ray" / "__init__.py").write_text(FAKE_RAY)
+    (tmp_path / "ray" / "util" / "__init__.py").touch()
     (tmp_path / "ray" / "util" / "joblib.py").write_text(FAKE)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr("joblib.parallel.BACKENDS", dict(_backends()))
+    monkeypatch.setattr(backends, "_SETTINGS", {})
     backends.check_backend("ray")
     found = list(backends.run_unordered(squared, range(40), "ray", 2))
     assert found == [(number**2, 2) for number in range(40)]

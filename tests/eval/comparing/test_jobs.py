@@ -17,6 +17,7 @@ from tdx_agents.row import Row
 from tdx_env.errors import BackendError, PolicyError
 from tdx_env.host.discipline import DEFAULT
 from tdx_env.scenarios import load
+from tdx_eval.comparing import carrying_out
 from tdx_eval.comparing import jobs as jobs_module
 from tdx_eval.comparing.carrying_out import tables
 from tdx_eval.comparing.jobs import Job, jobs_of, run_batch, run_job
@@ -71,6 +72,26 @@ def test_jobs_cover_every_seed_once():
     for scenario, wanted in seeds.items():
         mine = [job for job in jobs if (job.policy, job.scenario) == ("random", scenario)]
         assert [seed for job in mine for seed in job.seeds] == list(wanted)
+
+
+def test_rows_that_do_the_same_are_played_once(monkeypatch):
+    """P21 splits as P20 zaps, and nothing else of a row gets to the simulator."""
+    jobs = jobs_for(["P20", "P18", "P21"], {SCENARIO: seeds_of("test", 2)}, 2)
+    zap, other, split = (job.key for job in jobs)
+    assert zap == split != other
+    run: list[str] = []
+    store = SimpleNamespace(finished=set(), add=lambda chunk: None)
+    monkeypatch.setattr(
+        carrying_out, "run_job", lambda job, n_workers: run.append(job.policy) or job
+    )
+    assert list(carrying_out.carry_out(jobs, store, "sequential", 1)) == [zap, other]
+    assert len(run) == 2
+
+
+def test_rows_of_one_rule_under_other_disciplines_are_played_each():
+    named = ["P28-4", "P28-32", "P20"]
+    jobs = jobs_for(named, {SCENARIO: seeds_of("test", 2)}, 2)
+    assert len({job.key for job in jobs}) == len(named)
 
 
 def test_key_is_of_all_that_results_depend_on(tmp_path):
