@@ -43,7 +43,7 @@ def flush(
     scripted: Annotated[
         int,
         typer.Option(
-            min=0, max=_MAX_WORLDS, help="Split greedy's bound in so many scripted worlds instead"
+            min=0, max=_MAX_WORLDS, help="Test greedy's bound in so many scripted worlds instead"
         ),
     ] = 0,
 ) -> None:
@@ -57,7 +57,7 @@ def flush(
 
     rules = tuple(policies.split(",")) if policies else RULES
     overrides = dict(overrides_from(set_ or [], costs))
-    names = [name for one in scenarios.split(",") for name in expand(one)]
+    names = expand(scenarios)
     warm_up()
     for name in names:
         print(table(name, *compared(name, overrides, rules, range(1, seeds + 1))), "\n")
