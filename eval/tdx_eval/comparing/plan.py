@@ -96,13 +96,18 @@ def named(policies: str) -> dict[str, Policy]:
     """Return the hand-written policies that a comma list stands for, by name, in order.
 
     Raises:
-        PolicyError: One of them is unknown.
+        PolicyError: One of them is unknown, or there is none.
     """
     known = [*tdx_agents.names(), *yardstick_names()]
     if policies == ALL:
         return {name: load_policy(name) for name in known}
     parts = [part.strip() for part in policies.split(",")]
     chosen = {policy.name: policy for policy in (load_policy(part) for part in parts if part)}
+    if not chosen:
+        raise PolicyError(
+            f'--policies "{policies}": names no policy, must be {ALL}, or names and numbers with '
+            "commas between"
+        )
     strangers = [name for name in chosen if name not in known]
     if strangers:
         raise PolicyError(
@@ -113,12 +118,12 @@ def named(policies: str) -> dict[str, Policy]:
 
 
 def hand_written(policies: str) -> dict[str, Policy]:
-    """Return the same, the reference included.
+    """Return the same, the reference included; it alone if nothing is named.
 
     Raises:
         PolicyError: One of them is unknown.
     """
-    chosen = named(policies)
+    chosen = named(policies) if policies.strip(", ") else {}
     if REFERENCE not in chosen:
         chosen[REFERENCE] = load_policy(REFERENCE)
     return {
