@@ -100,7 +100,7 @@ def named(policies: str) -> dict[str, Policy]:
     Trees come behind them, by name or file.
 
     Raises:
-        PolicyError: One of them is unknown.
+        PolicyError: One of them is unknown, or there is none.
     """
     known = [*tdx_agents.names(), *yardstick_names()]
     if policies == ALL:
@@ -109,6 +109,11 @@ def named(policies: str) -> dict[str, Policy]:
     trees = {part: load_policy(part) for part in parts if part and tree_place(part) is not None}
     others = (load_policy(part) for part in parts if part and part not in trees)
     chosen = {policy.name: policy for policy in others}
+    if not chosen and not trees:
+        raise PolicyError(
+            f'--policies "{policies}": names no policy, must be {ALL}, or names and numbers with '
+            "commas between"
+        )
     changed = [name for name in chosen if varied_spec(name) is not None]
     strangers = [name for name in chosen if name not in known and name not in changed]
     if strangers:
@@ -120,12 +125,12 @@ def named(policies: str) -> dict[str, Policy]:
 
 
 def hand_written(policies: str) -> dict[str, Policy]:
-    """Return the same, the reference included.
+    """Return the same, the reference included; it alone if nothing is named.
 
     Raises:
         PolicyError: One of them is unknown.
     """
-    chosen = named(policies)
+    chosen = named(policies) if policies.strip(", ") else {}
     if REFERENCE not in chosen:
         chosen[REFERENCE] = load_policy(REFERENCE)
     known = (*tdx_agents.names(), *yardstick_names())
