@@ -4,7 +4,8 @@ import importlib
 from typing import Any
 
 PARTS = (
-    "kernel", "single", "vector", "training", "comparison", "startup", "commands", "making", "growth",
+    "kernel", "single", "vector", "training", "comparison", "startup", "commands", "making",
+    "growth",
 )  # fmt: skip
 _HEAD = """# Benchmarks
 
