@@ -11,6 +11,7 @@ from tdx_env import command
 from tdx_env.errors import PolicyError, ScenarioError, TdxEnvError
 from tdx_eval.commands.libraries import need
 from tdx_eval.commands.machine import KernelOption, ModuleOption
+from tdx_eval.commands.overwriting import OverwriteOption
 from tdx_eval.comparing import backends
 from tdx_eval.comparing.seeds import CHUNK, MAX_SEEDS
 
@@ -223,9 +224,7 @@ def compare(
     reality: Annotated[
         Path | None, typer.Option(help="reality.json for a section of the report")
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the results of an earlier run")
-    ] = False,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Compare policies on the same seeds and write a report.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tdx_eval.commands.libraries import need
+from tdx_eval.commands.overwriting import OverwriteOption
 
 if TYPE_CHECKING:
     from tdx_eval.comparing.summary import Summary
@@ -41,14 +42,15 @@ def report(
         Format, typer.Option("--format", help="A page, text of 72 columns, a LaTeX table")
     ] = Format.MAIL,
     out: Annotated[Path | None, typer.Option(help="File; default: the terminal")] = None,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Show a comparison that was made: as text for a mailing list, for LaTeX, or as the page."""
-    from tdx_eval.comparing.output import check_file, write_text
+    from tdx_eval.comparing.output import check_new_file, write_text
     from tdx_eval.comparing.summary_file import read_summary
     from tdx_eval.reporting.plain import latex_text, mail_text
 
     if out is not None:
-        check_file(out)
+        check_new_file(out, overwrite)
     summary = read_summary(folder)
     kinds = {Format.HTML: _page, Format.MAIL: mail_text, Format.LATEX: latex_text}
     text = kinds[format_](summary)
