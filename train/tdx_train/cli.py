@@ -58,7 +58,8 @@ def run(  # noqa: PLR0913 (the command's options)
     settings = settings.model_copy(update=given)
     plan = plan_of(Path(config).stem, settings, overrides_from(options, costs))
     with RunFolder(out, *ways) as folder:
-        from tdx_train.trainer import train
+        with console.status("loading torch ..."):
+            from tdx_train.trainer import train
 
         result = train(plan, folder, console, resume=ways.resume)
     done = "interrupted" if result.was_interrupted else "done"
