@@ -278,9 +278,9 @@ def _with_track(summary: Summary) -> str:
     if difference.with_track is None or difference.relative is None:
         return "."
     return (
-        f". TRACK’s own kick comes whatever is answered, and is counted beside: where no TD is lost, the widest gap to "
-        f"{summary.reference}, {factor(difference.relative.value)} in {one.short_name}, is "
-        f"{factor(difference.with_track.value)} with it."
+        ". TRACK’s own kick comes whatever is answered, and is counted beside: where no TD is "
+        f"lost, the widest gap to {summary.reference}, {factor(difference.relative.value)} in "
+        f"{one.short_name}, is {factor(difference.with_track.value)} with it."
     )
 
 
