@@ -93,8 +93,9 @@ def tdx_train(
 ) -> None:
     """Train an agent that decides when the TDX module answers TDX_OPERAND_BUSY.
 
-    MaskablePPO of stable-baselines3, on the scenarios' train split; the best agent on the
-    validation split is kept.
+    MaskablePPO of stable-baselines3, on the scenarios' train split.
+
+    The best agent on the validation split is kept.
     """
     try:
         named = None if objective is None else objective_name(objective)
