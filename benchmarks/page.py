@@ -3,7 +3,10 @@
 import importlib
 from typing import Any
 
-PARTS = ("kernel", "single", "vector", "training", "comparison", "startup", "commands", "growth")
+PARTS = (
+    "kernel", "single", "vector", "training", "comparison", "startup", "commands", "making",
+    "growth",
+)  # fmt: skip
 _HEAD = """# Benchmarks
 
 Made by `make bench`, or part by part with `python -m benchmarks PART`. Every figure is a median of
@@ -31,8 +34,12 @@ _TAIL = """
 - *Training.* With 64 environments of nine events a step, the events are half of what is missing to
   the learner that has nothing to wait for; with all training scenarios they are nearly everything.
 - *Comparing.* By a profile with a tenth of the seeds, 19 twentieths of what the processes do is the
-  event loop; statistics and the picture are some twenty seconds of one core at the end. Next: rows
-  that behave alike (P10 and P11, P20 and P21) played once, and a picture that is laid out once.
+  event loop; statistics and the picture are some twenty seconds of one core at the end. Rows that
+  are one to the simulator (P20, P21 and P28-1; P1 and P23) are played once. Next: a picture that is
+  laid out once.
+- *Compiling.* LLVM takes less than half of a cold compile; the rest is numba's own passes, spread
+  over its type inference and lowering of 500 functions. Next: fewer and larger functions where the
+  code reads as well, and machine code that comes with the package.
 - *Many environments.* A world takes 160 to 300 kB: beyond a few of them each event finds its actors
   outside the processor's near caches, so that 9 events a step cost five times what they do alone.
 """

@@ -69,12 +69,15 @@ def events_per_step(env: Any, n_episodes: int) -> float:
 @contextmanager
 def skipping(batch: Batch) -> Iterator[None]:
     """Let a batch be called as ever, but leave every world as it is."""
-    advance, skipped = batch.advance, np.full(batch.n_worlds, SKIP)
+    advance, answer, skipped = batch.advance, batch.answer, np.full(batch.n_worlds, SKIP)
 
     def skip(policy: Any, actions: Any, observations: Any) -> int:
         return advance(policy, skipped, observations)
 
-    with mock.patch.object(batch, "advance", skip):
+    def skip_answer(actions: Any, observations: Any) -> int:
+        return answer(skipped, observations)
+
+    with mock.patch.multiple(batch, advance=skip, answer=skip_answer):
         yield
 
 

@@ -74,7 +74,7 @@ a page of its `docs/`, over the one that is there.
 
 | command | `--out` | stopped, and given again |
 | --- | --- | --- |
-| `tdx-train` | a folder: agent, log, configuration | begins anew; the best agent so far is kept |
+| `tdx-train` | a folder: agent, log, configuration | keeps its best agent; `--resume` goes on |
 | `tdx-eval compare` | a folder: report, summary, tables | goes on where it was |
 | `tdx-eval reality` | a folder: `reality.json` and `.html`; left out: the terminal | begins anew |
 | `tdx-eval lost`, `ranks` | a file, `lost.json`, `ranks.json` | begins anew |

@@ -29,6 +29,7 @@ class Episode:
         self.cost = batch.numbers[COST_PARTS, 0]
         self._action = np.zeros(1, np.int64)
         self._n_columns = n_columns
+        self._shape = (1, n_columns)
         self._shows_weights = shows_weights
 
     def __reduce__(self) -> Any:
@@ -38,9 +39,9 @@ class Episode:
     def advance(self, action: int) -> NDArray[np.float32]:
         """Run to the next decision, or to the end; return the observation."""
         self._action[0] = action
-        observation = np.empty((1, self._n_columns), np.float32)
-        self.batch.advance(None, self._action, observation)
-        return self._shown(observation[0])
+        observation = np.empty(self._shape, np.float32)
+        self.batch.answer(self._action, observation)
+        return self._shown(observation[0]) if self._shows_weights else observation[0]
 
     def start(self, seed: int, row: NDArray[np.int64]) -> NDArray[np.float32]:
         """Start an episode of the scenario in a row; return the start observation."""

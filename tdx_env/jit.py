@@ -5,19 +5,21 @@ file would leave stale code behind. Here the cache lives in a folder named after
 source of the calling package, numba's version and the bounds-check setting.
 """
 
+import contextlib
 import functools
 import hashlib
 import importlib.util
 import os
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
 
-from tdx_env.linking import PART, WHOLE, with_code
+from tdx_env.frontend import watched
+from tdx_env.linking import KERNEL, PART, WHOLE, entered, with_code
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 DECISION_SIGNATURE = numba.types.int64(numba.types.Array(numba.types.int64, 1, "C"))
@@ -26,6 +28,7 @@ IS_COMPILED = not _config.DISABLE_JIT
 _PACKAGE = Path(__file__).resolve().parent
 # A division by zero would have to be reported through each caller; kernels raise nothing.
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+_marked: list[str] = []  # names of the functions that are compiled when something calls them
 
 
 def _sources() -> list[Path]:
@@ -75,15 +78,24 @@ def cache_folder() -> Path | None:
     return None
 
 
-def compiled(function: _Function, *signature: Any, **options: Any) -> _Function:
-    """Compile a function with our cache; with a signature at once, else at the first call."""
+def compiled(
+    function: _Function, *signature: Any, compiler: Any = KERNEL, **options: Any
+) -> _Function:
+    """Compile a function with our cache; with a signature at once, else at the first call.
+
+    Args:
+        function: The function.
+        signature: Its signature, if it is to be compiled at once.
+        compiler: What compiles it.
+        options: Of numba, over those of kernels.
+    """
     folder = cache_folder()
     before = _config.CACHE_DIR
     try:
         if folder is not None:
             _config.CACHE_DIR = str(folder)
         njit: Any = numba.njit
-        plain = njit(pipeline_class=WHOLE, **(_OPTIONS | options))(function)
+        plain = njit(pipeline_class=compiler, **(_OPTIONS | options))(function)
         return with_code(plain, signature, is_cached=folder is not None)
     finally:
         _config.CACHE_DIR = before
@@ -97,13 +109,15 @@ def decision(function: _Function) -> _Function:
     """
     if not IS_COMPILED:
         return function
-    return compiled(function, DECISION_SIGNATURE, error_model="python", boundscheck=True)
+    options: dict[str, Any] = {"error_model": "python", "boundscheck": True}
+    return compiled(function, DECISION_SIGNATURE, compiler=WHOLE, **options)
 
 
 def _part(function: _Function, is_pasted: bool) -> _Function:
     """Compile a function into its callers; without an answer numba pastes if the caller is."""
     if not IS_COMPILED:
         return function
+    _marked.append(function.__name__)
     njit: Any = numba.njit
     return njit(
         no_cpython_wrapper=True,
@@ -136,4 +150,26 @@ def kernel(function: _Function) -> _Function:
     """
     if not IS_COMPILED:
         return function
-    return compiled(function)
+    return entered(compiled(function), _part(function, is_pasted=False))
+
+
+def n_marked() -> int:
+    """Return how many functions there are to compile."""
+    return len(_marked)
+
+
+@contextlib.contextmanager
+def count_compiled(tell: Callable[[int], object]) -> Iterator[None]:
+    """Have a count of the functions that are compiled meanwhile told whenever it grows.
+
+    One that is compiled for several types of its arguments counts once.
+    """
+    compiled_ones: set[Any] = set()
+
+    def count(function: Any) -> None:
+        """Count a function."""
+        compiled_ones.add(function)
+        tell(len(compiled_ones))
+
+    with watched(count):
+        yield

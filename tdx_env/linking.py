@@ -7,13 +7,13 @@ compiled here is linked into its callers; the outermost function is optimised wi
 nothing else can call its parts, they are inlined more often, and lose what no caller uses: the
 event loop is faster by a fifth to two thirds.
 
-All of this rests on what another version of numba may change; no other module imports numba's
-private modules.
+All of this rests on what another version of numba may change; no other module but `frontend`
+imports numba's private modules.
 """
 
 import pickle
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,11 @@ from numba.core import cgutils, types
 from numba.core.caching import FunctionCache
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
+from numba.core.registry import CPUDispatcher
 from numba.core.typeinfer import register_dispatcher
 from numba.extending import intrinsic, models, register_model
+
+from tdx_env import frontend
 
 TRIED = "0.68"
 IS_TRIED = numba.__version__.startswith(f"{TRIED}.")
@@ -64,20 +67,45 @@ class _NoEnvironment:
         """Do nothing: the engine knows no such function."""
 
 
+# Of functions that are linked whether anything that was linked before calls them or not.
+_KEPT = Linkage.weak_odr
+
+
+def _relink(module: Any, before: Linkage, after: Linkage) -> None:
+    """Give the functions of a module that have one linkage another one."""
+    for function in module.functions:
+        if not function.is_declaration and function.linkage == before:
+            function.linkage = after
+
+
 class _Part(JITCodeLibrary):
-    """Code of one function and what it calls, for linking only."""
+    """Code of one function, for linking only, and what else that needs."""
 
     @property
     def codegen(self) -> _NoEnvironment:
         """What sets up a function before it runs; a part never does by itself."""
         return _NoEnvironment()
 
-    def _optimize_final_module(self) -> None:
-        """Leave that to what the part is linked into."""
-
-    def _finalize_final_module(self) -> None:
-        """Hand nothing to the engine."""
+    def finalize(self) -> None:
+        """Leave optimising, and the code of what it calls, to what the part is linked into."""
+        self._raise_if_finalized()
+        self._finalize_dynamic_globals()
         self._finalized = True
+
+    def own(self) -> Any:
+        """Return the module with the function's code alone, for linking."""
+        self._ensure_finalized()
+        _relink(self._final_module, Linkage.external, _KEPT)
+        return self._final_module
+
+    def _get_module_for_linking(self) -> Any:
+        """Return the function's code with all that it calls, for code that isn't compiled here."""
+        if self._shared_module is None:
+            self._shared_module = self.own().clone()
+            for library in all_of(self._linking_libraries):
+                self._shared_module.link_in(library._get_module_for_linking(), preserve=True)
+            _relink(self._shared_module, _KEPT, Linkage.linkonce_odr)
+        return self._shared_module
 
     def get_pointer_to_function(self, name: str) -> int:
         """Return 0, as for each function without an entry from Python."""
@@ -85,42 +113,91 @@ class _Part(JITCodeLibrary):
         return 0
 
 
+class _Single:
+    """A part by itself, as numba wants something to be that it links.
+
+    Args:
+        part: The part.
+    """
+
+    def __init__(self, part: _Part) -> None:
+        self._part = part
+        self._reload_init = part._reload_init
+
+    def _get_module_for_linking(self) -> Any:
+        """Return the part's own code."""
+        return self._part.own()
+
+
+def all_of(libraries: Iterable[Any]) -> list[Any]:
+    """Return what is to be linked for some code, each once: parts with all that they call."""
+    found: dict[Any, Any] = {}
+    waiting = list(libraries)
+    while waiting:
+        library = waiting.pop()
+        if library in found:
+            continue
+        is_part = isinstance(library, _Part)
+        found[library] = _Single(library) if is_part else library
+        if is_part:
+            waiting += library._linking_libraries
+    return list(found.values())
+
+
 class _Whole(JITCodeLibrary):
     """Code of a function that is entered from Python, with all that it calls."""
 
+    def finalize(self) -> None:
+        """Link, optimise and make machine code.
+
+        Each part is linked here and nowhere else: linked into each of its callers, and with them
+        into theirs, its code would be copied some hundred times.
+        """
+        self._linking_libraries = all_of(self._linking_libraries)
+        super().finalize()
+
     def _optimize_final_module(self) -> None:
         """Optimise, knowing that what was linked in is called from here alone."""
-        for function in self._final_module.functions:
-            if function.linkage == Linkage.linkonce_odr:
-                function.linkage = Linkage.internal
+        for linkage in (_KEPT, Linkage.linkonce_odr):
+            _relink(self._final_module, linkage, Linkage.internal)
         super()._optimize_final_module()
 
 
-def _compile_into(library: type[JITCodeLibrary], state: Any) -> None:
-    """Let a compilation put its code into a library of ours."""
-    state.library = library(state.targetctx.codegen(), state.func_id.func_qualname)
-    state.library.enable_object_caching()
-
-
 class _WholeCompiler(Compiler):
-    """numba's compiler, for functions that are entered from Python."""
+    """numba's compiler, for functions that are entered from Python, whatever they are made of."""
+
+    library: type[JITCodeLibrary] = _Whole
 
     def define_pipelines(self) -> Any:
-        """Return numba's pipelines; what they compile is optimised as a whole."""
-        _compile_into(_Whole, self.state)
+        """Return numba's passes; what they compile goes into a library of ours."""
+        state = self.state
+        state.library = self.library(state.targetctx.codegen(), state.func_id.func_qualname)
+        state.library.enable_object_caching()
         return super().define_pipelines()
 
+    def _compile_core(self) -> Any:
+        """Run the passes."""
+        with frontend.quick():
+            return super()._compile_core()
 
-class _PartCompiler(Compiler):
-    """numba's compiler, for functions that become parts of others."""
+
+class _KernelCompiler(_WholeCompiler):
+    """The same for the simulator's functions."""
 
     def define_pipelines(self) -> Any:
-        """Return numba's pipelines; what they compile goes into a part."""
-        _compile_into(_Part, self.state)
-        return super().define_pipelines()
+        """Return the passes that the simulator's functions need."""
+        super().define_pipelines()
+        return frontend.passes(self.state.func_id.func)
+
+
+class _PartCompiler(_KernelCompiler):
+    """The same for those that become parts of others."""
+
+    library = _Part
 
 
 WHOLE: type[Compiler] = _WholeCompiler if IS_TRIED else Compiler
+KERNEL: type[Compiler] = _KernelCompiler if IS_TRIED else Compiler
 PART: type[Compiler] = _PartCompiler if IS_TRIED else Compiler
 
 
@@ -162,6 +239,27 @@ def with_code(dispatcher: Any, signatures: Sequence[Any], is_cached: bool) -> An
             dispatcher.compile(signature)
     if signatures:
         dispatcher.disable_compile()
+    return dispatcher
+
+
+class _Entered(CPUDispatcher):
+    """A function that Python enters by code of its own, and compiled code has as a part."""
+
+    part: Any = None
+
+    @property
+    def _numba_type_(self) -> Any:
+        """What the function is to compiled code that calls it."""
+        return types.Dispatcher(self.part)
+
+
+def entered(dispatcher: Any, part: Any) -> Any:
+    """Let compiled code that calls a function take a part in its place.
+
+    Otherwise each function that also Python calls would be optimised, wrapped and kept in the cache
+    whenever something that calls it is compiled: fifty of them, of which a run calls three.
+    """
+    dispatcher.__class__, dispatcher.part = _Entered, part
     return dispatcher
 
 

@@ -24,22 +24,21 @@ from tdx_env.arguments import (
     checked_render_mode,
     checked_threads,
 )
-from tdx_env.engine.batch import COST_PARTS, SKIP, Batch, Number
-from tdx_env.engine.metrics import episode_metrics, metric_values
+from tdx_env.engine.batch import SKIP, Batch, Number
+from tdx_env.engine.metrics import episode_metrics
 from tdx_env.engine.render import state_text
 from tdx_env.engine.warm import warm_up
 from tdx_env.engine.world_snapshot import check_layout, layout
 from tdx_env.env_snapshot import EnvSnapshot, check_snapshot, remember, remembered
 from tdx_env.errors import NotResetError
-from tdx_env.info import INFO_ROWS, OPERATIONS_ROW, no_metrics, read_only
 from tdx_env.repertoire import Repertoire, edition_of
 from tdx_env.scenarios import machine_overrides
 from tdx_env.series import Series
 from tdx_env.spaces import action_space, observation_size, observation_space, observe
 from tdx_env.state.objectives import N_WEIGHED, ObjectiveSpec
 from tdx_env.state.world import End
+from tdx_env.vector_info import VectorInfo
 
-_SHOWN = slice(int(Number.WAS_MASKED), int(Number.OPERATION) + 1)  # WAS_MASKED to OPERATION
 _END, _COST, _NOW = int(Number.END), int(Number.COST), int(Number.NOW)
 # Comparing an array with a member of an enum takes longer.
 _RUNNING, _CAPPED = int(End.RUNNING), int(End.CAPPED)
@@ -101,7 +100,6 @@ class SeamcallRetryVectorEnv(
         observe_objective: bool = False,
         edition: str = "v0",
     ) -> None:
-        self._has_operations = operations_in_info
         self.num_envs = checked_count("num_envs", num_envs)
         threads = checked_threads(n_threads, self.num_envs)
         self._max_steps = None
@@ -113,7 +111,7 @@ class SeamcallRetryVectorEnv(
         version, machine = edition_of(edition), machine_overrides(module, kernel)
         self._repertoire = Repertoire(scenario, objective, version, machine)
         asks = version.decisions if decisions is None else decisions
-        record = asked(discipline, asks, self._repertoire.scenarios).record()
+        record = asked(discipline, asks, self._repertoire.scenarios, version.discipline).record()
         self.single_observation_space = observation_space(asks, N_WEIGHED * observe_objective)
         self._n_columns = observation_size(asks)
         self.single_action_space = action_space()
@@ -131,21 +129,9 @@ class SeamcallRetryVectorEnv(
         self._costs, self._times, self._n_steps = np.zeros((3, num_envs), np.int64)
         self._over = np.zeros(num_envs, np.bool_)
         self._is_any_over = self._is_interrupted = False
-        self._set_constants()
-        self._show_episodes()
-
-    def _set_constants(self) -> None:
-        """Set the arrays of infos that never change."""
-        n = self.num_envs
-        self._everywhere = read_only(np.ones(n, np.bool_))
-        keys = [row.key for row in INFO_ROWS] + [OPERATIONS_ROW.key] * self._has_operations
-        self._present = {f"_{key}": self._everywhere for key in keys}
-        self._no_metrics = no_metrics(n)
-
-    def _show_episodes(self) -> None:
-        """Set the arrays of infos that change with the episodes."""
-        self._shown_seeds = read_only(self._series.seeds.copy())
-        self._shown_scenarios = read_only(self._series.scenario_numbers)
+        self._has_operations = operations_in_info
+        self._infos = VectorInfo(num_envs, operations_in_info)
+        self._infos.show_episodes(self._series)
 
     @property
     def scenario_names(self) -> tuple[str, ...]:
@@ -161,7 +147,7 @@ class SeamcallRetryVectorEnv(
             counter[chosen] = 0
         self._over[chosen] = False
         self._is_any_over = bool(self._over.any())
-        self._show_episodes()
+        self._infos.show_episodes(self._series)
 
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
@@ -178,7 +164,7 @@ class SeamcallRetryVectorEnv(
                 bounds, or the mask is none.
         """
         overrides = dict(checked_options(options))
-        mask = overrides.pop("reset_mask", self._everywhere)
+        mask = overrides.pop("reset_mask", self._infos.everywhere)
         which = self._chosen(checked_mask(mask, self.num_envs))
         changed = self._repertoire.overridden(overrides) if overrides else None
         self._series.take_seeds(seed, which)
@@ -189,13 +175,13 @@ class SeamcallRetryVectorEnv(
         observe(self._batch.features, observations)
         numbers = self._batch.numbers.copy()
         numbers[Number.WAS_MASKED] = 0
-        info = self._info(numbers, np.zeros(self.num_envs, np.int64))
+        info = self._infos.of(self._batch, numbers, np.zeros(self.num_envs, np.int64))
         return self._shown(observations), info
 
     def _chosen(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Return which environments a reset is for: all if there is nothing to go on with."""
         is_going_on = self._series.has_begun and not self._is_interrupted
-        return mask if is_going_on else self._everywhere
+        return mask if is_going_on else self._infos.everywhere
 
     def _make_room(self, changed: Repertoire, which: NDArray[np.bool_]) -> int:
         """Give the batch some more scenarios, and drop those that nobody plays any more.
@@ -243,11 +229,11 @@ class SeamcallRetryVectorEnv(
             checked = np.where(self._over, SKIP, checked)
             self._start(self._over.copy())
         observations = self._next_buffer()
-        n_ended = self._batch.advance(None, checked, observations)
+        n_ended = self._batch.answer(checked, observations)
         numbers = self._batch.numbers.copy()
         ends, times = numbers[_END], numbers[_NOW]
         rewards = self._paid(numbers)
-        info = self._info(numbers, times - self._times)
+        info = self._infos.of(self._batch, numbers, times - self._times)
         self._times = times  # what no info has
         if n_ended == 0 and self._max_steps is None:
             self._is_interrupted = False
@@ -280,10 +266,7 @@ class SeamcallRetryVectorEnv(
         self, info: dict[str, Any], ended: NDArray[np.bool_], observations: NDArray[np.float32]
     ) -> dict[str, Any]:
         """Return the info of a step in which episodes ended; in SAME_STEP mode, start the next."""
-        metrics = np.zeros_like(self._no_metrics)
-        for index in np.flatnonzero(ended).tolist():
-            metrics[index] = metric_values(self._batch, index)
-        info["episode_metrics"] = metrics
+        info["episode_metrics"] = self._infos.metrics_of(self._batch, ended)
         if self._mode == AutoresetMode.NEXT_STEP:
             self._is_any_over = True
             return info
@@ -299,7 +282,7 @@ class SeamcallRetryVectorEnv(
         observations[chosen] = first
         elapsed = np.where(over, 0, info["elapsed_cycles"])
         numbers = self._batch.numbers.copy()
-        return self._info(numbers, elapsed) | {
+        return self._infos.of(self._batch, numbers, elapsed) | {
             "final_obs": final_obs,
             "_final_obs": over,
             "final_info": {key: over if key[0] == "_" else info[key] for key in info},
@@ -323,33 +306,6 @@ class SeamcallRetryVectorEnv(
         shown[:, : self._n_columns] = observations
         shown[:, self._n_columns :] = self._batch.setups["weights"][self._series.rows]
         return shown
-
-    def _info(self, numbers: NDArray[np.int64], elapsed: NDArray[np.int64]) -> dict[str, Any]:
-        """Return what there is to know beside the observations; see `tdx_env.info`.
-
-        Args:
-            numbers: A copy of those of the batch; the info has views of it.
-            elapsed: Since each environment's last decision, shape (n_envs,) [cycles].
-        """
-        was_masked, actors, paths, operations = numbers[_SHOWN]
-        info = {
-            "action_mask": self._batch.masks.copy(),
-            "action_was_masked": was_masked != 0,
-            "seed": self._shown_seeds,
-            "scenario": self._shown_scenarios,
-            "features": self._batch.features.copy(),
-            "elapsed_cycles": elapsed,
-            "cost": numbers[COST_PARTS].T,
-            "actor": actors,
-            "path": paths,
-            "operation_id": operations,
-            "end": numbers[_END],
-            "episode_metrics": self._no_metrics,
-            **self._present,
-        }
-        if self._has_operations:
-            info[OPERATIONS_ROW.key] = self._batch.ended_operations()
-        return info
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Return which actions are allowed now, shape (num_envs, 3)."""
@@ -377,8 +333,8 @@ class SeamcallRetryVectorEnv(
         """
         if not self._series.has_begun:
             raise NotResetError("episode_report() was called before reset()")
-        scenario = self.scenario_names[self._shown_scenarios[index]]
-        about = {"scenario": scenario, "seed": int(self._shown_seeds[index])}
+        scenario = self.scenario_names[self._infos.scenarios[index]]
+        about = {"scenario": scenario, "seed": int(self._infos.seeds[index])}
         return about | episode_metrics(self._batch, index)
 
     def snapshot(self) -> EnvSnapshot:
@@ -401,8 +357,7 @@ class SeamcallRetryVectorEnv(
         batch.restore(found.state)
         self._batch = batch
         remember(self, found.own)
-        self._set_constants()
-        self._show_episodes()
+        self._infos.show_episodes(self._series)
 
     def __copy__(self) -> Self:
         """Return a copy with memory of its own, as any copy has."""
@@ -420,5 +375,5 @@ class SeamcallRetryVectorEnv(
         """
         check_layout(state.get("layout"), "pickled environment")
         self.__dict__ |= {name: value for name, value in state.items() if name != "layout"}
-        self._set_constants()
-        self._show_episodes()
+        self._infos = VectorInfo(self.num_envs, self._has_operations)
+        self._infos.show_episodes(self._series)

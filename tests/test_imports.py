@@ -32,8 +32,9 @@ BELOW_EVAL = {"tdx_env", "tdx_agents"}
 STUDIED = BELOW_EVAL | {"tdx_eval.comparing", "tdx_eval.reporting"}
 ALLOWED = {
     "tdx_env": set(),
-    "tdx_env.jit": {"tdx_env.linking"},
-    "tdx_env.linking": set(),
+    "tdx_env.jit": {"tdx_env.frontend", "tdx_env.linking"},
+    "tdx_env.linking": {"tdx_env.frontend"},
+    "tdx_env.frontend": set(),
     "tdx_env.errors": set(),
     "tdx_env.toml_file": {"tdx_env.errors"},
     "tdx_env.state": BASE,
@@ -43,7 +44,8 @@ ALLOWED = {
     "tdx_env.guest": MODULE,
     "tdx_env.host": GUEST,
     "tdx_env.engine": SEEN | {"tdx_env.linking"},
-    "tdx_env.spaces": MODULE,
+    "tdx_env.feature_rows": MODULE,
+    "tdx_env.spaces": MODULE | {"tdx_env.feature_rows"},
     "tdx_env.scenarios": MODULE | {"tdx_env.toml_file"},
     "tdx_env.info": ENGINE,
     "tdx_env.env_snapshot": ENGINE,
@@ -54,7 +56,8 @@ ALLOWED = {
     "tdx_env.timeline": ENGINE,
     "tdx_env.series": ENV | {"tdx_env.arguments"},
     "tdx_env.env": ENV | CLIENT | {"tdx_env.episode", "tdx_env.timeline"},
-    "tdx_env.vector": ENV | CLIENT | {"tdx_env.series"},
+    "tdx_env.vector_info": ENV | {"tdx_env.info", "tdx_env.series"},
+    "tdx_env.vector": ENV | CLIENT | {"tdx_env.series", "tdx_env.vector_info"},
     "tdx_env.multi_objective": ENV | {"tdx_env.env", "tdx_env.vector"},
     "tdx_env.simulate": ENV | {"tdx_env.status"},
     "tdx_env.cli": {
@@ -73,17 +76,18 @@ ALLOWED = {
     "tdx_eval.commands": STUDIED
     | {f"tdx_eval.{study}" for study in ("reality", "costs", "lost", "ranks", "reward_scales")}
     | {f"tdx_eval.{study}" for study in ("tracing", "forking", "mapping", "auditing", "flushing")}
-    | {f"tdx_eval.{study}" for study in ("room", "regret", "worst", "exporting")}
+    | {f"tdx_eval.{study}" for study in ("room", "regret", "worst", "exporting", "sweeping")}
     | {f"tdx_eval.{study}" for study in ("searching", "distilling")},
     "tdx_eval.reality": STUDIED,
     "tdx_eval.costs": STUDIED,
     "tdx_eval.lost": STUDIED,
     "tdx_eval.ranks": STUDIED,
     "tdx_eval.flushing": BELOW_EVAL,
+    "tdx_eval.sweeping": STUDIED,
     "tdx_eval.regret": STUDIED,
     "tdx_eval.worst": BELOW_EVAL,
     "tdx_eval.exporting": BELOW_EVAL | {"tdx_eval.worst"},
-    "tdx_eval.searching": BELOW_EVAL,
+    "tdx_eval.searching": BELOW_EVAL | {"tdx_eval.comparing"},
     "tdx_eval.distilling": BELOW_EVAL | {"tdx_eval.searching", "tdx_eval.room"},
     "tdx_eval.room": STUDIED | {"tdx_eval.flushing"},
     "tdx_eval.tracing": STUDIED,

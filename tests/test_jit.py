@@ -1,5 +1,6 @@
 """The compile cache can't go stale, and a machine without one still works."""
 
+import gc
 import importlib
 import os
 import shutil
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numba
 import pytest
@@ -237,3 +239,25 @@ def test_decision_functions_have_one_signature():
     compiled = [jit.decision(function) for function in (first, second)]
     assert compiled[0].nopython_signatures == compiled[1].nopython_signatures
     assert len(compiled[0].nopython_signatures) == 1
+
+
+@needs_compiler
+def test_functions_are_counted_once_each_while_they_are_compiled():
+    """Whoever waits for the simulator sees a number that grows to that of its functions."""
+    third = jit.inner(lambda number: number // 3)
+    outer = jit.kernel(lambda number: third(number) + third(number > 1))
+    told: list[int] = []
+    n_before = jit.n_marked()
+    with jit.count_compiled(told.append):
+        outer(9)
+    assert told == [1, 2, 2]
+    jit.inner(lambda number: number)
+    assert jit.n_marked() == n_before + 1
+
+
+@needs_compiler
+def test_compiling_leaves_numba_and_the_collector_as_they_were():
+    event: Any = numba.core.event
+    before = (event.install_timer, gc.isenabled())
+    jit.kernel(lambda number: number + 1)(1)
+    assert (event.install_timer, gc.isenabled()) == before

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tdx_agents.protocol import Decide, Features
 from tdx_env.jit import decision, kernel
-from tdx_env.spaces import observe_one
+from tdx_env.spaces import observation_size, observe_one
 from tdx_env.state.discipline import N_ACTIONS
 from tdx_env.state.features import Feature
 
@@ -183,10 +183,11 @@ def _decide_by(
         n_columns: Columns of the observation.
     """
     widest, n_layers = int(widths.max()), len(widths) - 1
+    has_flush = n_columns > observation_size()
 
     def decide(features: Features) -> int:
         observation = np.empty(n_columns, np.float32)
-        observe_one(features, observation)
+        observe_one(features, observation, has_flush)
         values, out = np.empty(widest, np.float32), np.empty(widest, np.float32)
         for place in range(len(columns)):
             values[place] = observation[columns[place]]

@@ -3,7 +3,6 @@
 The single and the vector environment, evaluation and tests all go through a `Batch`.
 """
 
-import hashlib
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -14,15 +13,12 @@ from numpy.typing import NDArray
 from tdx_env.engine.broken import error_of
 from tdx_env.engine.futures import rekey_some
 from tdx_env.engine.loop import Decide
-from tdx_env.engine.memory import Block, address_of, addresses_of
-from tdx_env.engine.room import n_actors_of, n_entries, programs
+from tdx_env.engine.memory import address_of
 from tdx_env.engine.run import (
     COST_PARTS,
     GO_ON,
-    N_NUMBERS,
     SKIP,
     Number,
-    Shown,
     ask,
     compiled_run,
     share,
@@ -30,50 +26,20 @@ from tdx_env.engine.run import (
 )
 from tdx_env.engine.seeds import versions_drawn
 from tdx_env.engine.world_snapshot import WorldSnapshot, check_origin
-from tdx_env.jit import IS_COMPILED
+from tdx_env.engine.worlds import Worlds, digest_of_records
 from tdx_env.spaces import observation_size
-from tdx_env.state.actors import ACTOR, ENTRY
 from tdx_env.state.calls import NONE
-from tdx_env.state.discipline import DISCIPLINE, N_ACTIONS
-from tdx_env.state.features import N_FEATURES
-from tdx_env.state.setup import SETUP
-from tdx_env.state.world import (
-    ACTORS,
-    DECISION,
-    DECISIONS,
-    ENTRIES,
-    EVENT,
-    MAX_ENDED,
-    RUN,
-    TRACE,
-    End,
-    World,
-)
+from tdx_env.state.world import MAX_ENDED, End, World
 
 # Looking up a member of an enum, and comparing an array with one, takes longer.
 _ACTOR, _END, _COST = int(Number.ACTOR), int(Number.END), int(Number.COST)
 _RUNNING, _BROKEN = int(End.RUNNING), int(End.BROKEN)
-# Records that several worlds share, and the number in a run that says which one is its own.
-_SHARED = {"setup": "scenario", "program": "module_version"}
-_COLUMNS = {name: World._fields.index(name) for name in World._fields}
-_SIZES = ("n_actors", "first_l3", "n_traced", "n_decisions_traced")  # of what a world uses
 _N_EPISODES = "number of episodes"
 _NO_OPERATION = np.array([NONE, 0])
-_WORD = 8  # bytes
 _CHUNKS_A_THREAD = 4  # so that a thread whose worlds are quick helps with the others
 _WORTH_SHARING = 300e-6  # [s] what is shorter is run by the caller: to wake a thread takes as long
 
-__all__ = ["COST_PARTS", "SKIP", "Batch", "Number", "compile_loop"]
-
-
-def compile_loop() -> None:
-    """Compile the event loop now, or load it from the cache."""
-    compiled_run()
-
-
-def _digest(records: NDArray[np.void]) -> str:
-    """Return a short digest of records."""
-    return hashlib.sha256(records.tobytes()).hexdigest()[:8]
+__all__ = ["COST_PARTS", "SKIP", "Batch", "Number"]
 
 
 def _rebuilt(arguments: tuple[Any, ...], snapshot: WorldSnapshot) -> "Batch":
@@ -123,65 +89,20 @@ class Batch:
         self.n_worlds = n_worlds
         self._n_threads = max(1, min(n_threads, n_worlds))
         self._is_short = False  # whether the last run was
-        n_actors = n_actors_of(setups)
-        self._capacities = np.array([n_actors, n_events_traced, n_decisions_traced])
-        rows = ACTORS.fields["row"][1]  # type: ignore[index]
-        run = Block(RUN, RUN.itemsize, n_worlds)
-        actors = Block(ACTORS, rows + n_actors * ACTOR.itemsize, n_worlds)
-        entries = Block(ENTRIES, n_entries(setups) * ENTRY.itemsize, n_worlds)
-        self.run = run.records
-        self.actors = actors.records
-        self.features = np.zeros((n_worlds, N_FEATURES), np.int64)
-        self.masks = np.zeros((n_worlds, N_ACTIONS), np.int8)
-        self.numbers = np.zeros((N_NUMBERS, n_worlds), np.int64)
-        self._shown = Shown(self.features, self.masks, self.numbers)
-        self._memory = (run.words, actors.words)
-        trace = Block(TRACE, n_events_traced * EVENT.itemsize, n_worlds)
-        decisions = Block(DECISIONS, n_decisions_traced * DECISION.itemsize, n_worlds)
-        blocks = (run, actors, entries, trace, decisions)
-        self._state: list[NDArray[Any]] = [*(block.words for block in blocks), *self._shown]
-        self._records: dict[str, NDArray[np.void]] = {
-            "run": run.records,
-            "actors": actors.records,
-            "entries": entries.records,
-            "setup": np.ascontiguousarray(setups, SETUP),
-            "discipline": np.array(discipline, DISCIPLINE),
-            "program": programs(),
-            "trace": trace.records,
-            "decisions": decisions.records,
-        }
-        self._of_setups = _digest(self._records["setup"])
+        self._worlds = Worlds(setups, discipline, n_worlds, n_events_traced, n_decisions_traced)
+        self.run = self._worlds.records["run"]
+        self.actors = self._worlds.records["actors"]
+        self.features, self.masks, self.numbers = self._worlds.shown
+        self._of_setups = digest_of_records(self.setups)
         self._no_actions = np.full(n_worlds, NONE, np.int64)
         self._no_observations = np.empty((0, observation_size()), np.float32)
-        self._addresses: dict[str, NDArray[np.int64]] = {}
-        self._worlds: Any = self._table()
         self._run_range = compiled_run()
         self._ask = address_of(ask())
-
-    def _table(self) -> Any:
-        """Return where the records of each world are: what compiled code knows worlds by."""
-        if not IS_COMPILED:
-            return [self.world(index) for index in range(self.n_worlds)]
-        table = np.zeros((self.n_worlds, len(World._fields)), np.int64)
-        for name, column in _COLUMNS.items():
-            addresses = addresses_of(self._records[name])
-            self._addresses[name] = addresses
-            table[:, column] = addresses[self.run[_SHARED[name]]] if name in _SHARED else addresses
-        return table
-
-    def _point(self, which: NDArray[np.int64]) -> None:
-        """Let some worlds read the records of the scenario and the module that their runs name."""
-        if not IS_COMPILED:
-            self._worlds = self._table()
-            return
-        for name, number in _SHARED.items():
-            rows = self.run[number][which]
-            self._worlds[which, _COLUMNS[name]] = self._addresses[name][rows]
 
     @property
     def setups(self) -> NDArray[np.void]:
         """The scenarios, dtype SETUP, shape (n_scenarios,)."""
-        return self._records["setup"]
+        return self._worlds.records["setup"]
 
     def ended_operations(self) -> NDArray[np.int64]:
         """Return which operations ended since each world's last decision.
@@ -214,7 +135,7 @@ class Batch:
         Args:
             discipline: dtype DISCIPLINE, shape (1,).
         """
-        self._records["discipline"][:] = discipline
+        self._worlds.records["discipline"][:] = discipline
 
     def reset(
         self,
@@ -235,8 +156,9 @@ class Batch:
         keys = np.asarray(seeds)[chosen].astype(np.uint64)
         sets = self.setups["module_versions"][self.run["scenario"][chosen]]
         self.run["module_version"][chosen] = versions_drawn(keys, sets)
-        self._point(chosen)
-        start_some(self._worlds, chosen, keys, self._capacities, self._memory, self._shown)
+        worlds = self._worlds
+        worlds.point(chosen)
+        start_some(worlds.table, chosen, keys, worlds.capacities, worlds.emptied, worlds.shown)
 
     def advance(
         self,
@@ -266,8 +188,25 @@ class Batch:
             given = np.ascontiguousarray(actions, dtype=np.int64)
         decide = self._ask if policy is None else address_of(policy)
         out = self._no_observations if observations is None else observations
-        arguments = (decide, given, *self._shown, out)
-        n_ended = self._run_all(arguments)
+        n_ended = self._run_all((decide, given, *self._worlds.shown, out))
+        if n_ended > 0:
+            self._raise_if_broken()
+        return n_ended
+
+    def answer(self, actions: NDArray[np.int64], observations: NDArray[np.float32]) -> int:
+        """Take decisions as `advance` does, in less time: what is given isn't looked at.
+
+        Args:
+            actions: As for `advance`, all of them, contiguous.
+            observations: As for `advance`, contiguous.
+
+        Returns:
+            How many of the episodes have ended.
+
+        Raises:
+            BrokenError: The simulator met a case that it doesn't handle.
+        """
+        n_ended = self._run_all((self._ask, actions, *self._worlds.shown, observations))
         if n_ended > 0:
             self._raise_if_broken()
         return n_ended
@@ -292,7 +231,9 @@ class Batch:
 
     def _run(self, first: int, last: int, arguments: tuple[Any, ...]) -> int:
         """Run the worlds from first to last - 1; return how many of them have ended."""
-        found: int = self._run_range(self._worlds, first, last, self.events_a_call, *arguments)
+        found: int = self._run_range(
+            self._worlds.table, first, last, self.events_a_call, *arguments
+        )
         return found if found >= 0 else sum(self._pieces(found, first, last, arguments))
 
     def _pieces(
@@ -316,7 +257,7 @@ class Batch:
             actions = actions.copy()
             actions[at] = GO_ON
             found = self._run_range(
-                self._worlds, at, last, self.events_a_call, policy, actions, *rest
+                self._worlds.table, at, last, self.events_a_call, policy, actions, *rest
             )
         yield int(self.ended[first:last].sum())
 
@@ -324,11 +265,12 @@ class Batch:
         """Run all worlds; each thread takes a few, then the next few."""
         step = -(-self.n_worlds // (self._n_threads * _CHUNKS_A_THREAD))
         firsts = iter(range(0, self.n_worlds, step))
+        table = self._worlds.table
 
         def work() -> Iterator[int]:
             for first in firsts:
                 last = min(first + step, self.n_worlds)
-                found = self._run_range(self._worlds, first, last, self.events_a_call, *arguments)
+                found = self._run_range(table, first, last, self.events_a_call, *arguments)
                 if found < 0:
                     yield from self._pieces(found, first, last, arguments)
                 else:
@@ -338,38 +280,21 @@ class Batch:
 
     def world(self, index: int) -> World:
         """Return one world; its records are views."""
-        row = {name: int(self.run[number][index]) for name, number in _SHARED.items()}
-        row["discipline"] = 0
-        return World(**{name: rows[row.get(name, index)] for name, rows in self._records.items()})
+        return self._worlds.world(index)
 
     def origin(self) -> dict[str, Any]:
         """Return what a batch has to have in common with this one to take its snapshots."""
-        n_actors, n_events, n_decisions = self._capacities.tolist()
+        n_actors, n_events, n_decisions = self._worlds.capacities.tolist()
         return {
             _N_EPISODES: self.n_worlds,
             "scenarios": self._of_setups,
-            "discipline": _digest(self._records["discipline"]),
+            "discipline": digest_of_records(self._worlds.records["discipline"]),
             "room for actors and traces": (n_actors, n_events, n_decisions),
         }
 
-    def _used(self) -> list[int]:
-        """Return how many words of each row of the state are used."""
-        most = {name: int(self.run[name].max()) for name in _SIZES}
-        first_actor = ACTORS.fields["row"][1]  # type: ignore[index]
-        used = (
-            RUN.itemsize,
-            first_actor + most["n_actors"] * ACTOR.itemsize,
-            (most["first_l3"] + 1) * ENTRY.itemsize,
-            most["n_traced"] * EVENT.itemsize,
-            most["n_decisions_traced"] * DECISION.itemsize,
-        )
-        rows = [array.shape[1] for array in self._state]
-        return [*(n // _WORD for n in used), *rows[len(used) :]]
-
     def snapshot(self) -> WorldSnapshot:
         """Return a copy of the state of all worlds, for `restore`."""
-        used = zip(self._state, self._used(), strict=True)
-        return WorldSnapshot(self.origin(), [memory[:, :n].copy() for memory, n in used])
+        return WorldSnapshot(self.origin(), [one.copy() for one in self._worlds.used_state()])
 
     def restore(self, snapshot: WorldSnapshot) -> None:
         """Put the state of a snapshot back; the worlds go on as they did from there.
@@ -378,9 +303,8 @@ class Batch:
             SnapshotError: It is of other scenarios, another discipline or another number of worlds.
         """
         check_origin(snapshot.origin, self.origin())
-        for memory, kept in zip(self._state, snapshot.memory, strict=True):
-            memory[:, : kept.shape[1]] = kept
-        self._worlds = self._table()
+        self._worlds.take(snapshot.memory)
+        self._worlds.look_up()
 
     def adopt(self, other: "Batch", sources: NDArray[np.integer]) -> None:
         """Let the first worlds go on as worlds of another batch do, in memory of their own.
@@ -394,12 +318,13 @@ class Batch:
             SnapshotError: It is of other scenarios or another discipline.
         """
         check_origin(other.origin() | {_N_EPISODES: self.n_worlds}, self.origin())
-        for mine, its, n_used in zip(self._state, other._state, other._used(), strict=True):
+        worlds, others = self._worlds, other._worlds
+        for mine, its, n_used in zip(worlds.state, others.state, others.used(), strict=True):
             if its is other.numbers:  # has a column for each world
                 mine[:, : len(sources)] = its[:, sources]
             else:
                 mine[: len(sources), :n_used] = its[sources, :n_used]
-        self._point(np.arange(len(sources)))
+        worlds.point(np.arange(len(sources)))
 
     def rekey(self, keys: NDArray[np.uint64]) -> None:
         """Key all that the first worlds draw from now on anew; what was drawn stays as it is.
@@ -407,7 +332,7 @@ class Batch:
         Args:
             keys: One for each of them, shape (n,), n from 1 to n_worlds.
         """
-        rekey_some(self._worlds, keys)
+        rekey_some(self._worlds.table, keys)
 
     def traced(self, snapshot: WorldSnapshot, n_events: int) -> "Batch":
         """Return a batch that goes on from a snapshot of this one and keeps its next events.
@@ -417,13 +342,11 @@ class Batch:
             n_events: Events kept of each episode.
         """
         check_origin(snapshot.origin, self.origin())
-        setups, discipline = self._records["setup"], self._records["discipline"]
-        other = Batch(setups, discipline, self.n_worlds, n_events)
-        for its, kept in zip(other._state, snapshot.memory, strict=True):
-            n_common = min(its.shape[1], kept.shape[1])
-            its[:, :n_common] = kept[:, :n_common]
+        discipline = self._worlds.records["discipline"]
+        other = Batch(self.setups, discipline, self.n_worlds, n_events)
+        other._worlds.take(snapshot.memory)
+        other._worlds.look_up()
         other.run["trace_capacity"], other.run["n_traced"] = n_events, 0
-        other._worlds = other._table()
         return other
 
     def with_setups(self, setups: NDArray[np.void], rows: NDArray[np.integer]) -> "Batch":
@@ -433,20 +356,19 @@ class Batch:
             setups: Scenarios, dtype SETUP, shape (n_scenarios,).
             rows: Row of the setups that each world plays, shape (n_worlds,).
         """
-        _, n_events, n_decisions = self._capacities.tolist()
-        discipline = self._records["discipline"]
+        worlds = self._worlds
+        _, n_events, n_decisions = worlds.capacities.tolist()
+        discipline = worlds.records["discipline"]
         other = Batch(setups, discipline, self.n_worlds, n_events, n_decisions, self._n_threads)
-        for mine, its in zip(self._state, other._state, strict=True):
-            n_common = min(mine.shape[1], its.shape[1])
-            its[:, :n_common] = mine[:, :n_common]
-        other.run["capacity"] = other._capacities[0]
+        other._worlds.take(worlds.used_state())
+        other.run["capacity"] = other._worlds.capacities[0]
         other.run["scenario"] = rows
-        other._point(np.arange(self.n_worlds))
+        other._worlds.point(np.arange(self.n_worlds))
         return other
 
     def __reduce__(self) -> Any:
         """Return what a copy is made of: addresses are of no use to it."""
-        _, n_events, n_decisions = self._capacities.tolist()
-        setups, discipline = self._records["setup"], self._records["discipline"]
+        _, n_events, n_decisions = self._worlds.capacities.tolist()
+        setups, discipline = self.setups, self._worlds.records["discipline"]
         sizes = (self.n_worlds, n_events, n_decisions, self._n_threads)
         return _rebuilt, ((setups, discipline, *sizes), self.snapshot())

@@ -58,7 +58,8 @@ _IN_CALL = {State.SEAMCALL, State.SEAM_RETURN, State.TDCALL, State.HOLD, State.D
 
 def _due(world: World, actor: int) -> int:
     """Return when an actor's next event is, on the agenda or off it [cycles]."""
-    return int(min(world.actors["due"][actor], world.actors["apart"][actor]))
+    apart = int(world.actors["apart"][actor])
+    return int(world.actors["due"][actor]) if apart == NEVER else apart
 
 
 def state_text(batch: Batch, index: int) -> str:

@@ -17,7 +17,7 @@ from tdx_env.engine.memory import pick, policy_at
 from tdx_env.engine.start import start
 from tdx_env.host.busy import decide
 from tdx_env.jit import IS_COMPILED, compiled, decision, inner, kernel
-from tdx_env.spaces import observe_one
+from tdx_env.spaces import observation_size, observe_one
 from tdx_env.state.calls import NONE
 from tdx_env.state.discipline import ASK, N_ACTIONS, Action
 from tdx_env.state.features import Feature
@@ -27,6 +27,7 @@ from tdx_env.state.world import End, World
 
 SKIP = -2  # in place of an action: leave the world alone
 GO_ON = -(1 << 62)  # in place of an action: it was taken, but the events after it are not through
+_BUSY_COLUMNS = observation_size()  # of observations without the columns for flush points
 
 
 class Number(IntEnum):
@@ -196,6 +197,7 @@ def _run_range(
     left = budget
     take = policy_at(policy)
     shown = Shown(features, masks, numbers)
+    has_flush = observations.shape[1] > _BUSY_COLUMNS
     for index in range(first, last):
         if actions[index] != GO_ON:
             numbers[Number.WAS_MASKED, index] = 0
@@ -206,7 +208,7 @@ def _run_range(
                 return -1 - index
             left = max(1, left - (world.run["n_events"] - before))
         if len(observations) > 0:
-            observe_one(features[index], observations[index])
+            observe_one(features[index], observations[index], has_flush)
         n_ended += numbers[Number.END, index] != End.RUNNING
     return n_ended
 

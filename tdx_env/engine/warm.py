@@ -1,21 +1,63 @@
-"""Compiling the event loop ahead of its first use, with a sign of life."""
+"""Compiling the simulator ahead of its first use, with a sign of life."""
 
-from tdx_env.engine.batch import compile_loop
-from tdx_env.jit import IS_COMPILED, cache_folder
+import functools
 
-_TEXT = "compiling the simulator (about half a minute, once for each version)"
+import numba
+import numpy as np
+
+from tdx_env.engine.run import N_NUMBERS, Shown, compiled_run, start_some
+from tdx_env.jit import IS_COMPILED, cache_folder, count_compiled, n_marked
+from tdx_env.spaces import observation_size, observe
+from tdx_env.state.discipline import N_ACTIONS
+from tdx_env.state.features import N_FEATURES
+from tdx_env.state.world import World
+
+_FILES = ("_run_range", "start_some", "observe")  # of the functions that Python calls
 
 
 def warm_up() -> None:
-    """Compile the event loop, or load it from the cache; say so on stderr where it takes time.
+    """Compile the simulator, or load it from the cache; say so on stderr where it takes time.
 
-    The spinner is for terminals; elsewhere nothing is printed.
+    The count is for terminals; elsewhere nothing is printed.
     """
+    if not IS_COMPILED:
+        return
     folder = cache_folder()
-    if not IS_COMPILED or (folder is not None and any(folder.rglob("*_run_range*.nbc"))):
-        compile_loop()
+    if folder is not None and all(any(folder.rglob(f"*{name}*.nbc")) for name in _FILES):
+        _compile()
         return
     from rich.console import Console  # 0.1 s, which an environment need not wait for
 
-    with Console(stderr=True).status(_TEXT):
-        compile_loop()
+    status = Console(stderr=True).status(_text(0))
+    with status, count_compiled(lambda n: status.update(_text(n))):
+        _compile()
+
+
+def _text(n_compiled: int) -> str:
+    """Return what is said while functions are compiled."""
+    return (
+        f"compiling the simulator, once for each version: {n_compiled} of some {n_marked()} "
+        "functions"
+    )
+
+
+@functools.cache
+def _compile() -> None:
+    """Compile what Python calls of the simulator, or load it from the cache."""
+    compiled_run()
+    shown = _nothing()
+    table, numbers = np.zeros((0, len(World._fields)), np.int64), np.zeros(0, np.int64)
+    memory = (table, table)
+    start = (table, numbers, numbers.astype(np.uint64), numbers, memory, shown)
+    start_some.compile(tuple(map(numba.typeof, start)))  # type: ignore[attr-defined]
+    observations = np.zeros((0, observation_size()), np.float32)
+    observe.compile(tuple(map(numba.typeof, (shown.features, observations))))  # type: ignore[attr-defined]
+
+
+def _nothing() -> Shown:
+    """Return what callers see of no world at all."""
+    return Shown(
+        np.zeros((0, N_FEATURES), np.int64),
+        np.zeros((0, N_ACTIONS), np.int8),
+        np.zeros((N_NUMBERS, 0), np.int64),
+    )

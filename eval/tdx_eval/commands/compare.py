@@ -103,8 +103,10 @@ def _write_report(
     from tdx_eval.forking.page import fork_pictures
     from tdx_eval.reality.page import reality_section
     from tdx_eval.reporting.html import NOTHING_MORE, report_page
+    from tdx_eval.sweeping.page import sweep_section
 
     appendix = NOTHING_MORE if table is None else reality_section(table)
+    appendix = sweep_section(summary) + appendix
     write_text(out / REPORT, report_page(summary, appendix, fork_pictures(plan.scenarios)))
 
 
@@ -172,6 +174,13 @@ def compare(
     policies: Annotated[
         str, typer.Option(help="'all', or names and numbers with commas between")
     ] = "all",
+    sweep: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="FIELD=VALUE,VALUE: a row for each value of a number of the discipline, as "
+            "max_issues=1,2,4,8; repeatable"
+        ),
+    ] = None,
     policy: Annotated[
         list[str] | None, typer.Option(help="FILE.py:FUNCTION of your own; repeatable")
     ] = None,
@@ -229,6 +238,7 @@ def compare(
     from tdx_eval.comparing.output import check_folder
     from tdx_eval.comparing.plan import planned
     from tdx_eval.reality.file import read_table
+    from tdx_eval.sweeping.specs import with_sweeps
 
     need("tdx-eval compare", _LIBRARIES)
     check_folder(out, overwrite)
@@ -240,5 +250,6 @@ def compare(
     for folder in agent or []:
         load_manifest(shipped_folder(str(folder)) or folder)
     contenders = [*map(str, agent or []), *(policy or [])]
-    plan = planned(expand(scenarios), policies, contenders, (seeds, seeds_large), overrides)
+    rows = with_sweeps(policies, sweep or [])
+    plan = planned(expand(scenarios), rows, contenders, (seeds, seeds_large), overrides)
     _compare(plan, Way(out, backend, jobs, chunk, overwrite), table)

@@ -42,7 +42,7 @@ def search(
     runs: Annotated[int, typer.Option(min=1, max=_MOST_RUNS, help="Runs of each method")] = 3,
     methods: Annotated[
         str, typer.Option(help="With commas between; none: only entrants by hand")
-    ] = "random,evolution",
+    ] = "random,evolution,refinement",
     families: Annotated[
         str, typer.Option(help="Families of scenarios, with commas between")
     ] = ",".join(FAMILIES),

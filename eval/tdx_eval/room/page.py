@@ -30,6 +30,16 @@ flush costs ([flush.md](flush.md)); with λK ≤ 1 the rule is the best threshol
 """
 
 
+_LEARNERS = """
+## For learners
+
+`tdx_eval.room.advantages.advantages(scenarios, base, seeds=range(8), n_futures=8,
+max_decisions=16)` returns the table that trees are grown on (`tdx_eval.room.table.Advantages`):
+observations, features, masks, and for each allowed answer the mean cost from there on by each
+objective, with the standard error of its difference to the base's answer, paired by future. `save`
+and `load` keep it as .npz, arrays only."""
+
+
 def shown(gain: Gain | None, without: str = "none") -> str:
     """Return a gain as the table has it."""
     if gain is None:
@@ -162,5 +172,6 @@ def page(study: Study) -> str:
         *(list(_partial(study)) or ["- none"]),
         "\n## What was played\n",
         *_played(study),
+        _LEARNERS,
     ]
     return "\n".join(parts) + "\n"
