@@ -81,7 +81,7 @@ a page of its `docs/`, over the one that is there.
 | `tdx-eval map` | a file, `map.html` | begins anew |
 | `tdx-eval trace` | a file, `trace.json` | begins anew |
 | `tdx-eval report` | a file; left out: the terminal | begins anew |
-| `tdx-eval search` | a folder: results, the best trees | begins anew |
+| `tdx-eval search`, `distil` | a folder: results, the best trees | begins anew |
 | `tdx-eval export` | a folder: what was asked for; left out: the terminal | begins anew |
 | all others | none: they print | |"""
 
