@@ -48,9 +48,6 @@ from tdx_env.state.calls import NONE
 from tdx_env.state.costs import Cost
 from tdx_env.state.world import World
 
-# Among fewer, a trip on the agenda is cheaper than one that is foreseen and settled (S3, S9).
-_FEW_ACTORS = 24
-
 
 @inner
 def let_leave(world: World) -> None:
@@ -121,8 +118,6 @@ def leave_agenda(world: World, vcpu: int) -> None:
         return
     me = world.actors["row"][vcpu]
     if not _is_private(world, me):
-        return
-    if run["n_actors"] < _FEW_ACTORS and not _only_computes(world, me):
         return
     world.actors["due"][vcpu] = NEVER if _only_computes(world, me) else _soonest_return(world, vcpu)
     world.actors["apart"][vcpu] = due
