@@ -66,6 +66,26 @@ def _sections(name: str, command: Any, level: int) -> Iterator[str]:
         yield from _sections(f"{name} {sub}", child, level + 1)
 
 
+_WHERE = """## Where results go
+
+One convention: `--out` names where, nothing that is there is replaced without `--overwrite`, and
+both are checked before any work. `--write` belongs to whoever works on this repository: it writes
+a page of its `docs/`, over the one that is there.
+
+| command | `--out` | stopped, and given again |
+| --- | --- | --- |
+| `tdx-train` | a folder: agent, log, configuration | keeps its best agent; `--resume` goes on |
+| `tdx-eval compare` | a folder: report, summary, tables | goes on where it was |
+| `tdx-eval reality` | a folder: `reality.json` and `.html`; left out: the terminal | begins anew |
+| `tdx-eval lost`, `ranks` | a file, `lost.json`, `ranks.json` | begins anew |
+| `tdx-eval map` | a file, `map.html` | begins anew |
+| `tdx-eval trace` | a file, `trace.json` | begins anew |
+| `tdx-eval report` | a file; left out: the terminal | begins anew |
+| `tdx-eval search`, `distil` | a folder: results, the best trees | begins anew |
+| `tdx-eval export` | a folder: what was asked for; left out: the terminal | begins anew |
+| all others | none: they print | |"""
+
+
 def cli_page() -> str:
     """Return the page of the command lines."""
     parts = ["# Command lines", NOTE]
@@ -73,6 +93,7 @@ def cli_page() -> str:
         "Each has `--version`, `--install-completion` and `--show-completion`. A mistake is one "
         "line and exit code 2; Ctrl-C is exit code 130."
     )
+    parts.append(_WHERE)
     for name, app in APPS.items():
         parts += _sections(name, typer.main.get_command(app), 2)
     return "\n\n".join(part for part in parts if part) + "\n"

@@ -20,7 +20,11 @@ _CELL = re.compile(r"(\S+): (.*?) of (\d+) \[([\d, ]+)\]")
 _COUNT = re.compile(r"(\d+) (killed|hung|capped)")
 _COUNTS = re.compile(r"^([\d,]+) of ([\d,]+) episodes are lost, in (\d+) of ([\d,]+) pairs", re.M)
 _EVERYWHERE = "p26-zero-tolerance"  # any busy reply is KVM_BUG_ON: it would fill the columns
-_TEXT = """# Who loses the TD
+_TEXT = """---
+hide: [toc]
+---
+
+# Who loses the TD
 
 **{n_lost} of {n_all} episodes are lost, in {n_pairs} of {n_all_pairs} pairs of policy and
 scenario.** A TD is lost when KVM kills it (KVM_BUG_ON), when nothing moves any more, or at the time
@@ -67,7 +71,7 @@ def cell_of(counts: str, n: int, chains: str) -> Cell:
     n_lost = sum(ends.values())
     numbers = frozenset(int(one) for one in chains.split(","))
     if n_lost < n:
-        return Cell(f"{max(1, 100 * n_lost // n)} %", numbers)
+        return Cell(str(max(1, 100 * n_lost // n)), numbers)
     letter = {"killed": "k", "hung": "h"}.get(next(iter(ends)), "x") if len(ends) == 1 else "x"
     return Cell(f"**{letter}**", numbers)
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from tdx_env.errors import ActionError, RenderModeError, ScenarioError, printable, shown
-from tdx_env.host.discipline import DEFAULT, Discipline
+from tdx_env.host.discipline import Discipline
 from tdx_env.host.flush_table import DECIDED
 from tdx_env.scenarios import Scenario, expand
 from tdx_env.scenarios.checks import check
@@ -97,14 +97,18 @@ def loaded_of(
 
 
 def asked(
-    discipline: DisciplineSpec | None, decisions: object, scenarios: Sequence[Scenario]
+    discipline: DisciplineSpec | None,
+    decisions: object,
+    scenarios: Sequence[Scenario],
+    usual: Discipline,
 ) -> Discipline:
     """Return the discipline of an environment that asks for some decisions.
 
     Args:
-        discipline: Given by the user, or None: the default, with flush points if they are asked at.
+        discipline: Given by the user, or None: the usual, with flush points if they are asked at.
         decisions: Where somebody is asked, one of `ASKS`.
         scenarios: What is played.
+        usual: What holds if the user says nothing.
 
     Raises:
         ScenarioError: The discipline or the word is none, or nothing would ever be asked.
@@ -113,8 +117,8 @@ def asked(
         known = ", ".join(ASKS)
         raise ScenarioError(f"decisions = {shown(decisions)}, must be one of: {known}")
     if decisions == ASKS[0]:
-        return discipline_of(DEFAULT if discipline is None else discipline).with_(asks=decisions)
-    found = discipline_of(DEFAULT.with_(flush=DECIDED) if discipline is None else discipline)
+        return discipline_of(usual if discipline is None else discipline).with_(asks=decisions)
+    found = discipline_of(usual.with_(flush=DECIDED) if discipline is None else discipline)
     if found.flush != DECIDED:
         raise ScenarioError(
             f"decisions = {shown(decisions)}: discipline.flush = {shown(found.flush)} asks nobody "

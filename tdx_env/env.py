@@ -101,7 +101,8 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         scenario: A name as `tdx-env list` shows, a path, a word like "train", a `Scenario` or its
             table, or a list of them; one is drawn for each episode. Default: "train"; v1: "core".
         discipline: What the host does round the decisions, a `Discipline` or a table of its fields;
-            default: `tdx_env.host.discipline`.
+            default: `tdx_env.host.discipline.DEFAULT`; v1: `BOUNDED`, which gives a call up in the
+            end (1,024 issues, a kick with a gate, as many again, then the TD is killed).
         objective: What an episode costs: {presets}, or weights of {weighed}. Default: what the
             scenario says; else thread, in v1 cpu.
         observe_objective: True appends these weights to the observation, so that one agent can
@@ -123,7 +124,7 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
     Version History:
         v1: asks at flush points too and counts TRACK's kicks (objective ``cpu``), on the core list;
             rewards are divided by `reward_scale_v1`, so that flushing when somebody waits for
-            mmu_lock, and retrying, returns about -1.
+            mmu_lock, and retrying, returns about -1. The discipline is bounded.
         v0: first.
     """
 
@@ -157,7 +158,9 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         version, machine = edition_of(edition), machine_overrides(module, kernel)
         self._repertoire = Repertoire(scenario, objective, version, machine)
         asks = version.decisions if decisions is None else decisions
-        self._discipline = asked(discipline, asks, self._repertoire.scenarios).record()
+        self._discipline = asked(
+            discipline, asks, self._repertoire.scenarios, version.discipline
+        ).record()
         self._n_columns = observation_size(asks)
         self.observation_space: Any = observation_space(asks, N_WEIGHED * observe_objective)
         self._usual = self._episode_of(self._repertoire.setups)

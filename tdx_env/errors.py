@@ -101,6 +101,10 @@ class BundleError(TdxEnvError, ValueError):
     """A bundle of a learned agent that is damaged or not one of ours."""
 
 
+class CheckpointError(TdxEnvError, ValueError):
+    """A checkpoint of a training run that is damaged, or that this run can't go on from."""
+
+
 class OutputError(TdxEnvError, OSError):
     """A place for results that exists already or can't be written."""
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from tdx_env.arguments import NO_CHOICE, ScenarioSpec, loaded_of
 from tdx_env.errors import ScenarioError, shown
+from tdx_env.host.discipline import BOUNDED, DEFAULT, Discipline
 from tdx_env.scenarios import Scenario
 from tdx_env.state.objectives import ObjectiveSpec, weights_of
 from tdx_env.state.setup import SETUP
@@ -21,17 +22,19 @@ class Edition(NamedTuple):
         objective: What an episode costs, unless its scenario says so.
         scale: The scenario's key that rewards are divided by, below ``limits``.
         decisions: Where somebody is asked.
+        discipline: What the host does round the decisions.
     """
 
     scenario: str
     objective: str
     scale: str
     decisions: str
+    discipline: Discipline
 
 
 EDITIONS = {
-    "v0": Edition("train", "thread", "reward_scale", "busy"),
-    "v1": Edition("core", "cpu", "reward_scale_v1", "all"),
+    "v0": Edition("train", "thread", "reward_scale", "busy", DEFAULT),
+    "v1": Edition("core", "cpu", "reward_scale_v1", "all", BOUNDED),
 }
 
 

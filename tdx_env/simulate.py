@@ -11,6 +11,7 @@ import numpy as np
 from tdx_env.engine.batch import Batch
 from tdx_env.engine.metrics import busy_cells, episode_metrics, module_drawn
 from tdx_env.engine.render import holder_text, microseconds
+from tdx_env.engine.scene import Scene
 from tdx_env.engine.waiting import together
 from tdx_env.errors import BrokenError, PolicyError, TdxEnvError
 from tdx_env.module.names import short_name
@@ -37,6 +38,7 @@ class Conflict:
 
     time: int
     actor: int
+    who: str
     path: str
     call: str
     status: int
@@ -113,6 +115,7 @@ def _conflict(batch: Batch, action: int) -> Conflict:
     return Conflict(
         time=int(run["now"]),
         actor=actor,
+        who=Scene(batch, 0).who(actor),
         path=CallPath(int(me["question"])).name.lower(),
         call=Leaf(int(me["leaf"])).name,
         status=encode(_STATUS[Outcome(int(me["outcome"]))], int(me["operand"])),
@@ -170,11 +173,17 @@ def _share_lines(account: Account) -> list[str]:
     ]
 
 
+def _who(by: dict[str, Any], metrics: dict[str, Any]) -> str:
+    """Return who killed the TD, named as everywhere: vCPUs come first."""
+    kind = "vCPU" if by["actor"] < metrics["n_vcpus"] else "host task"
+    return f"{kind} {by['actor']}"
+
+
 def _end_line(metrics: dict[str, Any]) -> str:
     """Say how the episode ended."""
     if metrics["killed"]:
         by = metrics["killed_by"]
-        return f"The TD was killed: {by['call']} by actor {by['actor']}: {by['outcome']}."
+        return f"The TD was killed: {_shortly(by['call'])} by {_who(by, metrics)}: {by['outcome']}."
     if metrics["hung"] or metrics["capped"]:
         kind = "hung: no progress" if metrics["hung"] else "was cut off at the time cap"
         return f"The episode {kind}. Who waits:\n  " + "\n  ".join(together(metrics["waiting"]))
@@ -220,7 +229,7 @@ def account_text(account: Account) -> str:
     if account.conflicts:
         lines += ["", "First conflicts:"]
         lines += [
-            f"  {us(one.time):>12}  actor {one.actor} {one.path} {_shortly(one.call)} issue "
+            f"  {us(one.time):>12}  {one.who} {one.path} {_shortly(one.call)} issue "
             f"{one.issue}: {one.status:#018x}, {one.holder}, {one.n_in_guest} in guest "
             f"-> {one.action}"
             for one in account.conflicts

@@ -110,7 +110,7 @@ class SeamcallRetryVectorEnv(
         version, machine = edition_of(edition), machine_overrides(module, kernel)
         self._repertoire = Repertoire(scenario, objective, version, machine)
         asks = version.decisions if decisions is None else decisions
-        record = asked(discipline, asks, self._repertoire.scenarios).record()
+        record = asked(discipline, asks, self._repertoire.scenarios, version.discipline).record()
         self.single_observation_space = observation_space(asks, N_WEIGHED * observe_objective)
         self._n_columns = observation_size(asks)
         self.single_action_space = action_space()

@@ -2,9 +2,11 @@
 
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
+import typer
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -46,6 +48,21 @@ def test_mistyped_command_is_answered_with_the_nearest(name: str) -> None:
     done = CliRunner().invoke(APPS[name], [typed])
     assert done.exit_code == 2
     assert f"Did you mean '{typed}e'?" in " ".join(done.output.replace("│", " ").split())
+
+
+def options(command: Any) -> Iterator[tuple[str, set[str]]]:
+    """Yield each command below one, with the names of its options."""
+    children = getattr(command, "commands", {})
+    for child in children.values():
+        yield from options(child)
+    if not children:
+        yield command.name, {name for param in command.params for name in param.opts}
+
+
+@pytest.mark.parametrize("name", APPS)
+def test_every_command_with_a_place_for_results_replaces_them_only_if_asked(name: str) -> None:
+    for command, known in options(typer.main.get_command(APPS[name])):
+        assert "--out" not in known or "--overwrite" in known, command
 
 
 def policies_text(columns: int) -> str:

@@ -76,17 +76,18 @@ ALLOWED = {
     "tdx_eval.commands": STUDIED
     | {f"tdx_eval.{study}" for study in ("reality", "costs", "lost", "ranks", "reward_scales")}
     | {f"tdx_eval.{study}" for study in ("tracing", "forking", "mapping", "auditing", "flushing")}
-    | {f"tdx_eval.{study}" for study in ("room", "regret", "worst", "exporting")}
+    | {f"tdx_eval.{study}" for study in ("room", "regret", "worst", "exporting", "sweeping")}
     | {f"tdx_eval.{study}" for study in ("searching", "distilling")},
     "tdx_eval.reality": STUDIED,
     "tdx_eval.costs": STUDIED,
     "tdx_eval.lost": STUDIED,
     "tdx_eval.ranks": STUDIED,
     "tdx_eval.flushing": BELOW_EVAL,
+    "tdx_eval.sweeping": STUDIED,
     "tdx_eval.regret": STUDIED,
     "tdx_eval.worst": BELOW_EVAL,
     "tdx_eval.exporting": BELOW_EVAL | {"tdx_eval.worst"},
-    "tdx_eval.searching": BELOW_EVAL,
+    "tdx_eval.searching": BELOW_EVAL | {"tdx_eval.comparing"},
     "tdx_eval.distilling": BELOW_EVAL | {"tdx_eval.searching", "tdx_eval.room"},
     "tdx_eval.room": STUDIED | {"tdx_eval.flushing"},
     "tdx_eval.tracing": STUDIED,

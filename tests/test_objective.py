@@ -7,6 +7,7 @@ from gymnasium.utils.env_checker import check_env
 
 from tdx_env.env import SeamcallRetryEnv
 from tdx_env.errors import ObjectiveError, ScenarioError
+from tdx_env.host.discipline import BOUNDED, DEFAULT
 from tdx_env.info import COST_NAMES
 from tdx_env.repertoire import EDITIONS
 from tdx_env.scenarios import expand, load
@@ -131,6 +132,16 @@ def test_version_1_counts_cpu_on_the_core_list():
     cost = dict(zip(COST_NAMES, parts.tolist(), strict=False))
     wanted = cost["host"] + cost["stolen"] + cost["preempt_1ms"] + cost["lost"]
     assert total * scale == pytest.approx(-wanted, rel=1e-9)
+
+
+@pytest.mark.parametrize(("edition", "usual"), [("v0", DEFAULT), ("v1", BOUNDED)])
+def test_discipline_of_a_version_is_its_own_unless_one_is_given(edition, usual):
+    """A call of version 1 is given up in the end; version 0 kicks for ever."""
+    found = SeamcallRetryEnv(NAME, edition=edition, decisions="busy")
+    given = SeamcallRetryEnv(NAME, usual, edition="v0")
+    several = SeamcallRetryVectorEnv(1, NAME, edition=edition, decisions="busy")
+    origins = [env.snapshot().origin["discipline"] for env in (found, given, several)]
+    assert len(set(origins)) == 1
 
 
 def test_scenario_without_the_scale_of_version_1_warns_and_takes_the_other():

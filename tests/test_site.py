@@ -196,7 +196,7 @@ def test_matrix_of_lost_tds_is_that_of_the_chains() -> None:
         ("40 killed", "**k**"),
         ("40 hung", "**h**"),
         ("30 killed and 10 hung", "**x**"),
-        ("1 killed", "2 %"),
+        ("1 killed", "2"),
     ],
 )
 def test_cell_of_the_matrix(counts: str, mark: str) -> None:

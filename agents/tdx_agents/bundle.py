@@ -135,7 +135,7 @@ def complaint(error: ValidationError) -> str:
     return " ".join("; ".join(problems).split())
 
 
-def _write(path: Path, content: bytes) -> None:
+def put_file(path: Path, content: bytes) -> None:
     """Write a file under a temporary name, then rename it: it is old, or new, never half."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -154,8 +154,8 @@ def _put(folder: Path, weights: bytes, manifest: Manifest) -> None:
     path = folder / weights_name(manifest.weights_sha256)
     was_there = path.exists()
     try:
-        _write(path, weights)
-        _write(folder / MANIFEST_NAME, manifest.model_dump_json(indent=2).encode() + b"\n")
+        put_file(path, weights)
+        put_file(folder / MANIFEST_NAME, manifest.model_dump_json(indent=2).encode() + b"\n")
     except OSError:
         if not was_there:
             path.unlink(missing_ok=True)

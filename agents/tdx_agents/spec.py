@@ -10,6 +10,7 @@ from tdx_agents.protocol import Policy
 from tdx_agents.shipped import find_shipped, shipped_names
 from tdx_agents.tree import load_tree, tree_names, tree_place
 from tdx_agents.user_file import load_user_file
+from tdx_agents.varied import varied, varied_spec
 from tdx_env.errors import PolicyError, one_of, shown
 
 _FILE_SUFFIX = ".py"
@@ -29,7 +30,8 @@ def load(spec: str | Path) -> Policy:
             "agent-guest"), the name or file of a tree ("out/tree.json"), a function in a file
             ("my_policy.py:decide"), or the folder of a bundle. With an action, a tree's name, or a
             name or number of the catalogue, and an @ before it ("retry@P18",
-            "operand@out/agent"): the decisions of the one under the discipline of the other.
+            "operand@out/agent"): the decisions of the one under the discipline of the other. With a
+            number of its discipline behind an @ ("P8@max_issues=4"): the policy with that changed.
 
     Raises:
         PolicyError: There is no such policy, or a user's file can't be used.
@@ -40,6 +42,9 @@ def load(spec: str | Path) -> Policy:
     policy = find(text) or find_shipped(text)
     if policy is not None:
         return policy
+    changed = varied_spec(text)
+    if changed is not None and not _is_place(text):
+        return varied(load(changed[0]), *changed[1:])
     place = tree_place(text)
     if place is not None and (_UNDER not in text or is_file(place)):
         return load_tree(place)

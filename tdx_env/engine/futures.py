@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tdx_env.engine.memory import pick
+from tdx_env.host.lazy import recall_all
 from tdx_env.jit import inner, kernel
 from tdx_env.state.draws import draw
 from tdx_env.state.streams import Draw
@@ -44,9 +45,10 @@ def future_keys(
 def rekey(world: World, key: np.uint64) -> None:
     """Key everything that is drawn from now on anew.
 
-    What the episode has put off and not yet drawn would have to be drawn before the key changes:
-    nothing is put off.
+    What vCPUs off the agenda have done so far was played when the decision was asked for. When they
+    are back in the guest was foreseen by a draw: they go back on the agenda.
     """
+    recall_all(world)
     world.run["seed"] = key
 
 

@@ -27,20 +27,20 @@ from tdx_env.host.chains import (
     with_mmu_lock,
 )
 from tdx_env.host.fault import look_up_page, unwound, walk
-from tdx_env.host.lazy import call_all_back, hold_epoch, leave_agenda, settle
+from tdx_env.host.lazy import hold_epoch, leave_agenda, recall_all, rejoin, settle
 from tdx_env.host.leaves import LOOKS_AT_EPOCH
 from tdx_env.host.pamt import count_page, pages_taken
 from tdx_env.host.restore import end_hold
 from tdx_env.host.run_loop import flush_on_old_cpu
-from tdx_env.host.seamcalls import go_through_steps, issue
+from tdx_env.host.seamcalls import checks_now, go_through_steps, issue
 from tdx_env.host.slots import zap_slot
 from tdx_env.host.tasks import pass_trigger
 from tdx_env.host.trip import serve_interrupt, try_enter
 from tdx_env.host.vcpus import leave_guest, wake_up
 from tdx_env.host.zap import block_page, end_page
 from tdx_env.jit import inner, pasted
-from tdx_env.state.actors import State
-from tdx_env.state.agenda import first_due, first_due_by_blocks, refresh_block
+from tdx_env.state.actors import NEVER, State
+from tdx_env.state.agenda import next_actor, refresh_own_block
 from tdx_env.state.booking import (
     book,
     charge_cell,
@@ -173,7 +173,7 @@ def _handle_counting(world: World, actor: int, state: int) -> None:
 def _handle_seamcall(world: World, actor: int) -> None:
     """Handle SEAMCALL: the steps of a call that are due; some of them look at all vCPUs."""
     me = world.actors["row"][actor]
-    if LOOKS_AT_EPOCH[me["leaf"]]:
+    if LOOKS_AT_EPOCH[me["leaf"]] and checks_now(world, actor):
         settle(world)
     if go_through_steps(world, actor):
         succeed(world, actor)
@@ -213,6 +213,21 @@ def _trace_event(world: World, actor: int) -> None:
 
 
 @inner
+def _begin_event(world: World, actor: int) -> bool:
+    """Make it the actor's turn; say whether it has an event: off the agenda it may be late."""
+    run = world.run
+    run["now"] = world.actors["due"][actor]
+    run["turn"] = actor
+    if world.actors["apart"][actor] != NEVER:
+        rejoin(world, actor)
+        if world.actors["due"][actor] != run["now"]:
+            return False
+    run["n_events"] += 1
+    _trace_event(world, actor)
+    return True
+
+
+@inner
 def finish(world: World) -> None:
     """Close the books: every open activity, wait and stretch, and the cost of not finishing."""
     run = world.run
@@ -245,9 +260,10 @@ def advance(world: World, features: NDArray[np.int64], policy: Decide, budget: i
     """
     run = world.run
     last_event = run["n_events"] + budget
-    is_plain = run["n_blocks"] == 0
+    actor = NONE
     if run["may_be_apart"] and run["trace_capacity"] > 0:
-        call_all_back(world)
+        recall_all(world)
+        run["may_be_apart"] = 0
     while run["end"] == End.RUNNING:
         if run["decision_actor"] != NONE:
             for feature in range(N_FEATURES):
@@ -260,10 +276,7 @@ def advance(world: World, features: NDArray[np.int64], policy: Decide, budget: i
                 break
         if run["n_events"] >= last_event:
             return run["end"]
-        if is_plain:
-            actor = first_due(world.actors["due"], 0, run["n_actors"])
-        else:
-            actor = first_due_by_blocks(world)
+        actor = next_actor(world, actor)
         stall = run["last_progress"] + run["stall_cycles"]
         limit = min(stall, run["time_cap"])
         if world.actors["due"][actor] > limit:
@@ -271,14 +284,11 @@ def advance(world: World, features: NDArray[np.int64], policy: Decide, budget: i
             run["turn"] = run["n_actors"]
             run["end"] = End.HUNG if stall < run["time_cap"] else End.CAPPED
             break
-        run["now"] = world.actors["due"][actor]
-        run["turn"] = actor
-        run["n_events"] += 1
-        _trace_event(world, actor)
+        if not _begin_event(world, actor):
+            continue
         handle(world, actor)
         leave_agenda(world, actor)
-        if not is_plain:
-            refresh_block(world, actor)
+        refresh_own_block(world, actor)
         if run["end"] == End.RUNNING and run["work_done"] == run["work_total"]:
             run["end"] = End.FINISHED
     finish(world)

@@ -4,6 +4,7 @@ import numpy as np
 
 from tdx_env.engine.batch import Batch
 from tdx_env.engine.scene import Scene
+from tdx_env.module.names import short_name
 from tdx_env.state.actors import NEVER, CallPath, State
 from tdx_env.state.calls import NONE, Leaf
 from tdx_env.state.world import CELL_LOCKS, N_HOLDERS, Word, World
@@ -57,7 +58,8 @@ _IN_CALL = {State.SEAMCALL, State.SEAM_RETURN, State.TDCALL, State.HOLD, State.D
 
 def _due(world: World, actor: int) -> int:
     """Return when an actor's next event is, on the agenda or off it [cycles]."""
-    return int(min(world.actors["due"][actor], world.actors["apart"][actor]))
+    apart = int(world.actors["apart"][actor])
+    return int(world.actors["due"][actor]) if apart == NEVER else apart
 
 
 def state_text(batch: Batch, index: int) -> str:
@@ -91,5 +93,5 @@ def holder_text(batch: Batch, index: int) -> str:
         return f"{lock.name} held by nobody any more"
     # The lock may have changed hands while the reply came back: then only the call is known.
     holder, leaf = scene.holder(actor, lock)
-    by = f"actor {holder} in " if leaf == met else ""
-    return f"{lock.name} held by {by}{Leaf(met).name}"
+    by = f"{scene.who(holder)} in " if leaf == met else ""
+    return f"{lock.name} held by {by}{short_name(Leaf(met))}"

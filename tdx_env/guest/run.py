@@ -77,6 +77,13 @@ def _hammer(world: World, actor: int) -> None:
     if run["target"] != NONE:
         start_tdcall(world, actor, world.setup["groups"][me["group"]]["leaf"], run["target"])
         return
+    think_again(world, actor)
+
+
+@inner
+def think_again(world: World, actor: int) -> None:
+    """A hammer that has no entry to aim at thinks anew."""
+    me = world.actors["row"][actor]
     me["phase"] = Phase.THINK
     me["remaining"] = max(1, think(world, actor))
     compute(world, actor)

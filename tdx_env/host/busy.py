@@ -5,7 +5,8 @@ from tdx_env.host.ask import ask, asks_at
 from tdx_env.host.build import give_way
 from tdx_env.host.chains import reissue, succeed
 from tdx_env.host.fault import give_up, yields_to_guest
-from tdx_env.host.kick import begin_kick, leave_guest_mode, release_gate
+from tdx_env.host.guest_mode import leave_guest_mode
+from tdx_env.host.kick import begin_kick, release_gate
 from tdx_env.host.kill import kill
 from tdx_env.host.mmu_lock import release_mmu, request_mmu
 from tdx_env.host.seamcall_lock import release_lock

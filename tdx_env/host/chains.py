@@ -222,7 +222,7 @@ def kick_sent(world: World, actor: int) -> None:
     me["state"] = State.KICK_WAIT
     if me["kick_kind"] == Kick.DECISION:
         me["category"] = Category.KICK_WAIT
-    world.actors["due"][actor] = answers_read(world, actor) if me["waiting"] == 0 else NEVER
+    world.actors["due"][actor] = answers_read(world, actor) if me["awaited"] == 0 else NEVER
 
 
 @inner

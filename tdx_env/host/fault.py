@@ -11,6 +11,7 @@ from tdx_env.guest.walk import ancestor, is_leaf_state, level_of
 from tdx_env.host.enter import enter_run_loop
 from tdx_env.host.file_lock import is_file_free, lock_file
 from tdx_env.host.kick import begin_kick, release_gate
+from tdx_env.host.lazy import set_target
 from tdx_env.host.mmu_lock import release_mmu, request_mmu
 from tdx_env.host.pamt import add_page, is_counted, put_page
 from tdx_env.host.seamcall_lock import release_lock
@@ -209,12 +210,11 @@ def _kicks_first(world: World, actor: int) -> bool:
 @inner
 def _install_leaf(world: World, vcpu: int) -> None:
     """Freeze the leaf's SPTE and ask the module for the page."""
-    run = world.run
     me = world.actors["row"][vcpu]
     entry = me["fault_entry"]
     if world.setup["freezes"]:
         world.entries["row"][entry]["spte"] = Spte.FROZEN
-    run["target"] = entry
+    set_target(world, entry)
     if _kicks_first(world, vcpu):
         me["flagged"] = 0
         me["entry"] = entry

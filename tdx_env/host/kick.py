@@ -10,8 +10,13 @@ __x2apic_send_IPI_mask; arch/x86/kvm/vmx/tdx.c, wait_for_sept_zap (6.16).
 """
 
 from tdx_env.guest.tdcalls import is_long_accept, schedule_hold
-from tdx_env.host.guest_mode import answer_kicks
-from tdx_env.host.lazy import call_last_back, interrupt_earlier, leave_agenda, settle
+from tdx_env.host.lazy import (
+    call_last_back,
+    interrupt_earlier,
+    is_kept_out,
+    leave_agenda,
+    settle,
+)
 from tdx_env.jit import inner
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import NEVER, Kick, State
@@ -50,7 +55,7 @@ def release_gate(world: World, actor: int) -> None:
     if run["gate_count"] > 0:
         return
     for vcpu in range(run["n_vcpus"]):
-        if world.actors["row"][vcpu]["state"] == State.GATED and world.actors["due"][vcpu] == NEVER:
+        if is_kept_out(world, vcpu):
             bits = own(world, vcpu, Draw.GATE)
             poll = max(1, run["costs"][Cost.GATE_POLL])
             world.actors["due"][vcpu] = run["now"] + uniform(1, poll, bits)
@@ -139,6 +144,7 @@ def _send_to_all(world: World, actor: int, kind: int) -> int:
     me = world.actors["row"][actor]
     end = _scan(world, actor, kind)
     me["waiting"] = me["targets"]
+    me["awaited"] = 0
     me["sent"] = 0
     if me["targets"] == 0:
         return end
@@ -154,7 +160,7 @@ def _send_to_all(world: World, actor: int, kind: int) -> int:
         target["kick_seq"] = me["kick_number"]
         _interrupt(world, vcpu, end + run["costs"][Cost.IPI_DELIVERY], kind)
     run["n_ipis"] += me["sent"]
-    call_last_back(world)
+    call_last_back(world, actor)
     return end
 
 
@@ -211,6 +217,7 @@ def note_kick_over(world: World, actor: int) -> None:
     """Learn how long the kicked vCPUs take, and take the kick off the list."""
     run = world.run
     me = world.actors["row"][actor]
+    me["waiting"] = 0  # those off the agenda have left, too
     if me["kick_kind"] == Kick.TRACK:
         run["n_flushes"] += 1
         run["flush_send"] += (run["now"] - me["kick_begun"] - run["flush_send"]) >> EWMA_SHIFT
@@ -227,12 +234,3 @@ def note_kick_over(world: World, actor: int) -> None:
     me["next_kicker"] = NONE
     if not me["has_mmu_lock"]:
         end_stretch(world, actor)
-
-
-@inner
-def leave_guest_mode(world: World, vcpu: int) -> None:
-    """Leave IN_GUEST_MODE; whoever is off the agenda has left before, if it was its turn."""
-    me = world.actors["row"][vcpu]
-    if me["mode"] and me["kick_seq"]:
-        settle(world)
-    answer_kicks(world, vcpu)

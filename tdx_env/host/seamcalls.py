@@ -262,6 +262,22 @@ def _do_step(world: World, actor: int, row: np.void) -> bool:
 
 
 @inner
+def checks_now(world: World, actor: int) -> bool:
+    """Say whether the steps that are due may have the call's check among them, or TRACK's lock."""
+    me = world.actors["row"][actor]
+    leaf, step = me["leaf"], int(me["step"])
+    while True:
+        row = world.program["steps"][leaf, step]
+        if row["op"] == Op.CHECK or row["op"] == Op.NEXT or row["lock"] == Lock.EPOCH:
+            return True
+        if row["op"] == Op.RETURN:
+            return False
+        step += 1
+        if _delay_before(world, actor, world.program["steps"][leaf, step]["delay"]) > 0:
+            return False
+
+
+@inner
 def go_through_steps(world: World, actor: int) -> bool:
     """Handle SEAMCALL: do the steps that are due; say whether the call has succeeded."""
     run = world.run

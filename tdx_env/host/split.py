@@ -6,6 +6,7 @@ UNBLOCK follows, DEMOTE makes the small pages accessible again.
 
 from tdx_env.guest.walk import ancestor, is_leaf_state, level_of
 from tdx_env.host.kick import release_gate
+from tdx_env.host.lazy import set_target
 from tdx_env.jit import inner
 from tdx_env.state.accounting import Category
 from tdx_env.state.actors import Spte, State
@@ -45,7 +46,7 @@ def begin_split(world: World, actor: int, entry: int) -> None:
     begin_operation(world, actor)
     world.entries["row"][pd]["spte"] = Spte.FROZEN
     me["entry"] = pd
-    run["target"] = pd
+    set_target(world, pd)
     me["is_splitting"] = 1
     me["blocked"] = 0
     me["state"] = State.ZAP_SOFTWARE

@@ -6,7 +6,8 @@ from tdx_env.guest.run import continue_guest
 from tdx_env.host.cpus import give_cpu_on, wake_on_cpu
 from tdx_env.host.enter import enter_run_loop
 from tdx_env.host.fault import begin_fault_pass
-from tdx_env.host.kick import leave_guest_mode, release_gate
+from tdx_env.host.guest_mode import leave_guest_mode
+from tdx_env.host.kick import release_gate
 from tdx_env.host.kill import kill
 from tdx_env.host.lazy import settle
 from tdx_env.host.srcu import srcu_quiescent

@@ -15,6 +15,7 @@ from tdx_env.host.file_lock import is_in_place, lock_file, unlock_file
 from tdx_env.host.flush import learn_gap, open_batch
 from tdx_env.host.guard import release_guard
 from tdx_env.host.kick import begin_kick, flush_remote_tlbs, release_gate
+from tdx_env.host.lazy import set_target
 from tdx_env.host.mmu_lock import release_mmu, request_mmu
 from tdx_env.host.pamt import is_counted, put_page
 from tdx_env.host.seamcalls import new_call
@@ -189,7 +190,7 @@ def _begin_page(world: World, actor: int, entry: int) -> None:
     # MODEL: KVM sets the mirror SPTE to 0 here; under mmu_lock for write nobody can tell.
     world.entries["row"][entry]["spte"] = Spte.FROZEN
     me["entry"] = entry
-    run["target"] = entry
+    set_target(world, entry)
     me["state"] = State.ZAP_SOFTWARE
     me["category"] = Category.HOST_WORK
     world.actors["due"][actor] = run["now"] + run["costs"][Cost.ZAP_SOFTWARE]
@@ -286,7 +287,7 @@ def remove_page(world: World, actor: int) -> None:
     if me["batch_end"] != NONE:
         me["cursor"] = me["batch_first"]
         me["entry"] = entry_at(world, actor, me["cursor"])
-        world.run["target"] = me["entry"]
+        set_target(world, me["entry"])
     new_call(world, actor, Leaf.MEM_PAGE_REMOVE, me["entry"])
 
 
@@ -319,7 +320,7 @@ def _remove_next(world: World, actor: int, cursor: int) -> None:
     me = world.actors["row"][actor]
     me["cursor"] = cursor
     me["entry"] = entry_at(world, actor, cursor)
-    world.run["target"] = me["entry"]
+    set_target(world, me["entry"])
     begin_operation(world, actor)
     new_call(world, actor, Leaf.MEM_PAGE_REMOVE, me["entry"])
 

@@ -248,6 +248,7 @@ ACTOR_FIELDS = [
     ("kick_kind", np.int32),  # a Kick: what the own kick is booked to
     ("ipi_kind", np.int32),  # a Kick: what the pending IPI is booked to
     ("waiting", np.int32),  # kicked vCPUs that have not left the guest yet
+    ("awaited", np.int32),  # of them those on the agenda
     ("zs_counter", np.int32),  # zero-step: exits counted
     ("zs_listed", np.int32),  # zero-step: GPAs listed
     ("hp_flagged", np.int32),  # guest's last TDCALL was refused by host priority

@@ -15,6 +15,7 @@ import numpy as np
 
 from tdx_env.jit import inner
 from tdx_env.state.actors import NEVER
+from tdx_env.state.calls import NONE
 from tdx_env.state.world import BLOCK_SHIFT, MAX_ACTORS, World
 
 _MANY_ACTORS = 32  # up to here a plain scan is faster
@@ -22,6 +23,13 @@ _MANY_ACTORS = 32  # up to here a plain scan is faster
 
 @inner
 def refresh_block(world: World, actor: int) -> None:
+    """Take note that the due time of another actor than the handled one has changed."""
+    world.run["others_due"] = 0
+    refresh_own_block(world, actor)
+
+
+@inner
+def refresh_own_block(world: World, actor: int) -> None:
     """Bring the earliest due time of the actor's block up to date."""
     run = world.run
     if run["n_blocks"] == 0:
@@ -77,7 +85,7 @@ def _first_of_four(due: np.ndarray, first: int) -> tuple[int, int]:
 
 
 @inner
-def first_due(due: np.ndarray, first: int, last: int) -> int:
+def _first_due(due: np.ndarray, first: int, last: int) -> int:
     """Return the actor from first to last - 1 with the smallest (due, number)."""
     chosen, earliest = _first_of_four(due, first)
     for four in range(first + 4, last, 4):
@@ -89,10 +97,41 @@ def first_due(due: np.ndarray, first: int, last: int) -> int:
 
 
 @inner
-def first_due_by_blocks(world: World) -> int:
-    """Return the same among all actors, the block first."""
+def _first_of_all(world: World) -> int:
+    """Return the same among all actors; among many the block first."""
     run = world.run
-    block = first_due(world.actors["soonest"], 0, run["n_blocks"])
+    if run["n_blocks"] == 0:
+        return _first_due(world.actors["due"], 0, run["n_actors"])
+    block = _first_due(world.actors["soonest"], 0, run["n_blocks"])
     first = block << BLOCK_SHIFT
     last = min(first + (1 << BLOCK_SHIFT), run["n_actors"])
-    return first_due(world.actors["due"], first, last)
+    return _first_due(world.actors["due"], first, last)
+
+
+@inner
+def _due_of_others(world: World, actor: int) -> int:
+    """Return the earliest due time of all others [cycles]."""
+    due = world.actors["due"][actor]
+    world.actors["due"][actor] = NEVER
+    refresh_own_block(world, actor)
+    soonest = world.actors["due"][_first_of_all(world)]
+    world.actors["due"][actor] = due
+    refresh_own_block(world, actor)
+    return soonest
+
+
+@inner
+def next_actor(world: World, before: int) -> int:
+    """Return the actor with the smallest (due, number).
+
+    Args:
+        world: The world.
+        before: Whose event was the last, or NONE. Who comes twice may come often: it is asked no
+            more before it is due when others are, or the due time of another one changes.
+    """
+    run = world.run
+    if before != NONE and world.actors["due"][before] < run["others_due"]:
+        return before
+    actor = _first_of_all(world)
+    run["others_due"] = _due_of_others(world, actor) if actor == before else 0
+    return actor

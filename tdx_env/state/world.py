@@ -92,12 +92,14 @@ RUN_FIELDS = [
     ("end", np.int64),  # an End
     ("decision_actor", np.int64),  # actor that waits for a decision, or NONE
     ("turn", np.int64),  # actor whose event it is, or NONE
+    ("others_due", np.int64),  # nobody but the one whose turn it is is due before that [cycles]
     ("soonest_apart", np.int64),  # no actor off the agenda has an event before that [cycles]
     ("may_be_apart", np.int64),  # 1: actors may be off the agenda (see `host.lazy`), 0: none is
     ("epoch_until", np.int64),  # TRACK held the epoch lock last until then [cycles]
     ("n_returned", np.int64),  # entries of `returned`
     ("enter_cycles", np.int64),  # a VP.ENTER that meets nobody, after its first step [cycles]
     ("enter_steps", np.int64),  # its steps
+    ("n_hammers", np.int64),  # vCPUs whose program is HAMMER
     ("n_events", np.int64),
     ("n_decisions", np.int64),
     ("n_seamcalls", np.int64),

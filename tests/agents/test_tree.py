@@ -1,6 +1,7 @@
 """Trees: files, their damages, and the answers of the compiled policy."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -213,3 +214,9 @@ def test_past_root_is_the_law_without_a_root(wait, gap, price):
         assert wait >= root_wait(price, gap)
     else:
         assert wait <= root_wait(price, gap)
+
+
+def test_page_has_a_row_for_each_input():
+    page = (Path(__file__).parents[2] / "docs" / "trees.md").read_text(encoding="utf-8")
+    rows = [f"| `{one.name}` | {one.meaning} | {one.unit} | {one.cost} |" for one in INPUTS]
+    assert [row for row in rows if row not in page] == []

@@ -199,7 +199,7 @@ MUTANTS = [
     ),
     Mutant(
         "epoch parity swapped at TD exit",
-        "host/vcpus.py",
+        "host/trip.py",
         'run["refcount"][me["vcpu_epoch"] & 1] -= 1',
         'run["refcount"][1 - (me["vcpu_epoch"] & 1)] -= 1',
     ),
@@ -289,9 +289,9 @@ MUTANTS = [
     ),
     Mutant(
         "kick acknowledged only by vCPUs in the guest",
-        "host/kick.py",
-        'sender["kick_number"] >= me["kick_seq"]',
-        'sender["kick_number"] > me["kick_seq"]',
+        "host/guest_mode.py",
+        '["kick_number"] >= me["kick_seq"]',
+        '["kick_number"] > me["kick_seq"]',
     ),
     Mutant(
         "kick reaches vCPUs outside the guest",
@@ -349,7 +349,7 @@ MUTANTS = [
     ),
     Mutant(
         "the timer's arming is booked as an interrupt",
-        "host/vcpus.py",
+        "host/trip.py",
         "Category.EXIT_ENTRY if is_arming else Category.HOST_IRQ",
         "Category.HOST_IRQ",
     ),
@@ -583,19 +583,19 @@ MUTANTS = [
     ),
     Mutant(
         "answers read for the IPIs that were sent alone",
-        "host/kick.py",
+        "host/guest_mode.py",
         'me["targets"] * run["costs"][Cost.KICK_ACK]',
         'me["sent"] * run["costs"][Cost.KICK_ACK]',
     ),
     Mutant(
         "a target has answered as soon as it has left",
-        "host/kick.py",
+        "host/guest_mode.py",
         'answered = me["answered_at"] + run["costs"][Cost.KICK_HANDLER]',
         'answered = me["answered_at"]',
     ),
     Mutant(
         "a kick's handler takes as long as a tick's",
-        "host/vcpus.py",
+        "host/trip.py",
         'run["costs"][Cost.KICK_HANDLER]',
         'run["costs"][Cost.IRQ_HANDLER]',
     ),

@@ -31,6 +31,8 @@ MISTAKES = [
     ),
     ("[exact]\nround = 1", "exact.round: unknown key, must be one of: rounds"),
     ("[exact]\nfutures = 1", "exact.futures = 1, must be greater than or equal to 2"),
+    ('[exact]\nbase = "nobody"', "base: the decisions of 'nobody' are unknown"),
+    ('columns = ["levels"]', "columns: levels is none, must be one of: level"),
     ('objective = "cpuu"', "objective = 'cpuu', must be cpu, guest, latency, realtime, thread, or"),
     ('objective = "host=-1"', "objective = 'host=-1', must be cpu, guest"),
     ("n_envs = = 1", "is no TOML file"),
@@ -113,7 +115,7 @@ def test_decisions_of_the_network_are_charged():
 def test_charge_of_a_decision_follows_the_network_s_shape(name: str, hidden: tuple[int, ...]):
     config = load_config(name).model_copy(update={"hidden": hidden})
     charged = config.host_discipline().decision_cycles
-    n_inputs = observation_size(config.decisions)
+    n_inputs = len(config.columns) or observation_size(config.decisions)
     if config.learner == "exact":
         n_inputs = config.exact.inputs
     assert charged == network_cycles(n_inputs, hidden)

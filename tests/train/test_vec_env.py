@@ -243,3 +243,13 @@ def test_observation_shows_the_weights_of_each_episode_s_objective():
     assert (
         stepped[:, len(observation_names()) :] == observations[:, len(observation_names()) :]
     ).all()
+
+
+def test_chosen_columns_alone_are_shown(suite: Suite):
+    plain = SeamcallVecEnv(suite, DEFAULT, 4, seed=1)
+    chosen = SeamcallVecEnv(suite.showing((5, 0, 9)), DEFAULT, 4, seed=1)
+    assert chosen.observation_space.shape == (3,)
+    assert (chosen.reset() == plain.reset()[:, [5, 0, 9]]).all()
+    for _ in range(5):
+        seen, every = (env.step(np.zeros(4))[0] for env in (chosen, plain))
+        assert (seen == every[:, [5, 0, 9]]).all()

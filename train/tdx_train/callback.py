@@ -2,6 +2,8 @@
 
 import time
 from collections import defaultdict
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +31,7 @@ def manifest_of(plan: TrainingPlan) -> Manifest:
         activation=plan.config.activation,
         observation_names=tuple(observation_names(plan.config.decisions)),
         observe_objective=plan.config.observe_objective,
+        inputs=plan.config.inputs(),
         objective=plan.config.objective or "",
         discipline=plan.discipline,
         training=Training(
@@ -51,6 +54,20 @@ class Selection:
         self.best_steps = 0
         self.best_shares = np.zeros(N_ACTIONS)
 
+    def state(self) -> dict[str, Any]:
+        """Return what is the best so far, as JSON has it; for `restore`."""
+        return {
+            "best_score": self.best_score,
+            "best_steps": self.best_steps,
+            "best_shares": self.best_shares.tolist(),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state."""
+        self.best_score = float(state["best_score"])
+        self.best_steps = int(state["best_steps"])
+        self.best_shares = np.array(state["best_shares"], np.float64)
+
     def consider(
         self,
         weights: dict[str, NDArray[np.float32]],
@@ -62,12 +79,14 @@ class Selection:
         Args:
             weights: As bundles name them.
             n_steps: Steps of training that it had.
-            inputs: Columns that it reads; None: all.
+            inputs: Columns that it reads; None: as the configuration has it.
 
         Returns:
             How it did, and the share of each action in its answers, shape (N_ACTIONS,).
         """
-        manifest = self._manifest.model_copy(update={"inputs": inputs})
+        manifest = self._manifest
+        if inputs is not None:
+            manifest = manifest.model_copy(update={"inputs": inputs})
         acts = [
             Counted(network_of(manifest, weights, objective).act)
             for objective in self._plan.config.objectives()
@@ -95,12 +114,21 @@ class Overseer(BaseCallback):
         selection: Keeps the best agent.
         log: Gets a row for each update.
         console: Where progress is shown.
+        keep: Keeps a checkpoint; is called after each validation but the first and the last.
+        first_steps: Steps that a run which goes on has had.
     """
 
-    def __init__(
-        self, plan: TrainingPlan, selection: Selection, log: ProgressLog, console: Console
+    def __init__(  # noqa: PLR0913 (what it looks after)
+        self,
+        plan: TrainingPlan,
+        selection: Selection,
+        log: ProgressLog,
+        console: Console,
+        keep: Callable[["Overseer"], None],
+        first_steps: int = 0,
     ) -> None:
         super().__init__()
+        self._keep, self._goes_on = keep, first_steps > 0
         self._plan = plan
         self._selection = selection
         self._log = log
@@ -108,6 +136,8 @@ class Overseer(BaseCallback):
         self._task = self._progress.add_task("training", total=plan.config.total_steps)
         self._began = time.monotonic()
         self._next_validation = 0
+        if self._goes_on:
+            self._next_validation = first_steps + plan.config.evaluation_interval
         self._costs: dict[str, list[int]] = defaultdict(list)
 
     def _on_training_start(self) -> None:
@@ -123,7 +153,13 @@ class Overseer(BaseCallback):
 
     def _on_rollout_start(self) -> None:
         """Log the update that is over; validate what it led to, if it is time."""
+        if self._goes_on:  # the checkpoint was written here, the row before it
+            self._goes_on = False
+            return
+        validates = self.num_timesteps >= self._next_validation
         self._write_row(is_last=False)
+        if validates and self.num_timesteps > 0:
+            self._keep(self)
 
     def _on_training_end(self) -> None:
         """Validate what training ended with."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 from rich.console import Console
@@ -14,12 +14,24 @@ from tdx_env.state.objectives import objective_name
 app = typer.Typer(pretty_exceptions_enable=False)
 
 
-def run(
+class Ways(NamedTuple):
+    """What may happen to an earlier run in the folder.
+
+    Attributes:
+        overwrite: It may go.
+        resume: It goes on.
+    """
+
+    overwrite: bool
+    resume: bool
+
+
+def run(  # noqa: PLR0913 (the command's options)
     config: str,
     out: Path,
     options: list[str],
     costs: Path | None,
-    overwrite: bool,
+    ways: Ways,
     changes: Mapping[str, object],
 ) -> int:
     """Train an agent and say how it went; return the exit code.
@@ -29,7 +41,7 @@ def run(
         out: Folder for the agent.
         options: Scenario parameters to change, as KEY=VALUE.
         costs: TOML file of measured costs.
-        overwrite: Whether an earlier run may go.
+        ways: What may happen to an earlier run.
         changes: What to put in place of the configuration's fields; None: nothing.
     """
     # torch takes seconds to import: mistakes are found before.
@@ -45,11 +57,11 @@ def run(
     given = {key: value for key, value in changes.items() if value is not None}
     settings = settings.model_copy(update=given)
     plan = plan_of(Path(config).stem, settings, overrides_from(options, costs))
-    with RunFolder(out, overwrite) as folder:
+    with RunFolder(out, *ways) as folder:
         with console.status("loading torch ..."):
             from tdx_train.trainer import train
 
-        result = train(plan, folder, console)
+        result = train(plan, folder, console, resume=ways.resume)
     done = "interrupted" if result.was_interrupted else "done"
     console.print(
         f"{done} after {result.n_steps:,} steps; best agent, of step {result.best_steps:,}, in "
@@ -65,7 +77,8 @@ def run(
 @app.command()
 def tdx_train(
     config: Annotated[
-        str, typer.Option(help="A shipped configuration (demo, full) or a TOML file.")
+        str,
+        typer.Option(help="A shipped configuration (demo, full, agent-cpu ...) or a TOML file."),
     ],
     out: Annotated[Path, typer.Option(help="Folder for the agent and the log.")],
     options: Annotated[
@@ -77,6 +90,12 @@ def tdx_train(
     ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an earlier run in the folder.")
+    ] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Go on with a run that was stopped or killed, to the same result."
+        ),
     ] = False,
     seed: Annotated[
         int | None,
@@ -94,13 +113,15 @@ def tdx_train(
 ) -> None:
     """Train an agent that decides when the TDX module answers TDX_OPERAND_BUSY.
 
-    MaskablePPO of stable-baselines3, on the scenarios' train split; the best agent on the
-    validation split is kept.
+    MaskablePPO of stable-baselines3, or a network fitted to what answers cost.
+
+    On the scenarios' train split; the best agent on the validation split is kept.
     """
     try:
         named = None if objective is None else objective_name(objective)
         changes = {"seed": seed, "objective": named}
-        code = run(config, out, options or [], costs, overwrite, changes)
+        ways = Ways(overwrite, resume)
+        code = run(config, out, options or [], costs, ways, changes)
     except TdxEnvError as error:
         typer.echo(f"tdx-train: {error}", err=True)
         raise typer.Exit(command.MISTAKE) from None

@@ -6,10 +6,12 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 
+from tdx_agents.bundle import weight_columns
+from tdx_agents.crossed import decider
 from tdx_agents.network import network_cycles
-from tdx_env.errors import ConfigError, ObjectiveError, one_of, printable, shown
+from tdx_env.errors import ConfigError, ObjectiveError, PolicyError, one_of, printable, shown
 from tdx_env.host.discipline import Discipline
-from tdx_env.spaces import observation_size
+from tdx_env.spaces import observation_names, observation_size
 from tdx_env.state.objectives import ALLOWED_OBJECTIVES, objective_name
 from tdx_env.toml_file import read_toml
 
@@ -27,11 +29,19 @@ class ExactConfig(BaseModel):
 
     model_config = _Strict
 
+    base: str = Field(
+        default="retry",
+        description="policy behind the answers of the first round: an action, or a name of the "
+        "catalogue",
+    )
     rounds: int = Field(
         default=4, ge=1, le=100, description="gatherings, each behind the best agent before it"
     )
     episodes: int = Field(
-        default=4, ge=1, le=1024, description="of each scenario in a round, the first with greedy's"
+        default=4,
+        ge=1,
+        le=1024,
+        description="of each scenario in a round, at least one for each walker",
     )
     decisions: int = Field(
         default=40,
@@ -119,6 +129,13 @@ class TrainConfig(BaseModel):
         description="least reward of a step, where an episode under the better blind policy has "
         "about -1: single disasters don't drown the rest",
     )
+    columns: tuple[str, ...] = Field(
+        default=(),
+        strict=False,
+        description="columns of the observation that the network reads (docs/reference/spaces.md), "
+        "weights of the objective come on top; what a decision is charged follows from it; left "
+        "out: all",
+    )
     counts_waiting: StrictBool = Field(
         default=False,
         description="at flush points, waiting for mmu_lock counts as it is waited, not when it is "
@@ -141,6 +158,18 @@ class TrainConfig(BaseModel):
         default={}, description="changes to the default host discipline"
     )
     n_threads: int = Field(default=2, ge=1, le=256, description="threads of the simulator")
+
+    @field_validator("exact")
+    @classmethod
+    def _has_a_base(cls, exact: ExactConfig) -> ExactConfig:
+        """Check that there is such a policy, and that it runs in the simulator."""
+        try:
+            policy = decider(exact.base)
+        except PolicyError as error:
+            raise ValueError(f"base: {error}") from error
+        if policy.decide is None:
+            raise ValueError(f"base = {exact.base}, must be a policy that is compiled")
+        return exact
 
     @field_validator("objective")
     @classmethod
@@ -172,11 +201,19 @@ class TrainConfig(BaseModel):
             n_inputs = observation_size(self.decisions)
             if self.learner == "exact":
                 n_inputs = min(n_inputs, self.exact.inputs)
+            elif self.columns:
+                n_inputs = len(self.columns)
             cycles = network_cycles(n_inputs, self.hidden)
         asked: dict[str, Any] = {"decision_cycles": cycles, "asks": self.decisions}
         if self.decisions != "busy":
             asked["flush"] = "decided"
         return Discipline().with_(**{**self.discipline, **asked})
+
+    def inputs(self) -> tuple[str, ...] | None:
+        """Return the names of the columns that the network reads, None for all."""
+        if not self.columns:
+            return None
+        return (*self.columns, *(weight_columns() if self.observe_objective else ()))
 
     def objectives(self) -> tuple[str | None, ...]:
         """Return what episodes cost: one objective, or all that an agent for all is to serve."""
@@ -231,6 +268,10 @@ def _parsed(where: Path, data: dict[str, Any]) -> TrainConfig:
                 f"{where}: discipline.{key} = {config.discipline[key]}, "
                 f"must be given as {name}, outside the table"
             )
+    names = observation_names(config.decisions)
+    for name in config.columns:
+        if name not in names:
+            raise ConfigError(f"{where}: columns: {name} is none, {one_of(name, names)}")
     if config.observe_objective and config.objective is not None:
         raise ConfigError(
             f"{where}: objective = {config.objective}, must be left out with observe_objective"

@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import io
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -58,12 +59,16 @@ class ProgressLog:
         path: The file.
         training: Names of the training scenarios.
         validation: Names of the validation scenarios.
+        before: What a run that goes on had written; "": nothing.
 
     Raises:
         OutputError: The file can't be written.
     """
 
-    def __init__(self, path: Path, training: Sequence[str], validation: Sequence[str]) -> None:
+    def __init__(
+        self, path: Path, training: Sequence[str], validation: Sequence[str], before: str = ""
+    ) -> None:
+        self._text = ""
         columns = [
             *_GENERAL,
             *map(answer_column, Action),
@@ -73,9 +78,13 @@ class ProgressLog:
         ]
         with _explained():
             self._file = path.open("w", newline="", encoding="utf-8")
-        self._writer = csv.DictWriter(self._file, columns)
+        self._line = io.StringIO(newline="")
+        self._writer = csv.DictWriter(self._line, columns)
         try:
-            self.write({column: column for column in columns})
+            if before:
+                self._add(before)
+            else:
+                self.write({column: column for column in columns})
         except OutputError:
             self._close()
             raise
@@ -91,14 +100,27 @@ class ProgressLog:
         Raises:
             OutputError: It can't be written.
         """
+        self._line.seek(0)
+        self._line.truncate()
+        self._writer.writerow(
+            {
+                key: f"{value:.6g}" if isinstance(value, float) else value
+                for key, value in row.items()
+            }
+        )
+        self._add(self._line.getvalue())
+
+    @property
+    def text(self) -> str:
+        """All that is written."""
+        return self._text
+
+    def _add(self, text: str) -> None:
+        """Write some lines."""
         with _explained():
-            self._writer.writerow(
-                {
-                    key: f"{value:.6g}" if isinstance(value, float) else value
-                    for key, value in row.items()
-                }
-            )
+            self._file.write(text)
             self._file.flush()
+        self._text += text
 
     def __enter__(self) -> Self:
         """Return the log."""

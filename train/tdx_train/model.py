@@ -1,9 +1,12 @@
 """The learner: stable-baselines3's MaskablePPO with fast settings, and its weights as arrays."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
 from tdx_env.state.discipline import Action
+from tdx_train.checkpoint import Arrays, below, under
 from tdx_train.config import TrainConfig
 from tdx_train.learning import PPO, Logger, MaskablePPO, torch
 from tdx_train.vec_env import SeamcallVecEnv
@@ -60,3 +63,48 @@ def policy_weights(model: PPO | MaskablePPO) -> dict[str, NDArray[np.float32]]:
 def is_finite(model: PPO | MaskablePPO) -> bool:
     """Say whether every parameter of the learner is a number."""
     return all(bool(torch.isfinite(part).all()) for part in model.policy.parameters())
+
+
+def learner_state(model: MaskablePPO, env: SeamcallVecEnv) -> tuple[dict[str, int], Arrays]:
+    """Return all that the learner's next steps depend on, as numbers and arrays.
+
+    The learner draws from torch's generator and, to shuffle, from NumPy's global one.
+    """
+    policy = {name: part.numpy() for name, part in model.policy.state_dict().items()}
+    moments = {
+        f"{number}.{name}": value.numpy()
+        for number, one in model.policy.optimizer.state_dict()["state"].items()
+        for name, value in one.items()
+    }
+    _, keys, place, has_gauss, gauss = np.random.get_state()
+    drawn = {
+        "torch": torch.get_rng_state().numpy(),
+        "keys": np.array(keys),
+        "places": np.array([place, has_gauss], np.int64),
+        "gauss": np.array(gauss),
+    }
+    arrays = under("policy", policy) | under("moments", moments) | under("drawn", drawn)
+    starts: Arrays = {"starts": np.array(model._last_episode_starts)}
+    numbers = {"num_timesteps": model.num_timesteps, "n_updates": model._n_updates}
+    return numbers, arrays | starts | under("env", env.state())
+
+
+def restore_learner(
+    model: MaskablePPO, env: SeamcallVecEnv, numbers: Mapping[str, int], arrays: Arrays
+) -> None:
+    """Put a learner's state back into one that was built of the same configuration."""
+    parts = {name: torch.from_numpy(one) for name, one in below("policy", arrays).items()}
+    model.policy.load_state_dict(parts)
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for name, array in below("moments", arrays).items():
+        number, _, which = name.partition(".")
+        state.setdefault(int(number), {})[which] = torch.from_numpy(array)
+    groups = model.policy.optimizer.state_dict()["param_groups"]
+    model.policy.optimizer.load_state_dict({"state": state, "param_groups": groups})
+    model.num_timesteps, model._n_updates = numbers["num_timesteps"], numbers["n_updates"]
+    model._last_obs = env.restore(below("env", arrays))
+    model._last_episode_starts = arrays["starts"]
+    drawn = below("drawn", arrays)
+    torch.set_rng_state(torch.from_numpy(drawn["torch"]))
+    place, has_gauss = drawn["places"].tolist()
+    np.random.set_state(("MT19937", drawn["keys"], place, has_gauss, float(drawn["gauss"])))

@@ -14,11 +14,12 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from tdx_agents.bundle import Manifest, is_ours, save_bundle
-from tdx_env.errors import OutputError
+from tdx_agents.bundle import Manifest, is_ours, put_file, save_bundle
+from tdx_env.errors import CheckpointError, OutputError
 
 CONFIG_NAME = "config.json"
 LOG_NAME = "progress.csv"
+CHECKPOINT_NAME = "checkpoint.npz"
 _LOCK_NAME = ".lock"
 
 
@@ -80,7 +81,8 @@ def _staged(name: str) -> str:
 def _is_leftover(name: str) -> bool:
     """Say whether a file's name is one that only a killed run leaves behind."""
     staged = (_LOCK_NAME, _staged(CONFIG_NAME), _staged(LOG_NAME))
-    return name in staged or (name.startswith(".") and is_ours(name[1:].rpartition(".")[0]))
+    written = name[1:].rpartition(".")[0] if name.startswith(".") else ""
+    return name in staged or written == CHECKPOINT_NAME or is_ours(written)
 
 
 class RunFolder:
@@ -89,18 +91,29 @@ class RunFolder:
     What an earlier run left there stays as it is until the first agent of this one is saved:
     configuration and log have other names until then.
 
+    A checkpoint lies there while the run goes on, and is written whole or not at all; there is
+    none before the first agent.
+
     Args:
         path: Is made if it is missing.
         overwrite: An earlier run there may be replaced; files that are none of a run stay.
+        resume: The run whose checkpoint lies there goes on.
 
     Raises:
         OutputError: It exists and isn't empty, another run is writing there, or it can't be
             written.
+        CheckpointError: There is no checkpoint to go on from.
     """
 
-    def __init__(self, path: Path, overwrite: bool) -> None:
+    def __init__(self, path: Path, overwrite: bool, resume: bool = False) -> None:
         self.path = path
-        self._has_agent = False
+        self._has_agent = resume
+        if resume and not (path / CHECKPOINT_NAME).is_file():
+            raise CheckpointError(
+                f"{path}: has no {CHECKPOINT_NAME}: the run is over, or was stopped before there "
+                "was one; start it anew without --resume"
+            )
+        overwrite = overwrite or resume
         with _explained(path):
             self._refuse_used(overwrite)
             self._is_new = not path.exists()
@@ -122,7 +135,8 @@ class RunFolder:
             return
         if not all(_is_leftover(file.name) for file in self.path.iterdir()):
             raise OutputError(
-                f"{self.path}: exists and isn't empty, must be a new folder (or use --overwrite)"
+                f"{self.path}: exists and isn't empty, must be a new folder (or use --overwrite, "
+                "or --resume)"
             )
 
     def _remove_leftovers(self) -> None:
@@ -162,6 +176,25 @@ class RunFolder:
             if not self._has_agent:
                 with _explained(self.path):
                     self._name_files()
+
+    @property
+    def checkpoint_path(self) -> Path:
+        """Where the checkpoint is."""
+        return self.path / CHECKPOINT_NAME
+
+    def save_checkpoint(self, content: bytes) -> None:
+        """Write a checkpoint in place of the one before.
+
+        Raises:
+            OutputError: It can't be written; the one before is still there.
+        """
+        with _ctrl_c_waits(), _explained(self.checkpoint_path):
+            put_file(self.checkpoint_path, content)
+
+    def remove_checkpoint(self) -> None:
+        """Remove the checkpoint: the run is over."""
+        with _explained(self.checkpoint_path):
+            self.checkpoint_path.unlink(missing_ok=True)
 
     def _name_files(self) -> None:
         """Put configuration and log in place of those of an earlier run."""

@@ -20,6 +20,7 @@ class Suite:
         floor: Least reward of a step; what is lost beyond it is not counted.
         observes_objective: Whether observations show the weights of each scenario's objective.
         counts_waiting: Whether waiting for mmu_lock counts as it is waited, not when it is over.
+        columns: Columns of the observation, weights behind it included, that are shown; None: all.
     """
 
     scenarios: tuple[Scenario, ...]
@@ -28,6 +29,7 @@ class Suite:
     floor: float = -np.inf
     observes_objective: bool = False
     counts_waiting: bool = False
+    columns: tuple[int, ...] | None = None
 
     @property
     def names(self) -> list[str]:
@@ -60,6 +62,10 @@ class Suite:
     def tuned(self, scales: NDArray[np.float64], shares: NDArray[np.float64]) -> "Suite":
         """Return the same scenarios with other scales and shares."""
         return replace(self, scales=scales, shares=shares / shares.sum())
+
+    def showing(self, columns: tuple[int, ...] | None) -> "Suite":
+        """Return the same scenarios, of whose observations some columns are shown."""
+        return replace(self, columns=columns)
 
     def rewarded(self, floor: float, counts_waiting: bool) -> "Suite":
         """Return the same scenarios with other rewards; see the attributes."""

@@ -6,14 +6,16 @@ two arrays take turns; rewards and ends are fresh arrays, since learners write t
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
 from tdx_env.engine.batch import Batch, Number
 from tdx_env.engine.metrics import episode_numbers
+from tdx_env.engine.world_snapshot import WorldSnapshot
 from tdx_env.errors import ActionError, shown
 from tdx_env.host.discipline import Discipline
 from tdx_env.spaces import action_space, observation_size, observation_space, observe
@@ -29,6 +31,7 @@ from tdx_train.suite import Suite
 _MASKS = "action_masks"
 _COST = int(Number.COST)  # looking up a member of an enum takes longer
 _PATH, _WAITED, _FLUSH = int(Feature.PATH), int(Feature.MMU_WAITED), int(CallPath.FLUSH)
+_OWN = ("_episodes", "_episode_seeds", "_rows", "_n_steps", "_costs", "_scales", "_waited")
 _OF_WAITERS = [WEIGHED.index(name) for name in ("waste", "stolen", "latency")]
 
 
@@ -74,12 +77,15 @@ class SeamcallVecEnv(VecEnv):
         self._actions = np.zeros(n_envs, np.int64)
         self._waited = np.zeros(n_envs)
         self._n_columns = observation_size(discipline.asks)
-        self._buffers = np.empty((2, n_envs, self._n_columns + n_weights), np.float32)
+        space = observation_space(discipline.asks, n_weights)
+        every = np.arange(self._n_columns + n_weights)
+        self._columns = every if suite.columns is None else np.array(suite.columns)
+        self._buffers = np.empty((2, n_envs, len(self._columns)), np.float32)
         self._plain = np.empty((n_envs, self._n_columns), np.float32)
         self._turn = 0
         self._began = time.monotonic()
-        space = observation_space(discipline.asks, n_weights)
-        super().__init__(n_envs, space, action_space())
+        seen = gymnasium.spaces.Box(space.low[self._columns], space.high[self._columns])
+        super().__init__(n_envs, seen, action_space())
 
     def _start(self, which: NDArray[np.bool_]) -> None:
         """Start the next episode of each of the chosen environments."""
@@ -110,14 +116,19 @@ class SeamcallVecEnv(VecEnv):
         self._reset_options()
         observations = self._next_buffer()
         observe(self._batch.features, self._plain)
-        self._fill(observations)
+        observations[:] = self._shown(self._plain, self._rows)
         return observations
 
-    def _fill(self, observations: NDArray[np.float32]) -> None:
-        """Fill observations from what the simulator wrote, and the weights of the objective."""
-        observations[:, : self._n_columns] = self._plain
+    def _shown(self, plain: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return what is shown of observations, the objective's weights behind them if they are.
+
+        Args:
+            plain: As the simulator writes them, shape (n, observation_size()).
+            rows: Scenario of each, shape (n,).
+        """
         if self._suite.observes_objective:
-            observations[:, self._n_columns :] = self._weights[self._rows]
+            plain = np.hstack([plain, self._weights[rows].astype(np.float32)])
+        return plain[:, self._columns]
 
     def _potential(self) -> NDArray[np.float64]:
         """Return what is waited for mmu_lock and not booked yet, shape (n_envs,) [cycles]."""
@@ -157,7 +168,7 @@ class SeamcallVecEnv(VecEnv):
         """Carry out the actions; run every environment to its next decision or its end."""
         observations = self._next_buffer()
         n_ended = self._batch.advance(None, self._actions, self._plain)
-        self._fill(observations)
+        observations[:] = self._shown(self._plain, self._rows)
         rewards = np.maximum(-self._spent() / self._scales, self._suite.floor)
         self._n_steps += 1
         infos: list[dict[str, Any]] = [{}] * self.num_envs
@@ -181,9 +192,7 @@ class SeamcallVecEnv(VecEnv):
         self._start(ended)
         first = np.empty((len(chosen), self._n_columns), np.float32)
         observe(self._batch.features[chosen], first)
-        observations[chosen, : self._n_columns] = first
-        if self._suite.observes_objective:
-            observations[chosen, self._n_columns :] = self._weights[self._rows[chosen]]
+        observations[chosen] = self._shown(first, self._rows[chosen])
 
     def _info_at_end(self, index: int, observation: NDArray[np.float32]) -> dict[str, Any]:
         """Return what is to be known about an episode that ended."""
@@ -200,6 +209,31 @@ class SeamcallVecEnv(VecEnv):
             "seed": int(self._episode_seeds[index]),
             "episode_metrics": episode_numbers(self._batch, index),
         }
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return all that the next steps depend on, as arrays; for `restore`."""
+        memory = self._batch.snapshot().memory
+        own = {name: getattr(self, name) for name in _OWN}
+        return {
+            **{f"memory.{number}": array for number, array in enumerate(memory)},
+            **{name[1:]: array.copy() for name, array in own.items()},
+            "observations": self._buffers[self._turn].copy(),
+        }
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+        """Put a state back; return the observations that it was kept with.
+
+        Args:
+            state: Of environments that were made with the same arguments.
+        """
+        n_arrays = sum(name.startswith("memory.") for name in state)
+        memory = [state[f"memory.{number}"] for number in range(n_arrays)]
+        self._batch.restore(WorldSnapshot(self._batch.origin(), memory))
+        for name in _OWN:
+            getattr(self, name)[:] = state[name[1:]]
+        observations = self._next_buffer()
+        observations[:] = state["observations"]
+        return observations
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Return which actions are allowed now, shape (n_envs, N_ACTIONS)."""

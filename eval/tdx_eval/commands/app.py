@@ -7,6 +7,7 @@ from tdx_eval.commands.audit import diff, gate, replay_results
 from tdx_eval.commands.compare import compare
 from tdx_eval.commands.costs import costs
 from tdx_eval.commands.decisions import decisions
+from tdx_eval.commands.distil import distil
 from tdx_eval.commands.export import export
 from tdx_eval.commands.flush import flush
 from tdx_eval.commands.lost import lost
@@ -20,6 +21,8 @@ from tdx_eval.commands.room import room
 from tdx_eval.commands.scale import scale
 from tdx_eval.commands.search import search
 from tdx_eval.commands.trace import trace
+from tdx_eval.commands.trial import trial
+from tdx_eval.commands.worst import worst
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -28,8 +31,9 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 def about(version: Version = False) -> None:
     """Which policy costs least when the TDX module answers TDX_OPERAND_BUSY, and how sure that is.
 
-    List the policies, compare them on the scenarios, hold the simulator against what was measured
-    and reported, and see how the answer hangs on costs nobody has published.
+    List the policies, compare them on the scenarios, show who wins by how much.
+
+    Hold the simulator against what was measured; see how the answer hangs on costs.
     """
 
 
@@ -48,6 +52,9 @@ for _command in (
     flush,
     export,
     search,
+    distil,
+    worst,
+    trial,
     room,
     regret,
 ):

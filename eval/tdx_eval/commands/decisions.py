@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tdx_eval.comparing.seeds import MAX_SEEDS
+
 if TYPE_CHECKING:
     from numpy import int64
     from numpy.typing import NDArray
@@ -23,7 +25,7 @@ _Scenarios = Annotated[
     list[str] | None,
     typer.Argument(help="As compare takes them; a name alone: all its splits; none: contended"),
 ]
-_Seeds = Annotated[int, typer.Option(min=_FEWEST_SEEDS, help="Episodes of each")]
+_Seeds = Annotated[int, typer.Option(min=_FEWEST_SEEDS, max=MAX_SEEDS, help="Episodes of each")]
 
 
 def _tally(differences: "Iterable[Estimate | None]") -> str:

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from tdx_eval.commands.overwriting import OverwriteOption
+
 _MOST_STATES = 100_000_000
 _REAL = "core/train"
 
@@ -20,6 +22,7 @@ def export(
     out: Annotated[
         Path | None, typer.Option(help="Folder for the files; default: print them")
     ] = None,
+    overwrite: OverwriteOption = False,
     states: Annotated[
         int,
         typer.Option(
@@ -36,11 +39,11 @@ def export(
 ) -> None:
     """Write a tree as C, as text, as a picture, or as what it would change in KVM."""
     from tdx_agents.tree import tree_of
-    from tdx_eval.comparing.output import write_text
+    from tdx_eval.comparing.output import check_new_file, write_text
     from tdx_eval.exporting.drawing import tree_svg
     from tdx_eval.exporting.header import header_text, identifier
     from tdx_eval.exporting.proposal import proposal_text
-    from tdx_eval.exporting.rules import rules_text
+    from tdx_eval.exporting.spoken import rules_text
     from tdx_eval.worst.bounds import bound_of
 
     found = tree_of(tree)
@@ -52,10 +55,14 @@ def export(
         f"{name}.svg": tree_svg(found) if svg else "",
         f"{name}.patch.txt": proposal_text(found) if patch else "",
     }
-    for file, content in files.items():
-        if content and out is None:
+    wanted = {file: content for file, content in files.items() if content}
+    if out is not None:
+        for file in wanted:
+            check_new_file(out / file, overwrite)
+    for file, content in wanted.items():
+        if out is None:
             print(content)
-        elif content and out is not None:
+        else:
             out.mkdir(parents=True, exist_ok=True)
             write_text(out / file, content)
             print(f"written: {out / file}")

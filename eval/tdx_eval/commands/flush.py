@@ -57,7 +57,7 @@ def flush(
 
     rules = tuple(policies.split(",")) if policies else RULES
     overrides = dict(overrides_from(set_ or [], costs))
-    names = [name for one in scenarios.split(",") for name in expand(one)]
+    names = expand(scenarios)
     warm_up()
     for name in names:
         print(table(name, *compared(name, overrides, rules, range(1, seeds + 1))), "\n")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tdx_eval.commands.machine import KernelOption, ModuleOption
+from tdx_eval.commands.overwriting import OverwriteOption
 from tdx_eval.comparing.seeds import MAX_SEEDS
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ def lost(
         int, typer.Option(min=1, help="Fewer episodes (4 at least) where they have more events")
     ] = _EVENTS,
     out: Annotated[Path, typer.Option(help="File for the results as JSON")] = _JSON,
+    overwrite: OverwriteOption = False,
     write: Annotated[bool, typer.Option("--write", help="Write docs/lost.md too")] = False,
 ) -> None:
     """Show which policy loses the TD where, and by which chain of events."""
@@ -77,7 +79,7 @@ def lost(
     from tdx_env.engine.warm import warm_up
     from tdx_env.scenarios import expand, load
     from tdx_eval.comparing.machine import Choice
-    from tdx_eval.comparing.output import check_file, write_text
+    from tdx_eval.comparing.output import check_file, check_new_file, write_text
     from tdx_eval.comparing.plan import named
     from tdx_eval.comparing.seeds import seeds_of
     from tdx_eval.lost.file import lost_json
@@ -88,8 +90,9 @@ def lost(
     choice = Choice(module, kernel)
     for name in places:
         load(name, choice.overrides)
-    for file in (out, _PAGE) if write else (out,):
-        check_file(file)
+    check_new_file(out, overwrite)
+    if write:
+        check_file(_PAGE)
     warm_up()
     numbers = seeds_of("test", seeds)
     table = _table(_run(chosen, places, numbers, events, choice), numbers, events, choice)

@@ -7,6 +7,7 @@ import typer
 
 from tdx_eval.commands.libraries import need
 from tdx_eval.commands.machine import KernelOption, ModuleOption
+from tdx_eval.commands.overwriting import OverwriteOption
 from tdx_eval.comparing.seeds import FIRST_SEED, MAX_SEEDS, seeds_of
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def map_policies(
         int, typer.Option(min=2, max=MAX_SEEDS, help="Episodes of each policy in a cell")
     ] = _SEEDS,
     out: Annotated[Path, typer.Option(help="File for the page")] = _PAGE,
+    overwrite: OverwriteOption = False,
     module: ModuleOption = None,
     kernel: KernelOption = None,
     set_: Annotated[
@@ -67,14 +69,14 @@ def map_policies(
     from tdx_env.errors import ScenarioError
     from tdx_env.scenarios import load, overrides_from
     from tdx_eval.comparing.machine import Choice
-    from tdx_eval.comparing.output import check_file, write_text
+    from tdx_eval.comparing.output import check_new_file, write_text
     from tdx_eval.comparing.yardsticks import load_policy
     from tdx_eval.mapping.axis import assumed, axis_from
     from tdx_eval.mapping.grid import Grid, play_cells, scenarios_of
     from tdx_eval.mapping.page import map_page
 
     need("tdx-eval map", _LIBRARIES)
-    check_file(out)
+    check_new_file(out, overwrite)
     columns, rows = axis_from("--x", x), axis_from("--y", y)
     if columns.key == rows.key:
         raise ScenarioError(f"--y {rows.key}: is the parameter of --x, must be another one")

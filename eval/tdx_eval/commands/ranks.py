@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tdx_eval.commands.overwriting import OverwriteOption
 from tdx_eval.comparing.seeds import MAX_SEEDS
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def ranks(
         int, typer.Option(min=1, help="Fewer episodes (4 at least) where they have more events")
     ] = _EVENTS,
     out: Annotated[Path, typer.Option(help="File for the results as JSON")] = _JSON,
+    overwrite: OverwriteOption = False,
     write: Annotated[bool, typer.Option("--write", help="Write docs/ranks.md too")] = False,
 ) -> None:
     """Show which policies rank otherwise on another version of the TDX module, and why."""
@@ -56,7 +58,7 @@ def ranks(
     from tdx_env.engine.warm import warm_up
     from tdx_env.module.versions import version_name
     from tdx_env.scenarios import expand, load
-    from tdx_eval.comparing.output import check_file, write_text
+    from tdx_eval.comparing.output import check_file, check_new_file, write_text
     from tdx_eval.comparing.plan import named
     from tdx_eval.comparing.seeds import seeds_of
     from tdx_eval.comparing.versions import versions
@@ -70,8 +72,9 @@ def ranks(
     pair = (version_name(modules[0]), version_name(modules[1]))
     for name in places:
         load(name)
-    for file in (out, _PAGE) if write else (out,):
-        check_file(file)
+    check_new_file(out, overwrite)
+    if write:
+        check_file(_PAGE)
     warm_up()
     rankings = compare_modules(chosen, places, pair, seeds_of("test", seeds), events)
     table = RankStudy(

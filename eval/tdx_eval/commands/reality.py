@@ -7,6 +7,7 @@ import typer
 
 from tdx_eval.commands.libraries import need
 from tdx_eval.commands.machine import KernelOption, ModuleOption
+from tdx_eval.commands.overwriting import OverwriteOption
 from tdx_eval.comparing.seeds import MAX_SEEDS
 
 if TYPE_CHECKING:
@@ -63,9 +64,7 @@ def reality(
     out: Annotated[
         Path | None, typer.Option(help="Folder for reality.json and reality.html")
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the table of an earlier run")
-    ] = False,
+    overwrite: OverwriteOption = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of the table")] = False,
     write: Annotated[bool, typer.Option("--write", help="Write docs/reality.md too")] = False,
 ) -> None:

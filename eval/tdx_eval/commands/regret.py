@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-_FOLDER = Path(__file__).resolve().parents[3] / "docs"
+_FOLDER = Path("docs")
 _MAX_SEEDS = 4096
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tdx_eval.commands.libraries import need
+from tdx_eval.commands.overwriting import OverwriteOption
 
 if TYPE_CHECKING:
     from tdx_eval.comparing.summary import Summary
@@ -26,12 +27,13 @@ def _page(summary: "Summary") -> str:
     """Return the page, its timelines played anew."""
     from tdx_env.scenarios import load
     from tdx_eval.forking.page import fork_pictures
-    from tdx_eval.reporting.html import NOTHING_MORE, report_page
+    from tdx_eval.reporting.html import report_page
+    from tdx_eval.sweeping.page import sweep_section
 
     need("tdx-eval report", _LIBRARIES)
     overrides = summary.manifest["overrides"]
     scenarios = {name: load(name, overrides) for name in summary.manifest["scenarios"]}
-    return report_page(summary, NOTHING_MORE, fork_pictures(scenarios))
+    return report_page(summary, sweep_section(summary), fork_pictures(scenarios))
 
 
 def report(
@@ -40,14 +42,15 @@ def report(
         Format, typer.Option("--format", help="A page, text of 72 columns, a LaTeX table")
     ] = Format.MAIL,
     out: Annotated[Path | None, typer.Option(help="File; default: the terminal")] = None,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Show a comparison that was made: as text for a mailing list, for LaTeX, or as the page."""
-    from tdx_eval.comparing.output import check_file, write_text
+    from tdx_eval.comparing.output import check_new_file, write_text
     from tdx_eval.comparing.summary_file import read_summary
     from tdx_eval.reporting.plain import latex_text, mail_text
 
     if out is not None:
-        check_file(out)
+        check_new_file(out, overwrite)
     summary = read_summary(folder)
     kinds = {Format.HTML: _page, Format.MAIL: mail_text, Format.LATEX: latex_text}
     text = kinds[format_](summary)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from tdx_eval.room.study import Row, Study
 
-_FOLDER = Path(__file__).resolve().parents[3] / "docs"
+_FOLDER = Path("docs")
 _MAX_SEEDS, _MAX_DECISIONS = 4096, 4096
 
 

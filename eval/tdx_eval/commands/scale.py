@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from tdx_eval.comparing.seeds import MAX_SEEDS
+
 _SEEDS = 32
 
 
@@ -11,7 +13,7 @@ def scale(
     scenarios: Annotated[
         str, typer.Argument(help="Names, files, or a list as train, with commas between")
     ] = "train",
-    seeds: Annotated[int, typer.Option(min=1, help="Episodes of each")] = _SEEDS,
+    seeds: Annotated[int, typer.Option(min=1, max=MAX_SEEDS, help="Episodes of each")] = _SEEDS,
     write: Annotated[
         bool, typer.Option("--write", help="Write it into the scenario's file")
     ] = False,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tdx_env.errors import PolicyError
+from tdx_eval.commands.overwriting import OverwriteOption
 
 if TYPE_CHECKING:
     from tdx_eval.searching.contest import Entry
@@ -41,7 +42,7 @@ def search(
     runs: Annotated[int, typer.Option(min=1, max=_MOST_RUNS, help="Runs of each method")] = 3,
     methods: Annotated[
         str, typer.Option(help="With commas between; none: only entrants by hand")
-    ] = "random,evolution",
+    ] = "random,evolution,refinement",
     families: Annotated[
         str, typer.Option(help="Families of scenarios, with commas between")
     ] = ",".join(FAMILIES),
@@ -51,6 +52,7 @@ def search(
     validation: Annotated[
         int, typer.Option(min=1, max=1024, help="Episodes of each validation scenario")
     ] = 8,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Search programs of at most 12 lines on train seeds, and choose on validation."""
     from tdx_env.engine.warm import warm_up
@@ -72,7 +74,7 @@ def search(
     for name in names:
         load(f"{name}/train")
         load(f"{name}/validation")
-    check_folder(out, overwrite=True)
+    check_folder(out, overwrite)
     warm_up()
     arena = Arena([f"{name}/train" for name in names], seeds, FIRST_SEED["train"])
     found = []

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tdx_eval.commands.overwriting import OverwriteOption
 from tdx_eval.comparing.seeds import FIRST_SEED
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def trace(
         int, typer.Option(min=0, max=_LAST_SEED, help="The episode's seed")
     ] = FIRST_SEED["test"],
     out: Annotated[Path, typer.Option(help="File for the trace")] = _TRACE,
+    overwrite: OverwriteOption = False,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="Override: costs.bare=2300; repeatable")
     ] = None,
@@ -67,12 +69,12 @@ def trace(
     import json
 
     from tdx_env.scenarios import load, overrides_from
-    from tdx_eval.comparing.output import check_file, write_text
+    from tdx_eval.comparing.output import check_new_file, write_text
     from tdx_eval.comparing.yardsticks import load_policy
     from tdx_eval.tracing.chrome import trace_json
     from tdx_eval.tracing.record import record_episode
 
-    check_file(out)
+    check_new_file(out, overwrite)
     scenario = load(name, dict(overrides_from(set_ or [], None)))
     chosen = load_policy(policy)
     record, _ = record_episode(scenario, chosen, seed)

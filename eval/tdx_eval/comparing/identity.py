@@ -12,6 +12,7 @@ import numpy as np
 from tdx_agents.bundle import MANIFEST_NAME, is_bundle, load_manifest
 from tdx_agents.protocol import Policy
 from tdx_agents.shipped import shipped_folder
+from tdx_agents.tree import tree_place
 from tdx_env.jit import _digest as simulator_digest
 
 _WING = Path(__file__).resolve().parent
@@ -55,6 +56,9 @@ def _origin(spec: str) -> dict[str, Any]:
         }
     if file.suffix == ".py" and file.is_file():
         return {"file_sha256": _sha256(file)}
+    tree = tree_place(spec.partition("@")[0])
+    if tree is not None:
+        return {"file_sha256": _sha256(tree)}
     return {}
 
 

@@ -63,6 +63,17 @@ def check_file(path: Path) -> None:
     check_folder(path.absolute().parent, overwrite=True)
 
 
+def check_new_file(path: Path, overwrite: bool) -> None:
+    """Check that a file that a user asks for may be written; changes nothing.
+
+    Raises:
+        OutputError: It may not, or it is there and isn't to be replaced.
+    """
+    check_file(path)
+    if path.exists() and not overwrite:
+        raise OutputError(f"{path}: exists already, give another --out, or --overwrite")
+
+
 def has_results(folder: Path) -> bool:
     """Say whether a folder holds results of ours."""
     return any((folder / name).exists() for name in _OURS)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import tdx_agents
 from tdx_agents.protocol import Policy
+from tdx_agents.tree import tree_place
+from tdx_agents.varied import varied_spec
 from tdx_env.engine.warm import warm_up
 from tdx_env.errors import PolicyError, ScenarioError
 from tdx_env.scenarios import Scenario, names
@@ -35,6 +37,7 @@ class Plan:
         overrides: Scenario parameters by dotted name, which the scenarios have already.
         n_large_seeds: The same for large scenarios; None: as many.
         large: Names of the scenarios of either split that are large.
+        precision: Half the width that intervals are wanted to have, as a share; None: any.
 
     Raises:
         PolicyError: Two policies have one name.
@@ -48,6 +51,7 @@ class Plan:
     overrides: Mapping[str, object] = field(default_factory=dict)
     n_large_seeds: int | None = None
     large: Sequence[str] = ()
+    precision: float | None = None
 
     def __post_init__(self) -> None:
         """Check that no two policies have one name."""
@@ -95,35 +99,45 @@ class Plan:
 def named(policies: str) -> dict[str, Policy]:
     """Return the hand-written policies that a comma list stands for, by name, in order.
 
+    Trees come behind them, by name or file.
+
     Raises:
-        PolicyError: One of them is unknown.
+        PolicyError: One of them is unknown, or there is none.
     """
     known = [*tdx_agents.names(), *yardstick_names()]
     if policies == ALL:
         return {name: load_policy(name) for name in known}
     parts = [part.strip() for part in policies.split(",")]
-    chosen = {policy.name: policy for policy in (load_policy(part) for part in parts if part)}
-    strangers = [name for name in chosen if name not in known]
+    trees = {part: load_policy(part) for part in parts if part and tree_place(part) is not None}
+    others = (load_policy(part) for part in parts if part and part not in trees)
+    chosen = {policy.name: policy for policy in others}
+    if not chosen and not trees:
+        raise PolicyError(
+            f'--policies "{policies}": names no policy, must be {ALL}, or names and numbers with '
+            "commas between"
+        )
+    changed = [name for name in chosen if varied_spec(name) is not None]
+    strangers = [name for name in chosen if name not in known and name not in changed]
     if strangers:
         raise PolicyError(
             f"--policies {strangers[0]}: is no name of the catalogue; give a file as --policy and "
             "the folder of an agent as --agent"
         )
-    return {name: chosen[name] for name in known if name in chosen}
+    return {name: chosen[name] for name in (*known, *changed) if name in chosen} | trees
 
 
 def hand_written(policies: str) -> dict[str, Policy]:
-    """Return the same, the reference included.
+    """Return the same, the reference included; it alone if nothing is named.
 
     Raises:
         PolicyError: One of them is unknown.
     """
-    chosen = named(policies)
+    chosen = named(policies) if policies.strip(", ") else {}
     if REFERENCE not in chosen:
         chosen[REFERENCE] = load_policy(REFERENCE)
-    return {
-        name: chosen[name] for name in (*tdx_agents.names(), *yardstick_names()) if name in chosen
-    }
+    known = (*tdx_agents.names(), *yardstick_names())
+    order = [name for name in known if name in chosen]
+    return {name: chosen[name] for name in (*order, *(one for one in chosen if one not in known))}
 
 
 def large_among(scenarios: Mapping[str, Scenario], reference: Policy) -> list[str]:

@@ -12,6 +12,7 @@ from tdx_agents.merged import kick_zap_else_yield
 from tdx_agents.protocol import Policy
 from tdx_agents.retry import always_retry
 from tdx_agents.row import Row
+from tdx_agents.varied import varied, varied_spec
 from tdx_env.host.discipline import DEFAULT
 
 RETRY, KICK, YIELD = "always-retry", "always-kick", "always-yield"
@@ -75,5 +76,8 @@ def load_policy(spec: str) -> Policy:
         PolicyError: There is no such policy, or a user's file can't be used.
         BundleError: The folder is no bundle, or one that can't be used.
     """
+    changed = varied_spec(spec)
+    if changed is not None and changed[0].lower() in yardstick_names():
+        return varied(load_policy(changed[0]), *changed[1:])
     row = next((row for row in _ROWS if row.name == spec.lower()), None)
     return tdx_agents.load(spec) if row is None else _compiled(row)

@@ -81,6 +81,24 @@ def _run(*command: str | Path) -> str:
     return done.stdout
 
 
+def _follows(rows: list[tuple[str, str, str | None]]) -> list[list[int]]:
+    """Return which instructions may follow on each.
+
+    Raises:
+        PolicyError: One is a call.
+    """
+    place = {int(address, 16): number for number, (address, _, _) in enumerate(rows)}
+    found = []
+    for number, (_, name, operand) in enumerate(rows):
+        if name.startswith(("call", "loop")):
+            raise PolicyError(f"compiled code has {name} at instruction {number}")
+        ahead = [] if name.startswith(("ret", "jmp")) else [number + 1]
+        if name.startswith("j"):
+            ahead.append(place[int(operand or "", 16)])
+        found.append([one for one in ahead if one < len(rows)])
+    return found
+
+
 def longest_path(listing: str) -> int:
     """Return the instructions on the longest path through a function.
 
@@ -91,20 +109,18 @@ def longest_path(listing: str) -> int:
         PolicyError: It has a loop or a call: no such path.
     """
     rows = [found.groups() for line in listing.splitlines() if (found := _INSTRUCTION.match(line))]
-    place = {int(address, 16): number for number, (address, _, _) in enumerate(rows)}
-    ahead = [0] * (len(rows) + 1)
-    for number in range(len(rows) - 1, -1, -1):
-        _, name, operand = rows[number]
-        follows = [] if name.startswith("ret") else [number + 1]
-        if name.startswith("j"):
-            target = place.get(int(operand or "", 16), -1)
-            if target <= number:
-                raise PolicyError(f"compiled code jumps back at instruction {number}")
-            follows = [target] if name == "jmp" else [number + 1, target]
-        elif name.startswith(("call", "loop")):
-            raise PolicyError(f"compiled code has {name} at instruction {number}")
-        ahead[number] = 1 + max((ahead[one] for one in follows), default=0)
-    return ahead[0]
+    follows = _follows([(one[0], one[1], one[2]) for one in rows])
+    known: dict[int, int] = {}
+
+    def length(number: int, above: frozenset[int]) -> int:
+        if number in above:
+            raise PolicyError(f"compiled code comes back to instruction {number}: a loop")
+        if number not in known:
+            ahead = (length(one, above | {number}) for one in follows[number])
+            known[number] = 1 + max(ahead, default=0)
+        return known[number]
+
+    return length(0, frozenset())
 
 
 class Compiled:

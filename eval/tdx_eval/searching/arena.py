@@ -20,7 +20,7 @@ DECIDED = BOUNDED.with_(flush="decided", asks="all", decision_cycles=DECISION_CY
 """The discipline of all entrants: all is asked, the bounded one otherwise."""
 UNTIL_WAITS: Node = Split("mmu_contended", 0, Action.KICK, Action.RETRY)
 """What costs are divided by."""
-_PARTS = slice(int(Number.WASTE), int(Number.WASTE) + N_WEIGHED)
+PARTS = slice(int(Number.WASTE), int(Number.WASTE) + N_WEIGHED)
 _LEAST_US = 10  # scenarios whose cost is below it count for nothing
 _US_PER_MS = 1000
 
@@ -36,19 +36,28 @@ class TreeCost:
     """What a tree came to.
 
     Attributes:
-        parts: Mean parts of the cost in each scenario, shape (n_scenarios, N_WEIGHED) [cycles].
+        parts: Parts of the cost of each episode, shape (n_scenarios, N_WEIGHED, n_seeds) [cycles].
         n_decisions: Decisions, of all scenarios.
-        n_lost: Episodes that did not finish.
+        lost: Episodes of each scenario that did not finish, shape (n_scenarios,).
     """
 
     parts: NDArray[np.float64]
     n_decisions: int
-    n_lost: int
+    lost: NDArray[np.int64]
+
+    @property
+    def n_lost(self) -> int:
+        """Episodes that did not finish."""
+        return int(self.lost.sum())
 
     def costs(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the cost in each scenario, shape (n_scenarios,) [cycles]."""
-        found: NDArray[np.float64] = self.parts @ weights
+        """Return the mean cost in each scenario, shape (n_scenarios,) [cycles]."""
+        found: NDArray[np.float64] = self.by_seed(weights).mean(axis=1)
         return found
+
+    def by_seed(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the cost of each episode, shape (n_scenarios, n_seeds) [cycles]."""
+        return np.einsum("spe,p->se", self.parts, weights)
 
 
 class Arena:
@@ -91,14 +100,14 @@ class Arena:
         """
         self._socket.put(root)
         first = self._first + block * self._n_seeds
-        parts, n_decisions, n_lost = [], 0, 0
+        parts, n_decisions, lost = [], 0, []
         for batch in self._batches:
             batch.reset(np.arange(first, first + self._n_seeds))
             batch.advance(self._socket.decide)
-            parts.append(batch.numbers[_PARTS].mean(axis=1))
+            parts.append(batch.numbers[PARTS].astype(float))
             n_decisions += int(batch.run["n_decisions"].sum())
-            n_lost += int((batch.run["end"] != End.FINISHED).sum())
-        return TreeCost(np.array(parts), n_decisions, n_lost)
+            lost.append(int((batch.run["end"] != End.FINISHED).sum()))
+        return TreeCost(np.array(parts), n_decisions, np.array(lost, np.int64))
 
     def reference(self, block: int) -> TreeCost:
         """Return what *until somebody waits* comes to in a block of seeds; it is played once."""

@@ -73,12 +73,12 @@ def contest_table(entries: Sequence[Entry], found: Sequence[Found]) -> str:
     """Return the entrants as a Markdown table."""
     runs = {f"{run.method}-{run.seed}": run for run in found}
     rows = [
-        "| entrant | lines | mean ratio | worst ratio | lost | train | decisions | program |",
+        "| entrant | lines | mean ratio | worst ratio | lost | on train | decisions | program |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for one in entries:
         run = runs.get(one.name)
-        spent = f"{run.score:.3f} | {run.n_decisions:,}" if run else "by hand | "
+        spent = f"{run.score:.3f} | {run.n_decisions:,}" if run else " | "
         rows.append(
             f"| {one.name} | {one.n_lines} | {one.mean:.3f} | {one.worst:.3f} | "
             f"{one.n_lost or ''} | {spent} | `{one_line(one.root)}` |"

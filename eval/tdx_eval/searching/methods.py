@@ -1,4 +1,4 @@
-"""The searches: random trees, and evolution; each spends a number of decisions on train seeds."""
+"""The searches: random trees, and evolution; each spends so many decisions on train seeds."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from tdx_agents.tree import Node
 from tdx_eval.searching.arena import Arena
 from tdx_eval.searching.breeding import crossed, drawn_tree, mutated, simplified
+from tdx_eval.searching.entrants import by_hand
 
 _N_PARENTS = 4
 _N_CHILDREN = 12
@@ -97,18 +98,31 @@ def random_search(purse: Purse, seed: int) -> Found:
     return _found("random", seed, purse, best)
 
 
-def evolution(purse: Purse, seed: int) -> Found:
+def _evolved(purse: Purse, seed: int, name: str, people: list[Candidate]) -> Found:
     """Return the best of an evolution: each generation plays on new seeds, its parents too."""
     generator = np.random.default_rng([seed, 2])
-    people = [Candidate(drawn_tree(generator), []) for _ in range(_N_PARENTS + _N_CHILDREN)]
     block = 0
     while not purse.is_empty:
         for one in people:
             one.scores.append(purse.score(one.root, block))
         block += 1
         parents = sorted(people, key=lambda one: one.score)[:_N_PARENTS]
-        people = [*parents, *(_child(parents, generator) for _ in range(_N_CHILDREN))]
-    return _found("evolution", seed, purse, [one for one in people if one.scores])
+        children = [_child(parents, generator) for _ in range(_N_CHILDREN)]
+        last, people = people, [*parents, *children]
+    return _found(name, seed, purse, last)
+
+
+def evolution(purse: Purse, seed: int) -> Found:
+    """Return the best of an evolution that begins with trees drawn at random."""
+    generator = np.random.default_rng([seed, 3])
+    people = [Candidate(drawn_tree(generator), []) for _ in range(_N_PARENTS + _N_CHILDREN)]
+    return _evolved(purse, seed, "evolution", people)
+
+
+def refinement(purse: Purse, seed: int) -> Found:
+    """Return the best of an evolution that begins with the entrants by hand."""
+    people = [Candidate(root, []) for root in by_hand().values()]
+    return _evolved(purse, seed, "refinement", people)
 
 
 def _child(parents: list[Candidate], generator: np.random.Generator) -> Candidate:
@@ -126,4 +140,5 @@ def _child(parents: list[Candidate], generator: np.random.Generator) -> Candidat
 METHODS: dict[str, Callable[[Purse, int], Found]] = {
     "random": random_search,
     "evolution": evolution,
+    "refinement": refinement,
 }

@@ -2,12 +2,16 @@
 
 An operation is the removal of one chunk of 4K pages, at most 512, from asking for mmu_lock to its
 last page. The guest may answer every try with a busy lock: nothing is assumed of it, nor of its
-interrupts, but that a vCPU in the guest leaves it when an IPI has arrived.
+interrupts, but that a vCPU in the guest leaves it when an IPI has arrived. All are 4K mappings, and
+no other removal is under way: a mapping to split, or a page that somebody else works on, would end
+a batch too. SEAMCALLs of faults and VP.ENTER are not counted; they are the vCPUs'.
 
 Source:
     docs/model.md, sections 4 (decisions, limits) and 6 (kicks); the costs are the scenario's.
 """
 
+import functools
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -79,37 +83,48 @@ def thresholds_of(root: Node, name: str) -> list[int]:
     return sorted({test.above for test in tests if test.input == name})
 
 
+def _answers_by_kicks(root: Node, issues: int, borders: list[int]) -> tuple[list[bool], list[bool]]:
+    """Return whether a busy call may be kicked for, and whether not, at a number of issues.
+
+    Args:
+        root: The tree.
+        issues: So many.
+        borders: Thresholds of the kicks so far; one answer for each stretch between them.
+    """
+    firsts = [0, *(border + 1 for border in borders)]
+    known = on_path("is_zap") | {"issues": (issues,) * 2}
+    found = [reachable(root, known | {"kicks": (kicks,) * 2}) for kicks in firsts]
+    return [Action.KICK in one for one in found], [bool(one - {Action.KICK}) for one in found]
+
+
+@functools.lru_cache(maxsize=64)
 def most_kicks(root: Node, limit: int, is_twice: bool) -> int:
-    """Return how often one busy call of a zap can be kicked for, by decision.
+    """Return how often one busy call of a zap can be kicked for, the discipline's own included.
 
     Args:
         root: The tree.
         limit: Issues after which the discipline takes over.
         is_twice: Whether it then kicks and lets the call be issued as often again.
     """
-    kick_counts = np.arange(2 * limit + 1)
-    segments = np.searchsorted(thresholds_of(root, "kicks"), kick_counts)
-    reached = np.zeros(len(kick_counts), bool)
+    issue_borders, kick_borders = thresholds_of(root, "issues"), thresholds_of(root, "kicks")
+    stretch = np.searchsorted(kick_borders, np.arange(2 * limit + 1))
+    reached = np.zeros(len(stretch), bool)  # by the number of kicks so far
     reached[0] = True
-    memory: dict[tuple[int, int], frozenset[Action]] = {}
-    issue_borders = thresholds_of(root, "issues")
-
-    def answers(issues: int, kicks: int) -> frozenset[Action]:
-        place = (int(np.searchsorted(issue_borders, issues)), int(segments[kicks]))
-        if place not in memory:
-            known = on_path("is_zap") | {"issues": (issues,) * 2, "kicks": (kicks,) * 2}
-            memory[place] = reachable(root, known)
-        return memory[place]
-
+    last, kicks, stays = -1, reached, reached
     for issues in range(1, 2 * limit if is_twice else limit):
         if issues == limit:
-            reached = np.concatenate([[False], reached[:-1]])  # the discipline's own kick
+            reached[1:] = reached[:-1].copy()
+            reached[0] = False
             continue
-        firsts = np.unique(segments, return_index=True)[1]
-        per_segment = [answers(issues, int(first)) for first in firsts]
-        kicks = np.array([Action.KICK in per_segment[one] for one in segments]) & reached
-        stays = np.array([bool(per_segment[one] - {Action.KICK}) for one in segments]) & reached
-        reached = stays | np.concatenate([[False], kicks[:-1]])
+        part = bisect_left(issue_borders, issues)
+        if part != last:
+            kicks, stays = (
+                np.array(one)[stretch] for one in _answers_by_kicks(root, issues, kick_borders)
+            )
+            last = part
+        kicked = reached & kicks
+        reached &= stays
+        reached[1:] |= kicked[:-1]
     return int(np.flatnonzero(reached)[-1])
 
 

@@ -27,11 +27,12 @@ def test_each_answer_is_held_against_retry_under_the_given_discipline():
     [
         (["rules", "s99"], "s99"),
         (["rules", "--discipline", "P99"], "policy 'P99' is unknown"),
+        (["rules", "s09-accept-4k", "--seeds", 10**20], "--seeds"),
         (["agent", "no/such/folder"], "no/such/folder"),
         (["agent", "P18"], "must be an agent's folder"),
     ],
 )
-def test_mistake_is_one_line(arguments: list[str], told: str):
+def test_mistake_is_one_line(arguments: list[object], told: str):
     result = run("decisions", *arguments)
     assert result.returncode == 2
     (line,) = result.stderr.splitlines()

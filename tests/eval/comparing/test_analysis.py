@@ -9,7 +9,7 @@ import pytest
 from tdx_env.errors import PolicyError
 from tdx_eval.comparing import analysis
 from tdx_eval.comparing.analysis import Entrants, against, fold, validation_scores
-from tdx_eval.comparing.plan import REFERENCE, Plan, hand_written, validation_of
+from tdx_eval.comparing.plan import REFERENCE, Plan, hand_written, named, validation_of
 from tdx_eval.comparing.reckoning import Reckoning
 from tdx_eval.comparing.yardsticks import load_policy
 
@@ -116,6 +116,13 @@ def test_summary_is_json_with_seeds_and_digests(compared):
 def test_reference_takes_part_unasked():
     assert list(hand_written("P9")) == ["p9-fault-loop-16", REFERENCE]
     assert {"break-even", "operand", "random", "always-kick"} <= set(hand_written("all"))
+
+
+@pytest.mark.parametrize("nothing", ["", ",", " , "])
+def test_no_policy_at_all_is_refused_but_beside_the_reference(nothing):
+    assert list(hand_written(nothing)) == [REFERENCE]
+    with pytest.raises(PolicyError, match="names no policy"):
+        named(nothing)
 
 
 def test_policies_of_one_name_are_refused(user_file):

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,9 @@ import pytest
 import tdx_eval
 from tdx_agents.bundle import Manifest, Training, save_bundle
 from tdx_agents.network import weight_shapes
+from tdx_agents.tree import Split, tree_of, write_tree
 from tdx_env.host.discipline import DEFAULT
+from tdx_env.state.discipline import Action
 from tdx_eval.comparing.identity import policy_digest
 from tdx_eval.comparing.yardsticks import load_policy
 
@@ -82,3 +85,12 @@ def test_digest_is_of_the_code_that_results_depend_on(tmp_path: Path, file: str,
 
 def test_policies_of_one_rule_differ_in_their_names():
     assert policy_digest("P20", load_policy("P20")) != policy_digest("P21", load_policy("P21"))
+
+
+def test_digest_of_a_tree_changes_with_its_file(tmp_path):
+    path, tree = tmp_path / "mine.json", tree_of("greedy-tree")
+    digests = []
+    for answer in (Action.KICK, Action.YIELD):
+        write_tree(replace(tree, root=Split("blocked", 3, answer, Action.RETRY)), path)
+        digests.append(policy_digest(str(path), load_policy(str(path))))
+    assert digests[0] != digests[1]

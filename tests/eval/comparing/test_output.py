@@ -11,6 +11,7 @@ from tdx_eval.comparing.output import (
     RESULTS,
     check_file,
     check_folder,
+    check_new_file,
     remove_results,
     write_table,
     write_text,
@@ -44,6 +45,15 @@ def test_file_of_results_is_checked_before_any_work(tmp_path: Path):
         (tmp_path / "file").touch()
         with pytest.raises(OutputError):
             check_file(place)
+
+
+def test_file_that_is_there_is_replaced_only_if_asked(tmp_path: Path):
+    file = tmp_path / "map.html"
+    check_new_file(file, overwrite=False)
+    file.touch()
+    check_new_file(file, overwrite=True)
+    with pytest.raises(OutputError, match="exists already, give another --out, or --overwrite"):
+        check_new_file(file, overwrite=False)
 
 
 def test_longest_name_can_be_written(tmp_path: Path):

@@ -1,18 +1,20 @@
 """The number of seeds of each scenario."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numba
 import pytest
 
 from tdx_agents import user_file
+from tdx_agents.tree import tree_of, write_tree
 from tdx_env.scenarios import Scenario, load, loader
 from tdx_eval.comparing.analysis import summarise
 from tdx_eval.comparing.carrying_out import jobs_of_plan, tables
 from tdx_eval.comparing.jobs import run_job
 from tdx_eval.comparing.manifest import manifest
-from tdx_eval.comparing.plan import REFERENCE, Plan, large_among, planned
+from tdx_eval.comparing.plan import REFERENCE, Plan, large_among, named, planned
 from tdx_eval.comparing.seeds import FIRST_SEED
 from tdx_eval.comparing.yardsticks import load_policy
 
@@ -81,3 +83,13 @@ def test_comparison_loads_each_scenario_and_policy_once(tmp_path, monkeypatch):
 @pytest.mark.skipif(numba.config.DISABLE_JIT, reason="takes minutes without")
 def test_scenario_is_large_by_its_events():
     assert large_among(loaded(SMALL, LARGE), load_policy(REFERENCE)) == [LARGE]
+
+
+def test_trees_are_policies_by_name_and_by_file(tmp_path):
+    path = tmp_path / "mine.json"
+    write_tree(replace(tree_of("greedy-tree"), name="mine"), path)
+    chosen = named(f"greedy-tree,{path},P20")
+    assert list(chosen) == ["p20-merged-6.19", "greedy-tree", str(path)]
+    assert chosen[str(path)].name == "mine"
+    plan_of_trees = Plan(chosen, {}, loaded(SMALL), {}, 2)
+    assert list(plan_of_trees.by_name) == ["p20-merged-6.19", "greedy-tree", "mine"]

@@ -90,6 +90,7 @@ def _importance(
 ) -> NDArray[np.float64]:
     """Return how much each column moves what the first layer adds up, shape (n_columns,)."""
     first = network[0]
+    assert isinstance(first, torch.nn.Linear)
     norms = first.weight.detach().norm(dim=0).numpy().astype(np.float64)
     share = weights / weights.sum()
     mean = share @ seen

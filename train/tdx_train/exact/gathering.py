@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,10 @@ class Decided:
     def kind(self) -> NDArray[np.int64]:
         """1 at flush points, 0 at busy replies, shape (n,)."""
         return kind_of(self.features)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the columns by name."""
+        return {one.name: getattr(self, one.name) for one in fields(self)}
 
     @classmethod
     def together(cls, some: "Sequence[Decided]") -> Self:

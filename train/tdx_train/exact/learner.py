@@ -1,20 +1,22 @@
 """Rounds of the learner: gather behind the best policy so far, fit networks, keep the best one."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-import tdx_agents
 from tdx_agents.bundle import network_of, weight_columns
+from tdx_agents.crossed import decider
 from tdx_agents.protocol import Decide
 from tdx_env.spaces import observation_names, observation_size, observe
 from tdx_env.state.discipline import Action
 from tdx_env.state.objectives import N_WEIGHED
 from tdx_train.callback import Selection, manifest_of
+from tdx_train.checkpoint import Arrays, below, under
 from tdx_train.exact.fitting import Fit, fitted
 from tdx_train.exact.gathering import Decided, Walk, gather
 from tdx_train.exact.stakes import Stakes, stakes_of
@@ -23,8 +25,8 @@ from tdx_train.suite import Suite
 from tdx_train.training_plan import TrainingPlan
 from tdx_train.validation import REFERENCE
 
-_FIRST = "decided-greedy"
-_WALKERS = ("decided-until-waits", "decided-root", "decided-retry-batch-16", "break-even")
+_GREEDY = "decided-greedy"
+_WALKERS = (_GREEDY, "decided-until-waits", "decided-root", "decided-retry-batch-16", "break-even")
 _FADING = 0.5  # weight of a round's decisions against those of the next one
 _SEEDS_A_ROUND = 1_000
 
@@ -52,8 +54,8 @@ class Agent:
 
 
 def _rule(name: str) -> Decide:
-    """Return the decision function of a policy of the catalogue."""
-    rule = tdx_agents.load(name).decide
+    """Return the decision function of an action, or of a policy of the catalogue."""
+    rule = decider(name).decide
     assert rule is not None
     return rule
 
@@ -66,11 +68,18 @@ class Learner:
         selection: Validates agents and keeps the best one.
         log: Gets a row for each agent.
         console: Where progress is shown.
+        keep: Keeps a checkpoint; is called after each round.
     """
 
-    def __init__(
-        self, plan: TrainingPlan, selection: Selection, log: ProgressLog, console: Console
+    def __init__(  # noqa: PLR0913 (what it works with)
+        self,
+        plan: TrainingPlan,
+        selection: Selection,
+        log: ProgressLog,
+        console: Console,
+        keep: Callable[["Learner"], None],
     ) -> None:
+        self._keep = keep
         self._plan, self._config = plan, plan.config
         self._selection, self._log, self._console = selection, log, console
         self._rounds: list[Decided] = []
@@ -84,10 +93,27 @@ class Learner:
         Raises:
             ConfigError: The loss is no number any more.
         """
-        for number in range(self._config.exact.rounds):
+        for number in range(len(self._rounds), self._config.exact.rounds):
             self._gather(number)
             for agent in self._fitted(number):
                 self._consider(agent)
+            self._keep(self)
+
+    def state(self) -> tuple[dict[str, Any], Arrays]:
+        """Return all that the next round depends on, as JSON has it and arrays; for `restore`."""
+        assert self._best is not None
+        arrays = under("best", self._best.weights)
+        for number, decided in enumerate(self._rounds):
+            arrays |= under(f"round.{number}", decided.arrays())
+        return {"n_rounds": len(self._rounds), "inputs": list(self._best.inputs)}, arrays
+
+    def restore(self, about: Mapping[str, Any], arrays: Arrays) -> None:
+        """Go on from a state."""
+        self._best = Agent(below("best", arrays), tuple(about["inputs"]))
+        self._rounds = [
+            Decided(**below(f"round.{number}", arrays)) for number in range(about["n_rounds"])
+        ]
+        self.n_decisions = sum(len(one.base) for one in self._rounds)
 
     def _gather(self, number: int) -> None:
         """Add the decisions of a round."""
@@ -97,12 +123,12 @@ class Learner:
         offsets = np.arange(n_objectives) * len(parts[0].scenarios)
         if self._best is None:
             # Behind one rule all objectives are read from the same plays.
-            walkers = [_rule(_FIRST), *map(_rule, _WALKERS)]
+            walkers = [_rule(self._config.exact.base), *map(_rule, _WALKERS)]
             found = [self._walked(parts[0], walkers, number, 0)] * n_objectives
         else:
-            first = _rule(_FIRST)
+            greedy = _rule(_GREEDY)
             found = [
-                self._walked(part, [rule, rule, first], number, place)
+                self._walked(part, [rule, rule, greedy], number, place)
                 for place, (part, rule) in enumerate(
                     zip(parts, self._best.rules(self._plan), strict=True)
                 )
