@@ -24,7 +24,6 @@ from tdx_env.engine.batch import Batch
 from tdx_env.engine.metrics import episode_metrics, metric_values
 from tdx_env.engine.render import state_text
 from tdx_env.engine.seeds import later_seeds, scenario_rows
-from tdx_env.engine.warm import warm_up
 from tdx_env.engine.world_snapshot import check_layout, layout
 from tdx_env.env_snapshot import EnvSnapshot, check_snapshot, remember, remembered
 from tdx_env.episode import Episode
@@ -175,7 +174,6 @@ class SeamcallRetryEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
 
     def _episode_of(self, setups: NDArray[np.void]) -> Episode:
         """Return memory for one episode of any of the scenarios, dtype SETUP, shape (n,)."""
-        warm_up()
         return Episode(Batch(setups, self._discipline), self._n_columns, self._shows_weights)
 
     @property

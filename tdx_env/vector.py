@@ -27,7 +27,6 @@ from tdx_env.arguments import (
 from tdx_env.engine.batch import SKIP, Batch, Number
 from tdx_env.engine.metrics import episode_metrics
 from tdx_env.engine.render import state_text
-from tdx_env.engine.warm import warm_up
 from tdx_env.engine.world_snapshot import check_layout, layout
 from tdx_env.env_snapshot import EnvSnapshot, check_snapshot, remember, remembered
 from tdx_env.errors import NotResetError
@@ -117,7 +116,6 @@ class SeamcallRetryVectorEnv(
         self.single_action_space = action_space()
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
-        warm_up()
         self._batch = Batch(self._repertoire.setups, record, num_envs, n_threads=threads)
         self._origin = self._batch.origin()
         self._series = Series(num_envs, self._repertoire.scales)

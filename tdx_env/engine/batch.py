@@ -25,6 +25,7 @@ from tdx_env.engine.run import (
     start_some,
 )
 from tdx_env.engine.seeds import versions_drawn
+from tdx_env.engine.warm import warm_up
 from tdx_env.engine.world_snapshot import WorldSnapshot, check_origin
 from tdx_env.engine.worlds import Worlds, digest_of_records
 from tdx_env.spaces import observation_size
@@ -96,6 +97,7 @@ class Batch:
         self._of_setups = digest_of_records(self.setups)
         self._no_actions = np.full(n_worlds, NONE, np.int64)
         self._no_observations = np.empty((0, observation_size()), np.float32)
+        warm_up()
         self._run_range = compiled_run()
         self._ask = address_of(ask())
 
@@ -206,7 +208,14 @@ class Batch:
         Raises:
             BrokenError: The simulator met a case that it doesn't handle.
         """
-        n_ended = self._run_all((self._ask, actions, *self._worlds.shown, observations))
+        arguments = (self._ask, actions, *self._worlds.shown, observations)
+        if self._n_threads > 1:
+            n_ended = self._run_all(arguments)
+        else:  # as `_run` does it: this is what a step takes beside the events
+            table, n_worlds = self._worlds.table, self.n_worlds
+            n_ended = self._run_range(table, 0, n_worlds, self.events_a_call, *arguments)
+            if n_ended < 0:
+                n_ended = sum(self._pieces(n_ended, 0, n_worlds, arguments))
         if n_ended > 0:
             self._raise_if_broken()
         return n_ended

@@ -15,10 +15,12 @@ from tdx_env.state.world import World
 _FILES = ("_run_range", "start_some", "observe")  # of the functions that Python calls
 
 
+@functools.cache
 def warm_up() -> None:
     """Compile the simulator, or load it from the cache; say so on stderr where it takes time.
 
-    The count is for terminals; elsewhere nothing is printed.
+    Whoever makes a batch waits for it; commands call it where nothing else is shown. The count is
+    for terminals; elsewhere nothing is printed.
     """
     if not IS_COMPILED:
         return
@@ -41,7 +43,6 @@ def _text(n_compiled: int) -> str:
     )
 
 
-@functools.cache
 def _compile() -> None:
     """Compile what Python calls of the simulator, or load it from the cache."""
     compiled_run()
