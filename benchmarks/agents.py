@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 import tdx_agents
 from benchmarks.tables import table
+from tdx_agents.bundle import load_manifest, load_weights, network_of
 from tdx_agents.constant import constant
-from tdx_agents.protocol import Policy
-from tdx_agents.shipped import shipped_names
+from tdx_agents.protocol import Kind, Policy
+from tdx_agents.shipped import shipped_folder, shipped_names
 from tdx_env.engine.batch import COST_PARTS, Batch
 from tdx_env.host.discipline import DEFAULT
 from tdx_env.scenarios import expand, load, setup_of
@@ -136,8 +137,16 @@ def comparison(kept: dict[str, NDArray[np.float64]], agent: str, objective: str)
 
 
 def _agents(specs: list[str]) -> dict[str, Policy]:
-    """Return the agents, by spec."""
-    return {spec: tdx_agents.load(spec) for spec in specs}
+    """Return the agents, by spec, compiled: they answer as they do batched, many times as fast."""
+    found = {}
+    for spec in specs:
+        folder = shipped_folder(spec) or Path(spec)
+        manifest, policy = load_manifest(folder), tdx_agents.load(spec)
+        objective = _served(spec)[0] if manifest.observe_objective else None
+        network = network_of(manifest, load_weights(folder, manifest), objective)
+        decide = network.compiled(len(manifest.observation_names))
+        found[spec] = replace(policy, kind=Kind.COMPILED, act=None, decide=decide)
+    return found
 
 
 def _served(agent: str) -> list[str]:

@@ -44,7 +44,8 @@ def packed(about: Mapping[str, Any], arrays: Arrays) -> bytes:
     """
     file = io.BytesIO()
     text = np.frombuffer(json.dumps(about).encode(), np.uint8)
-    np.savez(file, **{_ABOUT: text}, **arrays)
+    everything: dict[str, Any] = {_ABOUT: text, **arrays}
+    np.savez(file, **everything)
     return file.getvalue()
 
 

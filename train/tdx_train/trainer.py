@@ -209,8 +209,8 @@ def _by_ppo(plan: TrainingPlan, keeper: _Keeper, console: Console, kept: _Kept) 
         was_interrupted = _unless_interrupted(
             lambda: model.learn(
                 n_left,
-                overseer,  # type: ignore[arg-type]
-                log_interval=None,
+                overseer,
+                log_interval=None,  # type: ignore[arg-type]
                 reset_num_timesteps=not about,
             ),
             selection,
