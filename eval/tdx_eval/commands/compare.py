@@ -106,8 +106,8 @@ def _write_report(
     from tdx_eval.sweeping.page import sweep_section
 
     appendix = NOTHING_MORE if table is None else reality_section(table)
-    appendix = sweep_section(summary) + appendix
-    write_text(out / REPORT, report_page(summary, appendix, fork_pictures(plan.scenarios)))
+    pictures = fork_pictures(plan.scenarios)
+    write_text(out / REPORT, report_page(summary, appendix, pictures, sweep_section(summary)))
 
 
 def _carried_out(

@@ -27,13 +27,14 @@ def _page(summary: "Summary") -> str:
     """Return the page, its timelines played anew."""
     from tdx_env.scenarios import load
     from tdx_eval.forking.page import fork_pictures
-    from tdx_eval.reporting.html import report_page
+    from tdx_eval.reporting.html import NOTHING_MORE, report_page
     from tdx_eval.sweeping.page import sweep_section
 
     need("tdx-eval report", _LIBRARIES)
     overrides = summary.manifest["overrides"]
     scenarios = {name: load(name, overrides) for name in summary.manifest["scenarios"]}
-    return report_page(summary, sweep_section(summary), fork_pictures(scenarios))
+    pictures = fork_pictures(scenarios)
+    return report_page(summary, NOTHING_MORE, pictures, sweep_section(summary))
 
 
 def report(

@@ -31,14 +31,14 @@ from tdx_eval.comparing.summary import (
     Contest,
     Difference,
     Footing,
+    HangsOn,
     PolicyInfo,
     PolicyResult,
     Reach,
     ScenarioResult,
     Summary,
-    Weighed,
 )
-from tdx_eval.comparing.turning import costs_drawn, weighed
+from tdx_eval.comparing.turning import costs_drawn, hangs_on
 from tdx_eval.comparing.yardsticks import ANSWERS, KICK, RANDOM, RETRY
 
 if TYPE_CHECKING:
@@ -240,7 +240,7 @@ def answers(runs: Runs, reckoning: Reckoning) -> dict[str, Difference]:
 
 def weighings(
     scenario: Scenario, runs: Runs, contenders: Sequence[str], best: str
-) -> list[Weighed]:
+) -> list[HangsOn]:
     """Return which costs the differences of the first screen hang on."""
     pairs = [(best, REFERENCE), *((name, best) for name in contenders), (KICK, RETRY)]
     played = [(a, b) for a, b in pairs if a != b and a in runs and b in runs]
@@ -248,7 +248,7 @@ def weighings(
         return []
     drawn = costs_drawn(scenario, runs[REFERENCE]["seed"].tolist())
     return [
-        weighed(
+        hangs_on(
             scenario,
             drawn,
             (_costs(runs[name]), _costs(runs[other])),

@@ -179,7 +179,7 @@ class Turn:
 
 
 @dataclass(frozen=True)
-class Weighed:
+class HangsOn:
     """Which costs a policy's difference to another hangs on in a scenario.
 
     Attributes:
@@ -226,7 +226,7 @@ class ScenarioResult:
     contests: dict[str, Contest]
     answers: dict[str, Difference]
     expectation: str = ""
-    weighed: list[Weighed] = field(default_factory=list)
+    weighed: list[HangsOn] = field(default_factory=list)
 
     @property
     def n_episodes(self) -> int:

@@ -15,7 +15,7 @@ from tdx_env.engine.batch import Batch
 from tdx_env.scenarios import Scenario, setup_of
 from tdx_env.state.costs import Cost
 from tdx_eval.comparing.statistics import SIGNIFICANCE, Estimate, Values, holm
-from tdx_eval.comparing.summary import Turn, Weighed
+from tdx_eval.comparing.summary import HangsOn, Turn
 
 FEWEST_PAIRS = 20  # seeds that a line through them needs
 _NO_SPREAD = 1e-9
@@ -78,10 +78,10 @@ def _turn(scenario: Scenario, cost: Cost, line: tuple[float, float, float]) -> T
     )
 
 
-def weighed(
+def hangs_on(
     scenario: Scenario, drawn: Values, costs: tuple[Values, Values],
     names: tuple[str, str], is_paired: NDArray[np.bool_],
-) -> Weighed:  # fmt: skip
+) -> HangsOn:  # fmt: skip
     """Return which costs a difference hangs on, most first.
 
     Args:
@@ -96,11 +96,11 @@ def weighed(
     n = len(ours)
     base = float(theirs.mean()) if n else 0.0
     if n < FEWEST_PAIRS or base <= 0:
-        return Weighed(*names, n, [])
+        return HangsOn(*names, n, [])
     shares, found = (ours - theirs) / base, drawn[is_paired]
     slope, p = _slopes(shares, found)
     tested = holm([Estimate(0.0, 0.0, 0.0, float(one)) for one in p])
     sure = [cost for cost in Cost if (tested[cost].p or 0.0) <= SIGNIFICANCE and slope[cost]]
     lines = {c: (float(found[:, c].mean()), float(shares.mean()), float(slope[c])) for c in sure}
     turns = [_turn(scenario, cost, line) for cost, line in lines.items()]
-    return Weighed(*names, n, sorted(turns, key=lambda it: -it.reach))
+    return HangsOn(*names, n, sorted(turns, key=lambda it: -it.reach))

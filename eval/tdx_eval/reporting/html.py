@@ -14,13 +14,19 @@ from tdx_eval.comparing.summary import Conflict, PolicyResult, ScenarioResult, S
 from tdx_eval.comparing.yardsticks import KICK, RETRY, YIELD
 from tdx_eval.reporting import answer, sentences, verdicts, wins, wording
 from tdx_eval.reporting.charts import Chart, as_json, library
-from tdx_eval.reporting.expected import all_judged, expected_title, judged
+from tdx_eval.reporting.expectations import all_judged, expectation_found, expected_title
 from tdx_eval.reporting.forest import forest_chart
 from tdx_eval.reporting.matrix import busy_matrix, matrix_title, regret_rows
 from tdx_eval.reporting.probes import measuring_line, where_measured
 from tdx_eval.reporting.shares import charted_policies, shares_chart, track_cycles
-from tdx_eval.reporting.turning import best_cost, moved_text, places, range_text, turning_text
 from tdx_eval.reporting.verdicts import Verdict, tally
+from tdx_eval.reporting.worth import (
+    best_cost,
+    cost_places,
+    cost_range_text,
+    moved_ends_text,
+    turning_text,
+)
 
 NOTHING_MORE = Markup("")
 NO_PICTURES: Mapping[str, Markup] = MappingProxyType({})
@@ -258,14 +264,14 @@ _CALLED: tuple[Callable[..., object], ...] = (  # by the template
     regret_rows,
     library,
     short_policy,
-    judged,
+    expectation_found,
     all_judged,
     expected_title,
     best_cost,
     turning_text,
-    places,
-    range_text,
-    moved_text,
+    cost_places,
+    cost_range_text,
+    moved_ends_text,
     measuring_line,
     where_measured,
 )
@@ -293,6 +299,7 @@ def report_page(
     summary: Summary,
     appendix: Markup = NOTHING_MORE,
     pictures: Mapping[str, Markup] = NO_PICTURES,
+    sweeps: Markup = NOTHING_MORE,
 ) -> str:
     """Return the report as one self-contained page.
 
@@ -300,6 +307,7 @@ def report_page(
         summary: What came of the comparison.
         appendix: A section of somebody else's, before that on how the report was made.
         pictures: Of scenarios, by name: what somebody else drew of them.
+        sweeps: A section on numbers of the discipline that were swept.
     """
     templates = environment()
     modules: dict[str, ModuleType] = {"f": sentences, "wins": wins, "a": answer, "v": verdicts}
@@ -311,5 +319,6 @@ def report_page(
         charts=charts_of(summary),
         shown_policies=shown_policies(summary),
         appendix=appendix,
+        sweeps=sweeps,
         pictures=pictures,
     )

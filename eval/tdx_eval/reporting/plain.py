@@ -6,7 +6,6 @@ from markupsafe import Markup
 
 from tdx_eval.comparing.summary import ScenarioResult, Summary
 from tdx_eval.reporting import answer
-from tdx_eval.reporting.turning import turning_text
 from tdx_eval.reporting.verdicts import (
     Verdict,
     factor_text,
@@ -14,6 +13,7 @@ from tdx_eval.reporting.verdicts import (
     lost_between,
     verdict_on,
 )
+from tdx_eval.reporting.worth import turning_text
 
 COLUMNS = 72
 _SHORT = {

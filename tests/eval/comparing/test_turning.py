@@ -5,7 +5,7 @@ import pytest
 
 from tdx_env.scenarios import load
 from tdx_env.state.costs import N_COSTS, Cost
-from tdx_eval.comparing.turning import FEWEST_PAIRS, weighed
+from tdx_eval.comparing.turning import FEWEST_PAIRS, hangs_on
 
 SCENARIO = load("s09-accept-4k/test")
 N = 200
@@ -29,7 +29,7 @@ def played(drawn, per_cycle, at, noise=1e4):
 
 @pytest.mark.parametrize("at", [350, 500, 650])
 def test_cost_that_turns_a_difference_is_found_with_its_value(drawn, at):
-    found = weighed(SCENARIO, drawn, played(drawn, 500, at), NAMES, np.ones(N, bool))
+    found = hangs_on(SCENARIO, drawn, played(drawn, 500, at), NAMES, np.ones(N, bool))
     (turn,) = found.turns
     assert turn.cost == "kick_target"
     assert turn.turns_at == pytest.approx(at, rel=0.02)
@@ -37,14 +37,14 @@ def test_cost_that_turns_a_difference_is_found_with_its_value(drawn, at):
 
 
 def test_cost_that_turns_nothing_in_its_range_says_so(drawn):
-    found = weighed(SCENARIO, drawn, played(drawn, 500, -2_000), NAMES, np.ones(N, bool))
+    found = hangs_on(SCENARIO, drawn, played(drawn, 500, -2_000), NAMES, np.ones(N, bool))
     assert [one.turns_at for one in found.turns] == [None]
 
 
 def test_chance_moves_no_difference(drawn):
     ours, theirs = played(drawn, 0, 0)
     n_found = [
-        len(weighed(SCENARIO, drawn, (np.roll(ours, k), theirs), NAMES, np.ones(N, bool)).turns)
+        len(hangs_on(SCENARIO, drawn, (np.roll(ours, k), theirs), NAMES, np.ones(N, bool)).turns)
         for k in range(40)
     ]
     assert sum(n > 0 for n in n_found) <= 6  # 5 % of 40, and chance
@@ -54,8 +54,8 @@ def test_lost_tds_are_left_out(drawn):
     ours, theirs = played(drawn, 500, 500)
     is_paired = np.arange(N) % 2 == 0
     with_lost = np.where(is_paired, ours, 1e12)
-    one = weighed(SCENARIO, drawn, (with_lost, theirs), NAMES, is_paired)
-    other = weighed(
+    one = hangs_on(SCENARIO, drawn, (with_lost, theirs), NAMES, is_paired)
+    other = hangs_on(
         SCENARIO,
         drawn[is_paired],
         (ours[is_paired], theirs[is_paired]),
@@ -67,6 +67,6 @@ def test_lost_tds_are_left_out(drawn):
 
 def test_few_seeds_and_fixed_costs_move_nothing(drawn):
     few = np.arange(N) < FEWEST_PAIRS - 1
-    assert weighed(SCENARIO, drawn, played(drawn, 500, 500), NAMES, few).turns == []
+    assert hangs_on(SCENARIO, drawn, played(drawn, 500, 500), NAMES, few).turns == []
     fixed = np.ones((N, N_COSTS))
-    assert weighed(SCENARIO, fixed, played(drawn, 500, 500), NAMES, few | True).turns == []
+    assert hangs_on(SCENARIO, fixed, played(drawn, 500, 500), NAMES, few | True).turns == []

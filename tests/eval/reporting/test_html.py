@@ -5,7 +5,7 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
-from markupsafe import escape
+from markupsafe import Markup, escape
 from rich.console import Console
 
 from tdx_eval.reporting.html import MOST_SHOWN, report_page, shown_policies
@@ -138,3 +138,10 @@ def test_report_shows_whose_cycles_the_overhead_is(text: str):
     assert "Whose cycles" in text
     for head in ("host", "stolen", "hostile", "latency", "preempt 50 µs", "zap a page", "held p99"):
         assert f">{head}</th>" in text
+
+
+def test_sweeps_stand_open_under_their_own_name(compared):
+    page = report_page(compared.summary, sweeps=Markup('<h2 id="sweep">Swept</h2>'))
+    assert '<section>\n<h2 id="sweep">Swept</h2>' in page
+    assert '<a href="#sweep">' in page
+    assert "against what was observed" not in page

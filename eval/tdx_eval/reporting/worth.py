@@ -6,7 +6,7 @@ from itertools import groupby
 
 from markupsafe import Markup
 
-from tdx_eval.comparing.summary import Difference, ScenarioResult, Summary, Turn, Weighed
+from tdx_eval.comparing.summary import Difference, HangsOn, ScenarioResult, Summary, Turn
 from tdx_eval.comparing.turning import FEWEST_PAIRS
 from tdx_eval.comparing.yardsticks import KICK
 from tdx_eval.reporting.verdicts import BAND, Verdict, verdict_on
@@ -27,7 +27,7 @@ class Place:
     """
 
     scenario: ScenarioResult
-    weighed: Weighed
+    weighed: HangsOn
     verdict: Verdict
     turn: Turn
 
@@ -38,7 +38,7 @@ class Place:
         return self.turn.turns_at is not None and ends[0] < -BAND and ends[1] > BAND
 
 
-def difference_of(summary: Summary, one: ScenarioResult, weighed: Weighed) -> Difference | None:
+def difference_of(summary: Summary, one: ScenarioResult, weighed: HangsOn) -> Difference | None:
     """Return the difference of the first screen that was weighed."""
     if weighed.policy == KICK and weighed.other != summary.reference:
         return one.answers.get(KICK)
@@ -47,7 +47,7 @@ def difference_of(summary: Summary, one: ScenarioResult, weighed: Weighed) -> Di
     return one.results[weighed.policy].to_reference
 
 
-def _decided(summary: Summary) -> Iterator[tuple[ScenarioResult, Weighed, Verdict]]:
+def _decided(summary: Summary) -> Iterator[tuple[ScenarioResult, HangsOn, Verdict]]:
     """Yield each verdict of better or worse that is made of enough seeds to be weighed."""
     for one in summary.contested:
         for weighed in one.weighed:
@@ -59,7 +59,7 @@ def _decided(summary: Summary) -> Iterator[tuple[ScenarioResult, Weighed, Verdic
                 yield one, weighed, verdict
 
 
-def places(summary: Summary) -> dict[str, list[Place]]:
+def cost_places(summary: Summary) -> dict[str, list[Place]]:
     """Return by cost the verdicts that it moves: costs that turn most first, then by how far."""
     found = [
         Place(one, weighed, verdict, turn)
@@ -84,15 +84,15 @@ def n_decided(summary: Summary) -> int:
 
 def best_cost(summary: Summary) -> str:
     """Return the cost whose measurement would settle most, or ""."""
-    return next(iter(places(summary)), "")
+    return next(iter(cost_places(summary)), "")
 
 
-def range_text(turn: Turn) -> str:
+def cost_range_text(turn: Turn) -> str:
     """Say what range a cost was assumed to have, and on whose word."""
     return f"{turn.flag}, {turn.low:,} to {turn.high:,} cycles"
 
 
-def moved_text(place: Place) -> str:
+def moved_ends_text(place: Place) -> str:
     """Say from where to where a difference moves along a cost's range."""
     return f"{factor(place.turn.at_low)} to {factor(place.turn.at_high)}"
 
@@ -111,7 +111,7 @@ def place_text(place: Place) -> str:
 
 def turning_text(summary: Summary) -> Markup:
     """Say which single measurement would turn the answer and at which value, or that none would."""
-    n, found = n_decided(summary), places(summary)
+    n, found = n_decided(summary), cost_places(summary)
     if not n:
         return Markup(
             "Which cost would turn it can't be said: that takes a verdict from {} seeds or more."
@@ -126,8 +126,8 @@ def turning_text(summary: Summary) -> Markup:
             "No cost turns any of the {} verdicts at any value in its range; most moves "
             "<code>{}</code> ({}): {} against {} in {} goes from {}."
         ).format(
-            n, cost, range_text(most.turn), most.weighed.policy, most.weighed.other,
-            most.scenario.short_name, moved_text(most),
+            n, cost, cost_range_text(most.turn), most.weighed.policy, most.weighed.other,
+            most.scenario.short_name, moved_ends_text(most),
         )  # fmt: skip
     turned.sort(key=lambda it: -it.turn.reach)
     n_turned = len({(one.scenario.name, one.weighed.policy) for one in _all_turned(found)})
@@ -135,7 +135,7 @@ def turning_text(summary: Summary) -> Markup:
     more = f" ({len(turned) - _NAMED} more below)" if len(turned) > _NAMED else ""
     return Markup(
         "{} of {} verdicts hang on one cost’s value. Measure first <code>{}</code> ({}): {}{}."
-    ).format(n_turned, n, cost, range_text(turned[0].turn), told, more)
+    ).format(n_turned, n, cost, cost_range_text(turned[0].turn), told, more)
 
 
 def _all_turned(found: dict[str, list[Place]]) -> list[Place]:

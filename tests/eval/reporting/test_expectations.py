@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tdx_env.scenarios import names
-from tdx_eval.reporting.expected import CRITERIA, Judgement, expected_title, judged
+from tdx_eval.reporting.expectations import CRITERIA, Judgement, expectation_found, expected_title
 from tdx_eval.reporting.html import report_page
 
 from .conftest import difference
@@ -36,7 +36,7 @@ def played(compared, slug, **ends):
     ],
 )
 def test_answers_are_judged(compared, slug, ends, wanted):
-    what = judged(played(compared, slug, **ends))
+    what = expectation_found(played(compared, slug, **ends))
     assert what is not None
     assert what.judgement is wanted
 
@@ -47,7 +47,7 @@ def test_answers_are_judged(compared, slug, ends, wanted):
 def test_lost_tds_are_judged(compared, n_lost, wanted):
     one = played(compared, "s19-build-vp-init-v1")
     retry = replace(one.results["always-retry"], killed=n_lost, hung=0, capped=0)
-    what = judged(replace(one, results={**one.results, "always-retry": retry}))
+    what = expectation_found(replace(one, results={**one.results, "always-retry": retry}))
     assert what is not None
     assert what.judgement is wanted
     assert f"loses {n_lost} of" in what.found

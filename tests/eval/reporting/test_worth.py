@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import pytest
 
+from tdx_env.scenarios import load
 from tdx_env.state.costs import Cost
-from tdx_eval.comparing.summary import Turn, Weighed
+from tdx_eval.comparing.summary import HangsOn, Turn
 from tdx_eval.reporting.html import report_page
-from tdx_eval.reporting.probes import PROBES, measuring_line, where_measured
-from tdx_eval.reporting.turning import best_cost, turning_text
+from tdx_eval.reporting.probes import MIDDLES, PROBES, measuring_line, where_measured
+from tdx_eval.reporting.worth import best_cost, turning_text
 
 from .conftest import difference
 
@@ -18,7 +19,7 @@ MOVES = Turn("bare", "guessed", 1_000, 3_000, -0.4, -0.1, None)
 
 def with_turns(summary, *turns, n_pairs=40):
     """Return the summary with a kick that beats RETRY everywhere and hangs on some costs."""
-    weighed = [Weighed("always-kick", "always-retry", n_pairs, list(turns))]
+    weighed = [HangsOn("always-kick", "always-retry", n_pairs, list(turns))]
     some = [
         replace(one, answers={"always-kick": difference(-0.3, -0.25, -0.2)}, weighed=weighed)
         for one in summary.scenarios
@@ -59,7 +60,13 @@ def test_page_has_a_line_that_measures_it(compared):
 def test_probes_are_of_costs_that_exist():
     names = {cost.name.lower() for cost in Cost}
     assert PROBES.keys() <= names
-    assert {less for probe in PROBES.values() for less in probe.less} <= names
+    assert {less for probe in PROBES.values() for less in probe.less} == MIDDLES.keys()
+
+
+def test_what_is_taken_off_is_the_middle_of_its_range():
+    costs = load("s09-accept-4k/test").costs
+    found = {name: (costs[name].low + costs[name].high) // 2 for name in MIDDLES}
+    assert found == MIDDLES
 
 
 @pytest.mark.parametrize("cost", PROBES)

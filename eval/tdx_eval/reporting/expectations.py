@@ -32,7 +32,7 @@ class Loss(StrEnum):
 
 
 @dataclass(frozen=True)
-class Answer:
+class AnswerCriterion:
     """One answer at every busy reply, against RETRY.
 
     Attributes:
@@ -45,7 +45,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Lost:
+class LostCriterion:
     """How many TDs a constant answer loses.
 
     Attributes:
@@ -57,58 +57,58 @@ class Lost:
     wanted: Loss
 
 
-Criterion = Answer | Lost
+Criterion = AnswerCriterion | LostCriterion
 
 _LOSES = (Verdict.WORSE,)
 _WINS = (Verdict.BETTER,)
 _SAME = (Verdict.NO_DIFFERENCE,)
 _NO_GAIN = (Verdict.WORSE, Verdict.NO_DIFFERENCE)
 
-_KICK_LOSES = (Answer(KICK, _LOSES),)
-_KICK_GAINS_NOTHING = (Answer(KICK, _NO_GAIN),)
-_RETRY_CHEAPEST = (Answer(KICK, _NO_GAIN), Answer(YIELD, _NO_GAIN))
-_EVEN = (Answer(KICK, _SAME), Answer(YIELD, _SAME))
+_KICK_LOSES = (AnswerCriterion(KICK, _LOSES),)
+_KICK_GAINS_NOTHING = (AnswerCriterion(KICK, _NO_GAIN),)
+_RETRY_CHEAPEST = (AnswerCriterion(KICK, _NO_GAIN), AnswerCriterion(YIELD, _NO_GAIN))
+_EVEN = (AnswerCriterion(KICK, _SAME), AnswerCriterion(YIELD, _SAME))
 
 CRITERIA: dict[str, tuple[Criterion, ...]] = {
-    "s01-boot-storm-region": (Answer(YIELD, _LOSES),),
-    "s03-zero-step": (Answer(KICK, _LOSES), Answer(YIELD, _LOSES)),
-    "s04-zero-step-storm": (Answer(YIELD, _WINS),),
-    "s04-zero-step-livelock": tuple(Lost(one, Loss.ALL) for one in (RETRY, KICK, YIELD)),
+    "s01-boot-storm-region": (AnswerCriterion(YIELD, _LOSES),),
+    "s03-zero-step": (AnswerCriterion(KICK, _LOSES), AnswerCriterion(YIELD, _LOSES)),
+    "s04-zero-step-storm": (AnswerCriterion(YIELD, _WINS),),
+    "s04-zero-step-livelock": tuple(LostCriterion(one, Loss.ALL) for one in (RETRY, KICK, YIELD)),
     "s05-zap-idle": _EVEN,
     "s06-conversion": _KICK_GAINS_NOTHING,
     "s06-conversion-calm": _KICK_GAINS_NOTHING,
     "s06-conversion-248": _KICK_LOSES,
     "s06-conversion-248-calm": _KICK_LOSES,
     "s07-conversion-idle-ticks": _KICK_LOSES,
-    "s08-accept-2m": (Lost(RETRY, Loss.NONE), Lost(KICK, Loss.NONE)),
+    "s08-accept-2m": (LostCriterion(RETRY, Loss.NONE), LostCriterion(KICK, Loss.NONE)),
     "s09-accept-4k": _KICK_LOSES,
     "s10-hostile": _KICK_LOSES,
-    "s10-hostile-2m": (Answer(KICK, _WINS),),
+    "s10-hostile-2m": (AnswerCriterion(KICK, _WINS),),
     "s11-provoked-kicks": _KICK_LOSES,
     "s12-slot-deletion": _RETRY_CHEAPEST,
     "s12-slot-deletion-calm": _EVEN,
     "s13-balloon": _KICK_GAINS_NOTHING,
     "s13-balloon-calm": _EVEN,
     "s14-split-punch-hole": _KICK_GAINS_NOTHING,
-    "s15-export": (Answer(YIELD, _WINS), Answer(KICK, _NO_GAIN)),
+    "s15-export": (AnswerCriterion(YIELD, _WINS), AnswerCriterion(KICK, _NO_GAIN)),
     "s16-oversubscribed": _RETRY_CHEAPEST,
     "s16-oversubscribed-calm": _EVEN,
     "s17-sockets-calm": _EVEN,
     "s19-build": _KICK_GAINS_NOTHING,
-    "s19-build-vp-init-v1": (Lost(RETRY, Loss.NONE),),
+    "s19-build-vp-init-v1": (LostCriterion(RETRY, Loss.NONE),),
     "s20-prefault": _RETRY_CHEAPEST,
     "s21-small-tds": _EVEN,
     "s22-clean": _EVEN,
     "s24-single-pages": _KICK_GAINS_NOTHING,
     "s24-single-pages-calm": _EVEN,
-    "s26-same-page": tuple(Lost(one, Loss.NONE) for one in (RETRY, KICK, YIELD)),
-    "s26-abandoned-mark": (Lost(RETRY, Loss.NONE),),
+    "s26-same-page": tuple(LostCriterion(one, Loss.NONE) for one in (RETRY, KICK, YIELD)),
+    "s26-abandoned-mark": (LostCriterion(RETRY, Loss.NONE),),
 }
 """By name of the scenario without its split."""
 
 
 @dataclass(frozen=True)
-class Judged:
+class ExpectationFound:
     """An expectation and what was found.
 
     Attributes:
@@ -122,7 +122,7 @@ class Judged:
     found: str
 
 
-def _judge_answer(one: ScenarioResult, criterion: Answer) -> tuple[Judgement, str]:
+def _judge_answer(one: ScenarioResult, criterion: AnswerCriterion) -> tuple[Judgement, str]:
     """Judge one answer against RETRY."""
     found = one.answers.get(criterion.policy)
     if found is None:
@@ -134,7 +134,7 @@ def _judge_answer(one: ScenarioResult, criterion: Answer) -> tuple[Judgement, st
     return Judgement.HELD if verdict in criterion.wanted else Judgement.NOT_HELD, text
 
 
-def _judge_lost(one: ScenarioResult, criterion: Lost) -> tuple[Judgement, str]:
+def _judge_lost(one: ScenarioResult, criterion: LostCriterion) -> tuple[Judgement, str]:
     """Judge how many TDs an answer lost."""
     result = one.results.get(criterion.policy)
     if result is None:
@@ -147,12 +147,12 @@ def _judge_lost(one: ScenarioResult, criterion: Lost) -> tuple[Judgement, str]:
 
 def _judge(one: ScenarioResult, criterion: Criterion) -> tuple[Judgement, str]:
     """Judge one criterion."""
-    if isinstance(criterion, Answer):
+    if isinstance(criterion, AnswerCriterion):
         return _judge_answer(one, criterion)
     return _judge_lost(one, criterion)
 
 
-def judged(one: ScenarioResult) -> Judged | None:
+def expectation_found(one: ScenarioResult) -> ExpectationFound | None:
     """Return a scenario's expectation and what came of it; None if it states none.
 
     It held if all its criteria did, and did not if one of them did not.
@@ -161,17 +161,17 @@ def judged(one: ScenarioResult) -> Judged | None:
         return None
     criteria = CRITERIA.get(one.short_name, ())
     if not criteria:
-        return Judged(one.expectation, Judgement.OPEN, "it speaks of more than answers")
+        return ExpectationFound(one.expectation, Judgement.OPEN, "it speaks of more than answers")
     found = [_judge(one, criterion) for criterion in criteria]
     kinds = {kind for kind, _ in found}
     order = (Judgement.NOT_HELD, Judgement.OPEN, Judgement.HELD)
     worst = next(kind for kind in order if kind in kinds)
-    return Judged(one.expectation, worst, "; ".join(text for _, text in found))
+    return ExpectationFound(one.expectation, worst, "; ".join(text for _, text in found))
 
 
-def all_judged(summary: Summary) -> list[tuple[ScenarioResult, Judged]]:
+def all_judged(summary: Summary) -> list[tuple[ScenarioResult, ExpectationFound]]:
     """Return every expectation with what came of it: those that did not hold first."""
-    pairs = [(one, judged(one)) for one in summary.scenarios]
+    pairs = [(one, expectation_found(one)) for one in summary.scenarios]
     found = [(one, what) for one, what in pairs if what is not None]
     order = [Judgement.NOT_HELD, Judgement.HELD, Judgement.OPEN]
     return sorted(found, key=lambda it: order.index(it[1].judgement))
