@@ -6,11 +6,12 @@ from tdx_eval.room.study import Cell, Effort, Gain, Row, Study
 
 _NOTHING, _MUCH = 2.0, 10.0  # [%]
 _NOT_PLAYED = "-"
+_DECIDED = "decided-"
 _DENSE = 1.0  # λK above which `until-waits` is not the best threshold
 _HEAD = """# The room above a simple rule
 
 What can a decision gain at all? Held against *flush when somebody waits for mmu_lock, and RETRY
-whatever is busy* (`{base}`), with flush points and busy replies both asked. Two measurements, by
+whatever is busy* (`{base}`), with flush points and busy replies both asked. Three measurements, by
 which nobody knows the future:
 
 - **look ahead**: at some decisions of an episode, spread evenly, every allowed answer is played on
@@ -20,9 +21,12 @@ which nobody knows the future:
 - **tree**: the same play at some decisions of each of some episodes (2 futures), and a tree of 6
   leaves at most, grown on what each answer saved. It takes another answer than the rule only where
   it saves more than twice its standard error, and counts only if it was better on other episodes.
-  It is then measured on new ones, at all decisions.
+  It is then measured on new ones, at all decisions. A tree sees what *one* other answer saves if
+  the rule goes on behind it: what takes several in a row it can miss.
+- **other rule**: `decided-greedy`, `decided-root` and `decided-retry-batch-16` of
+  [flush.md](flush.md) on the same episodes, where there are flush points; the best one is named.
 
-Both are lower ends: a better learner may find more. A gain is what is saved of the rule's mean
+All are lower ends: a better learner may find more. A gain is what is saved of the rule's mean
 cost, paired by seed, with a 95 % interval; the objectives are those of
 [objectives.md](objectives.md). λK says how many threads come to wait while as much is waited as a
 flush costs ([flush.md](flush.md)); with λK ≤ 1 the rule is the best threshold by theorem, as far as
@@ -65,15 +69,23 @@ def verdict(cell: Cell) -> str:
     return "nothing"
 
 
+def _other(cell: Cell) -> str:
+    """Return the gain of the best other rule, with its name."""
+    if not cell.rules:
+        return _NOT_PLAYED
+    name = cell.best_rule
+    return "none" if name is None else f"{shown(cell.rules[name])} {name.removeprefix(_DECIDED)}"
+
+
 def _table(study: Study) -> Iterator[str]:
     """Yield a row for each scenario and objective."""
     is_bounded = any(cell.clairvoyant for row in study.rows for cell in row.cells)
     bound = " clairvoyant look ahead, % (a bound: luck counts) |" if is_bounded else ""
     yield (
         "| scenario | λK | busy, flush points an episode | objective | rule's cost, ms | tree, % | "
-        f"look ahead, % | share looked at |{bound} room |"
+        f"other rule, % | look ahead, % | share looked at |{bound} room |"
     )
-    yield "|---|--:|--:|---|--:|--:|--:|--:|" + ("--:|" if is_bounded else "") + "---|"
+    yield "|---|--:|--:|---|--:|--:|--:|--:|--:|" + ("--:|" if is_bounded else "") + "---|"
     for row in study.rows:
         rate = "" if row.lambda_k is None else f"{row.lambda_k:.2f}"
         for cell in row.cells:
@@ -81,6 +93,7 @@ def _table(study: Study) -> Iterator[str]:
             yield (
                 f"| {row.scenario} | {rate} | {row.n_busy:,.0f}, {row.n_flush:,.0f} | "
                 f"{cell.objective} | {cell.base_ms:,.2f} | {shown(cell.learned)} | "
+                f"{_other(cell)} | "
                 f"{shown(cell.ahead, _NOT_PLAYED)} | {100 * cell.looked_share:.1f} % |{extra} "
                 f"{verdict(cell)} |"
             )
@@ -102,7 +115,7 @@ def why(row: Row, cell: Cell) -> str:
     elif row.lambda_k is not None and row.lambda_k <= _DENSE:
         points.append(f"λK is {row.lambda_k:.2f}, where the rule is the best threshold")
     else:
-        points.append("no tree was better than the rule on other episodes")
+        points.append("no tree and no other rule was surely better")
     found = _losses(cell)
     if found:
         points.append(f"another answer costs in the mean, to the end of the episode: {found}")
@@ -115,6 +128,8 @@ def _named(rows: Sequence[Row], objectives: Sequence[str], least: float) -> Iter
         for cell in row.cells:
             if cell.best >= least and cell.objective in objectives:
                 rule = f": {cell.rule}" if cell.rule else ""
+                if cell.best_rule is not None and cell.rules[cell.best_rule].percent == cell.best:
+                    rule = f": `{cell.best_rule}`"
                 yield f"- {row.scenario}, {cell.objective}: {cell.best:.0f} %{rule}"
 
 
@@ -164,7 +179,7 @@ def page(study: Study) -> str:
         _HEAD.format(base=study.base),
         "## Measured\n",
         *_table(study),
-        f"\n## 10 % or more\n\n{len(ids)} scenarios, with the tree's answers:\n",
+        f"\n## 10 % or more\n\n{len(ids)} scenarios, with the tree's answers or the other rule:\n",
         *(much or ["- none"]),
         "\n## Controls: below 2 % whatever counts\n",
         *(list(_controls(study)) or ["- none"]),

@@ -1,7 +1,7 @@
 """What is to gain above a policy, scenario by scenario and objective by objective."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from tdx_env.state.discipline import Action
 from tdx_env.state.objectives import weights_of
 from tdx_eval.comparing.seeds import FIRST_SEED
 from tdx_eval.comparing.statistics import relative_difference
+from tdx_eval.comparing.yardsticks import load_policy
 from tdx_eval.flushing.measure import PROMPT, rate_of, run_rule
 from tdx_eval.room.advantages import advantages
 from tdx_eval.room.playing import Depth, Played, play, play_ahead
@@ -24,6 +25,8 @@ from tdx_eval.room.tree import grown, policy_of, told
 _CHOICE_SEED, _ROUND_SEEDS = 1 << 20, 1 << 16  # of the train split, beyond those it was grown on
 _LONG_EVENTS = 400_000  # of an episode: above, a third of the episodes
 _N_PROBED, _MOST_TRACED = 2, 1 << 14
+OTHERS = ("decided-greedy", "decided-root", "decided-retry-batch-16")
+"""Rules that are asked where the base is, and held against it where there are flush points."""
 _POINTS = {"flush": True, "busy": False}
 
 
@@ -95,6 +98,7 @@ class Cell:
         clairvoyant: What it saves with the true future, None if it was not played.
         losses_us: What another answer than the base's costs more, each followed by its standard
             error, by "flush KICK" and the like [µs].
+        rules: What other rules of the catalogue save, by name; none without flush points.
     """
 
     objective: str
@@ -107,12 +111,19 @@ class Cell:
     looked_share: float
     clairvoyant: Gain | None
     losses_us: dict[str, tuple[float, float]]
+    rules: dict[str, Gain] = field(default_factory=dict)
 
     @property
     def best(self) -> float:
-        """The larger gain of those that are sure, 0 if none is [%]."""
-        sure = [one.percent for one in (self.learned, self.ahead) if one and one.is_sure]
-        return max(sure, default=0.0)
+        """The largest gain of those that are sure, 0 if none is [%]."""
+        every = (self.learned, self.ahead, *self.rules.values())
+        return max((one.percent for one in every if one and one.is_sure), default=0.0)
+
+    @property
+    def best_rule(self) -> str | None:
+        """The other rule that saves most, None if none surely saves anything."""
+        sure = {name: one.percent for name, one in self.rules.items() if one.is_sure}
+        return max(sure, key=lambda name: sure[name]) if sure else None
 
 
 @dataclass(frozen=True)
@@ -162,6 +173,26 @@ def gain_of(costs: NDArray[np.float64], base: NDArray[np.float64]) -> Gain:
     if found is None:
         return Gain(0.0, 0.0, 0.0)
     return Gain(*(round(-100 * one, 2) + 0.0 for one in (found.value, found.high, found.low)))
+
+
+def gains_of_others(
+    scenario: Scenario, before: Played, seeds: range, objectives: Sequence[str]
+) -> list[dict[str, Gain]]:
+    """Return what other rules of the catalogue save, one table for each objective.
+
+    Args:
+        scenario: One with flush points.
+        before: The base on the same seeds.
+        seeds: Of the episodes.
+        objectives: Names.
+    """
+    found: list[dict[str, Gain]] = [{} for _ in objectives]
+    for name in OTHERS:
+        played = play(scenario, load_policy(name), seeds)
+        for table, objective in zip(found, objectives, strict=True):
+            weights = weights_of(objective)
+            table[name] = gain_of(played.costs(weights), before.costs(weights))
+    return found
 
 
 def losses(table: Advantages, objective: int, khz: int) -> dict[str, tuple[float, float]]:
@@ -292,6 +323,10 @@ class _Scenario:
         """
         table = self._table(self._base, 0, self._objectives)
         cells = [self._cell(table, place, one) for place, one in enumerate(self._objectives)]
+        if flush_share > 0:
+            others = gains_of_others(self._scenario, self._before, self._seeds, self._objectives)
+            pairs = zip(cells, others, strict=True)
+            cells = [replace(cell, rules=rules) for cell, rules in pairs]
         rate = None
         if has_zaps(self._scenario):
             waiting = run_rule(self._scenario, PROMPT, self._seeds)

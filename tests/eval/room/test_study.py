@@ -1,6 +1,7 @@
 """What is to gain above a rule: play, page, file."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,11 +11,12 @@ from tdx_env.errors import ResultError
 from tdx_env.scenarios import load
 from tdx_env.state.discipline import N_ACTIONS, Action
 from tdx_env.state.objectives import N_WEIGHED, weights_of
-from tdx_eval.room.file import read_study, study_json
+from tdx_eval.room.file import JSON, PAGE, read_study, study_json
 from tdx_eval.room.page import page
 from tdx_eval.room.playing import Depth, better, play, play_ahead
 from tdx_eval.room.study import Cell, Effort, Gain, Row, Study, gain_of
 
+DOCS = Path(__file__).resolve().parents[3] / "docs"
 SMALL = {
     "host.n_vcpus": 6,
     "tasks.balloon.items": 1,
@@ -87,6 +89,18 @@ def test_scenario_without_room_is_a_control_and_says_why(gain):
     assert "flush KICK +12 ± 2 µs" in text
 
 
+def test_another_rule_counts_as_room_and_is_named():
+    found = study(None)
+    cell = replace(
+        found.rows[0].cells[0],
+        rules={"decided-greedy": Gain(40.0, 30.0, 50.0), "decided-root": Gain(50.0, -1.0, 80.0)},
+    )
+    text = page(Study(found.base, [replace(found.rows[0], cells=[cell])]))
+    assert cell.best == 40
+    assert "+40.0 (+30.0 to +50.0) greedy" in text
+    assert "- s13-balloon/train, cpu: 40 %: `decided-greedy`" in text
+
+
 def test_scenario_that_is_measured_anew_takes_the_place_of_the_old_row():
     first, other = study(None), study(Gain(12.0, 5.0, 19.0)).rows[0]
     assert first.with_row(other).rows == [other]
@@ -102,3 +116,8 @@ def test_study_is_read_back(tmp_path):
     path.write_text("{}")
     with pytest.raises(ResultError, match=r"room\.json"):
         read_study(path)
+
+
+def test_page_that_ships_is_made_from_the_file_that_ships():
+    shipped = read_study(DOCS / JSON)
+    assert (DOCS / PAGE).read_text(encoding="utf-8") == page(shipped)
