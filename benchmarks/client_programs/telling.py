@@ -29,7 +29,7 @@ class Telling(gymnasium.Wrapper[Any, Any, Any, Any]):
         return observation, reward, terminated, truncated, info
 
 
-def make(version: str, **arguments: Any) -> gymnasium.Env[Any, Any]:
+def make(version: str = "v1", **arguments: Any) -> gymnasium.Env[Any, Any]:
     """Return a version of the environment that tells."""
     return Telling(gymnasium.make(f"tdx_env:tdx_env/SeamcallRetry-{version}", **arguments))
 
