@@ -26,8 +26,8 @@ _TAIL = """
 - *Steps of S10, S3.* Between two busy replies lie hundreds to thousands of events, at 30 to 40 ns
   each; a step's own share is under a tenth of a microsecond for each environment. Two million
   decisions of S10 a second would be 2.6 billion events a second, so they can't come from faster
-  events: a vCPU that computes and takes its ticks would have to be moved over whole trips (exit,
-  interrupt, entry: ten events) at once where nobody looks at the epoch or the gate meanwhile.
+  events. What nobody looks at is not played one by one any more (`docs/model.md`, section 1); what
+  is left are hammers while the host works on an entry, faults, and the host's own SEAMCALLs.
 - *Events.* With 8 vCPUs about a fifth of an event is the scan of due times, the hottest single
   place the table of the SEAMCALL's steps (six in ten events are steps of VP.ENTER); the rest is
   spread thin. Next: rows of the table found by a pointer instead of by leaf and step.

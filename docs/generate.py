@@ -74,14 +74,14 @@ a page of its `docs/`, over the one that is there.
 
 | command | `--out` | stopped, and given again |
 | --- | --- | --- |
-| `tdx-train` | a folder: agent, log, configuration | begins anew; the best agent so far is kept |
+| `tdx-train` | a folder: agent, log, configuration | keeps its best agent; `--resume` goes on |
 | `tdx-eval compare` | a folder: report, summary, tables | goes on where it was |
 | `tdx-eval reality` | a folder: `reality.json` and `.html`; left out: the terminal | begins anew |
 | `tdx-eval lost`, `ranks` | a file, `lost.json`, `ranks.json` | begins anew |
 | `tdx-eval map` | a file, `map.html` | begins anew |
 | `tdx-eval trace` | a file, `trace.json` | begins anew |
 | `tdx-eval report` | a file; left out: the terminal | begins anew |
-| `tdx-eval search` | a folder: results, the best trees | begins anew |
+| `tdx-eval search`, `distil` | a folder: results, the best trees | begins anew |
 | `tdx-eval export` | a folder: what was asked for; left out: the terminal | begins anew |
 | all others | none: they print | |"""
 

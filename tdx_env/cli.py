@@ -26,8 +26,11 @@ CostsFile = Annotated[
 def about(version: command.Version = False) -> None:
     """What KVM should do when the TDX module answers TDX_OPERAND_BUSY.
 
-    A simulator of the module's locks and of KVM's calls. List and show the scenarios, play one
-    episode with a policy, read a log, look up which calls get in each other's way.
+    A simulator of the module's locks and of KVM's calls.
+
+    List and show scenarios, play one episode with a policy.
+
+    Read a log, look up which calls get in each other's way.
     """
 
 

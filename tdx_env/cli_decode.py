@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -132,15 +133,39 @@ def _print_report(report: LogReport) -> None:
         console.print(f"\n{report.n_left_out:,} more after the first {len(report.entries):,}")
 
 
+_FILE_NAME = re.compile(r"/|\.(?:log|txt|gz|xz|zst)$")  # no status is written so
+
+
 def _one(finding: Finding) -> LogReport:
     """Return the report of a line that is given as an argument."""
     return LogReport([Entry(finding, 1, 1, story_of(finding))], n_lines=1)
 
 
+def _of_stream(stream: BinaryIO, name: str) -> LogReport:
+    """Return what a stream says.
+
+    Raises:
+        StatusError: It can't be read, or there is no status in it.
+    """
+    try:
+        return read_log(stream, name)
+    except OSError as error:
+        raise StatusError(f"{name}: can't be read: {error.strerror or error}") from error
+
+
 def _of_file(path: Path) -> LogReport:
-    """Return what a file says."""
-    with path.open("rb") as stream:
-        return read_log(stream, printable(str(path)))
+    """Return what a file says.
+
+    Raises:
+        StatusError: It can't be read, or there is no status in it.
+    """
+    name = printable(str(path))
+    try:
+        stream = path.open("rb")
+    except OSError as error:
+        raise StatusError(f"{name}: can't be read: {error.strerror or error}") from error
+    with stream:
+        return _of_stream(stream, name)
 
 
 def _is_file(text: str) -> bool:
@@ -152,12 +177,30 @@ def _is_file(text: str) -> bool:
         return False
 
 
+def _is_folder(text: str) -> bool:
+    """Say whether a text is the name of a folder."""
+    try:
+        return Path(text).is_dir()
+    except (OSError, ValueError):
+        return False
+
+
 def _of_text(text: str) -> LogReport:
-    """Return what a text of one or several lines says."""
+    """Return what a text of one or several lines says.
+
+    Raises:
+        StatusError: There is no status in it; what looks like a file's name is told apart.
+    """
     lines = text.strip().splitlines()
     if len(lines) > 1:
         return read_log(io.BytesIO(text.encode(errors="replace")), "the text")
-    return _one(read_text(text))
+    try:
+        return _one(read_text(text))
+    except StatusError:
+        if len(text.split()) == 1 and _FILE_NAME.search(text):
+            said = "is a folder, must be a file" if _is_folder(text) else "is no file, nor a status"
+            raise StatusError(f"{printable(text)}: {said}") from None
+        raise
 
 
 def decode_command(
@@ -182,7 +225,7 @@ def decode_command(
                 "status: none given, must be a status, a line or a file, or come on standard "
                 "input: dmesg | tdx-env decode"
             )
-        report = read_log(stream, _STDIN)
+        report = _of_stream(stream, _STDIN)
     elif len(text) < _LONGEST_ARGUMENT and _is_file(text):
         report = _of_file(Path(text))
     else:

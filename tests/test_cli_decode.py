@@ -24,6 +24,34 @@ def test_file_is_read(tmp_path: Path, capsys: Capture) -> None:
     assert "1. 3 times, first in line 1" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name", ["/var/log/kern.lgo", "./dmesg", "kern.log", "/" + "x" * 300])
+def test_file_that_is_not_there_is_told(name: str) -> None:
+    with pytest.raises(StatusError, match=f"^{name}: is no file, nor a status$"):
+        decode_command(name)
+
+
+def test_file_that_cannot_be_read_is_told(tmp_path: Path, monkeypatch) -> None:
+    def refuse(*given: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / "dmesg").touch()
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(StatusError, match="dmesg: can't be read: Permission denied$"):
+        decode_command(str(tmp_path / "dmesg"))
+
+
+class _Broken(io.BytesIO):
+    """A stream that fails as a device does."""
+
+    def readline(self, *given: object) -> bytes:
+        raise OSError(5, "Input/output error")
+
+
+def test_standard_input_that_fails_is_told() -> None:
+    with pytest.raises(StatusError, match="^standard input: can't be read: Input/output error$"):
+        decode_command("-", stdin=_Broken())
+
+
 @pytest.mark.parametrize("words", ["", "-", []])
 def test_standard_input_is_read(words: str | list[str], capsys: Capture) -> None:
     decode_command(words, stdin=io.BytesIO(b"-9223369837831520110\n"))
@@ -53,7 +81,7 @@ def test_errno_is_no_status() -> None:
 
 
 def test_folder_is_no_log(tmp_path: Path) -> None:
-    with pytest.raises(StatusError, match="is not understood"):
+    with pytest.raises(StatusError, match="is a folder, must be a file"):
         decode_command(str(tmp_path))
 
 

@@ -36,6 +36,7 @@ import gymnasium, tdx_env, tdx_agents, tdx_train, tdx_eval
 for package in (tdx_env, tdx_agents, tdx_train, tdx_eval):
     assert package.__file__.startswith(sys.prefix), package.__file__
 assert tdx_agents.load("P18").number == "P18"
+assert tdx_agents.load("default").name == "agent-cpu"
 env = gymnasium.make("tdx_env/SeamcallRetry-v0", scenario="s22-clean/test")
 _, info = env.reset(seed=1)
 ended = False

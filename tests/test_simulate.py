@@ -69,7 +69,7 @@ def test_holder_is_that_of_the_collision():
     """VP.ENTERs take the epoch lock shared: one of them is refused by TRACK alone."""
     met = [c.holder for c in conflicts("s09-accept-4k/test", "P18") if c.call == "VP_ENTER"]
     assert met
-    assert all("MEM_TRACK" in holder for holder in met)
+    assert all("TRACK" in holder for holder in met)
 
 
 @pytest.mark.slow

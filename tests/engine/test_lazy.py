@@ -10,8 +10,8 @@ from tdx_env.scenarios import load, setup_of
 from tdx_env.state.actors import NEVER
 from tests.oracles.lazy import compare
 
-CHUNK = 30
-N_CHUNKS = 1 if numba.config.DISABLE_JIT else 4
+CHUNK = 4 if numba.config.DISABLE_JIT else 30  # uncompiled, a world takes a second
+N_CHUNKS = 2
 
 
 @pytest.mark.parametrize("chunk", range(N_CHUNKS))

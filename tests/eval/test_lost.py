@@ -70,7 +70,7 @@ def test_replay_with_stops_is_the_same_episode(policy, scenario):
     for instant in range(0, end, max(1, end // 97)):
         replay.to(instant)
     run = replay.to_the_end().run
-    for name in ("end", "now", "n_events", "n_decisions", "n_busy", "kill_actor", "kill_leaf"):
+    for name in ("end", "now", "n_decisions", "n_busy", "n_seamcalls", "kill_actor", "kill_leaf"):
         assert run[name] == batch.run[name][0], name
 
 

@@ -89,7 +89,7 @@ def test_episode_at_the_time_cap_is_truncated():
     names = ["s08-accept-2m/train"]
     capped = suite_of(load_all(names, {}))
     env = SeamcallVecEnv(capped, DEFAULT, 4, seed=0)
-    env._batch._records["setup"]["time_cap"] = 2_000_000
+    env._batch.setups["time_cap"] = 2_000_000
     env.reset()
     infos = [info for info, _ in ended_episodes(env, 30)]
     assert infos

@@ -113,8 +113,9 @@ def tdx_train(
 ) -> None:
     """Train an agent that decides when the TDX module answers TDX_OPERAND_BUSY.
 
-    MaskablePPO of stable-baselines3, or a network fitted to what answers cost when they are played
-    on; on the scenarios' train split. The best agent on the validation split is kept.
+    MaskablePPO of stable-baselines3, or a network fitted to what answers cost.
+
+    On the scenarios' train split; the best agent on the validation split is kept.
     """
     try:
         named = None if objective is None else objective_name(objective)

@@ -9,6 +9,7 @@ import numpy as np
 
 from tdx_env.errors import ResultError
 from tdx_eval.comparing.output import RESULTS, SUMMARY
+from tdx_eval.comparing.read_back import SCHEMA_KEY
 from tdx_eval.comparing.statistics import Values
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def n_lost_of(rows: "pd.DataFrame") -> int:
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:
-    """Return the manifest of a summary.
+    """Return the manifest of a summary, with the number of the summary's format.
 
     Raises:
         ResultError: It can't be read, or holds none.
@@ -86,7 +87,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
         raise ResultError(f"{path}: is damaged; {_AGAIN}") from error
     if not isinstance(found, dict) or "scenarios" not in found:
         raise ResultError(f"{path}: is damaged: its manifest names no scenarios; {_AGAIN}")
-    return found
+    return {**found, SCHEMA_KEY: content.get(SCHEMA_KEY, 1)}
 
 
 def read_results(folder: Path) -> Results:

@@ -31,8 +31,9 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 def about(version: Version = False) -> None:
     """Which policy costs least when the TDX module answers TDX_OPERAND_BUSY, and how sure that is.
 
-    List the policies, compare them on the scenarios, hold the simulator against what was measured
-    and reported, and see how the answer hangs on costs nobody has published.
+    List the policies, compare them on the scenarios, show who wins by how much.
+
+    Hold the simulator against what was measured; see how the answer hangs on costs.
     """
 
 

@@ -1,7 +1,7 @@
 """The command `tdx-eval compare`."""
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -135,17 +135,13 @@ def _carried_out(
     return summary
 
 
-def _compare(plan: "Plan", way: Way, table: "RealityTable | None") -> None:
-    """Run a plan, or go on with it, and show what was found."""
-    from rich.console import Console
-
+def _compared(plan: "Plan", way: Way, table: "RealityTable | None") -> "Summary":
+    """Run a plan, or go on with it; return what was found."""
     from tdx_eval.comparing.carrying_out import jobs_of_plan
     from tdx_eval.comparing.chunks import opened
     from tdx_eval.comparing.machine import counterfactual_notes
     from tdx_eval.comparing.manifest import manifest
-    from tdx_eval.comparing.output import REPORT
     from tdx_eval.comparing.signals import terminate_as_interrupt
-    from tdx_eval.reporting.terminal import show_summary
 
     for note in counterfactual_notes(plan.scenarios.values(), plan.by_spec.values()):
         print(f"tdx-eval: note: {note}", file=sys.stderr)
@@ -161,7 +157,45 @@ def _compare(plan: "Plan", way: Way, table: "RealityTable | None") -> None:
                 f"{store.n_dropped:,} chunks are of no use here (other code, another plan, damaged)"
             )
             print(f"tdx-eval: note: {said}", file=sys.stderr)
-        summary = _carried_out(plan, jobs, store, way, table)
+        return _carried_out(plan, jobs, store, way, table)
+
+
+def _for_precision(plan: "Plan", wanted: float) -> "Plan":
+    """Return a plan that wants a precision, with the fewest seeds that tell one at least."""
+    from tdx_eval.comparing.precision import FEWEST_SEEDS
+
+    n_large = plan.n_large_seeds and max(plan.n_large_seeds, FEWEST_SEEDS)
+    n_seeds = max(plan.n_seeds, FEWEST_SEEDS)
+    return replace(plan, precision=wanted, n_seeds=n_seeds, n_large_seeds=n_large)
+
+
+def _to_precision(plan: "Plan", way: Way, table: "RealityTable | None") -> "Summary":
+    """Run a plan, with more seeds until its intervals are as narrow as it wants."""
+    from tdx_eval.comparing.precision import seeds_needed
+
+    summary = _compared(plan, way, table)
+    while plan.precision is not None:
+        needed = seeds_needed(summary, plan.precision)
+        if not needed:
+            break
+        print(f"tdx-eval: plays {needed:,} seeds for --precision", file=sys.stderr)
+        plan = replace(plan, n_seeds=needed, n_large_seeds=None, large=())
+        summary = _compared(plan, replace(way, overwrite=True), table)
+    return summary
+
+
+def _compare(plan: "Plan", way: Way, table: "RealityTable | None") -> None:
+    """Run a plan, or go on with it, and show what was found."""
+    from rich.console import Console
+
+    from tdx_eval.comparing.output import REPORT
+    from tdx_eval.comparing.precision import precision_text
+    from tdx_eval.reporting.terminal import show_summary
+
+    summary = _to_precision(plan, way, table)
+    told = precision_text(summary)
+    if told:
+        print(f"tdx-eval: {told}", file=sys.stderr)
     show_summary(summary, Console())
     print(f"report: {way.out / REPORT}")
 
@@ -198,6 +232,12 @@ def compare(
             max=MAX_SEEDS,
             help="The same for scenarios of more than 10,000 events an episode, as they are "
             "measured beforehand; default: as many",
+        ),
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            help="Play more seeds until intervals of the first screen are within so much, as 1%"
         ),
     ] = None,
     jobs: Annotated[
@@ -237,12 +277,14 @@ def compare(
     from tdx_eval.comparing.machine import Choice
     from tdx_eval.comparing.output import check_folder
     from tdx_eval.comparing.plan import planned
+    from tdx_eval.comparing.precision import share_from
     from tdx_eval.reality.file import read_table
     from tdx_eval.sweeping.specs import with_sweeps
 
     need("tdx-eval compare", _LIBRARIES)
     check_folder(out, overwrite)
     backends.check_backend(backend)
+    wanted = None if precision is None else share_from("--precision", precision)
     table = None if reality is None else read_table(reality)
     overrides = overrides_from(set_ or [], costs) | Choice(module, kernel).overrides
     if objective is not None:
@@ -252,4 +294,5 @@ def compare(
     contenders = [*map(str, agent or []), *(policy or [])]
     rows = with_sweeps(policies, sweep or [])
     plan = planned(expand(scenarios), rows, contenders, (seeds, seeds_large), overrides)
+    plan = plan if wanted is None else _for_precision(plan, wanted)
     _compare(plan, Way(out, backend, jobs, chunk, overwrite), table)

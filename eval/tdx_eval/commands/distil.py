@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tdx_env.errors import ConfigError
+from tdx_eval.commands.overwriting import OverwriteOption
 from tdx_eval.commands.search import FAMILIES
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def _table(
 
 def distil(
     out: Annotated[Path, typer.Option(help="Folder for the trees and what they cost")],
+    overwrite: OverwriteOption = False,
     objective: Annotated[str, typer.Option(help="One of the table's objectives")] = "cpu",
     data: Annotated[
         Path | None,
@@ -62,7 +64,7 @@ def distil(
     """Grow trees from what each answer cost, and choose on validation: of 5 and of 15 nodes."""
     from tdx_agents.tree import read_tree
     from tdx_env.engine.warm import warm_up
-    from tdx_eval.comparing.output import check_folder, write_text
+    from tdx_eval.comparing.output import check_folder, check_new_file, write_text
     from tdx_eval.comparing.seeds import FIRST_SEED
     from tdx_eval.distilling.choosing import SIZES, best_of_size, candidates_of, judged
     from tdx_eval.distilling.growing import lessons_of
@@ -74,6 +76,7 @@ def distil(
     names = families.split(",")
     given = {f"{path.stem}": read_tree(path).root for path in also or []}
     check_folder(out, overwrite=True)
+    check_new_file(out / f"distil-{objective}.json", overwrite)
     warm_up()
     out.mkdir(parents=True, exist_ok=True)
     table = _table(data or out / "advantages.npz", names, seeds, decisions, futures)

@@ -43,7 +43,7 @@ def export(
     from tdx_eval.exporting.drawing import tree_svg
     from tdx_eval.exporting.header import header_text, identifier
     from tdx_eval.exporting.proposal import proposal_text
-    from tdx_eval.exporting.rules import rules_text
+    from tdx_eval.exporting.spoken import rules_text
     from tdx_eval.worst.bounds import bound_of
 
     found = tree_of(tree)

@@ -42,7 +42,7 @@ def trial(
     from tdx_eval.comparing.yardsticks import load_policy
     from tdx_eval.searching.arena import Arena, weights_vector
     from tdx_eval.searching.entrants import by_hand
-    from tdx_eval.searching.trial import play_all, standings, standings_table
+    from tdx_eval.searching.trial import play_contenders, standings, standings_table
 
     weights = {one: weights_vector(one) for one in objective or ["cpu"]}
     hand = by_hand()
@@ -56,7 +56,7 @@ def trial(
     warm_up()
     others = {name: load_policy(name) for name in policies.split(",") if name}
     arena = Arena(names, seeds, FIRST_SEED[split])
-    played = play_all(arena, roots, others, seeds_of(split, seeds))
+    played = play_contenders(arena, roots, others, seeds_of(split, seeds))
     for name, of_parts in weights.items():
         print(f"{name}:\n")
         print(standings_table(standings(arena, played, reference, of_parts), reference), "\n")

@@ -36,8 +36,10 @@ from tdx_eval.comparing.summary import (
     Reach,
     ScenarioResult,
     Summary,
+    Weighed,
 )
-from tdx_eval.comparing.yardsticks import ANSWERS, RANDOM, RETRY
+from tdx_eval.comparing.turning import costs_drawn, weighed
+from tdx_eval.comparing.yardsticks import ANSWERS, KICK, RANDOM, RETRY
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -236,6 +238,27 @@ def answers(runs: Runs, reckoning: Reckoning) -> dict[str, Difference]:
     return {one: against(runs, one, RETRY, reckoning) for one in ANSWERS if one in runs}
 
 
+def weighings(
+    scenario: Scenario, runs: Runs, contenders: Sequence[str], best: str
+) -> list[Weighed]:
+    """Return which costs the differences of the first screen hang on."""
+    pairs = [(best, REFERENCE), *((name, best) for name in contenders), (KICK, RETRY)]
+    played = [(a, b) for a, b in pairs if a != b and a in runs and b in runs]
+    if not played or scenario.is_control:
+        return []
+    drawn = costs_drawn(scenario, runs[REFERENCE]["seed"].tolist())
+    return [
+        weighed(
+            scenario,
+            drawn,
+            (_costs(runs[name]), _costs(runs[other])),
+            (name, other),
+            _is_finished(runs[name]) & _is_finished(runs[other]),
+        )
+        for name, other in played
+    ]
+
+
 def _scenario_result(
     scenario: Scenario, runs: Runs, cells: Cells, entrants: Entrants, best: str, name: str
 ) -> ScenarioResult:
@@ -267,6 +290,8 @@ def _scenario_result(
             for one in entrants.contenders
         },
         answers=answers(runs, reckoning),
+        expectation=scenario.expectation or "",
+        weighed=weighings(scenario, runs, entrants.contenders, best),
     )
 
 

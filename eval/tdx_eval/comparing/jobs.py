@@ -95,7 +95,7 @@ def played_as(policies: Mapping[str, Policy]) -> dict[str, str]:
     first: dict[tuple[object, bytes], str] = {}
     found = {}
     for spec, policy in policies.items():
-        rule = spec if policy.decide is None else policy.decide
+        rule = spec if policy.decide is None else getattr(policy.decide, "py_func", policy.decide)
         found[spec] = first.setdefault((rule, policy.discipline.record().tobytes()), spec)
     return found
 

@@ -21,6 +21,7 @@ def _seeds(plan: Plan, split: str) -> dict[str, Any]:
 
 def manifest(plan: Plan) -> dict[str, Any]:
     """Return the manifest of a comparison; nothing in it depends on when or where it ran."""
+    wanted = {} if plan.precision is None else {"precision": plan.precision}
     return {
         "versions": versions(_PACKAGES),
         "code": code_digest(),
@@ -39,4 +40,5 @@ def manifest(plan: Plan) -> dict[str, Any]:
         "policies": {
             policy.name: policy_entry(spec, policy) for spec, policy in plan.by_spec.items()
         },
+        **wanted,
     }

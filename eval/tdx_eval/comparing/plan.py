@@ -37,6 +37,7 @@ class Plan:
         overrides: Scenario parameters by dotted name, which the scenarios have already.
         n_large_seeds: The same for large scenarios; None: as many.
         large: Names of the scenarios of either split that are large.
+        precision: Half the width that intervals are wanted to have, as a share; None: any.
 
     Raises:
         PolicyError: Two policies have one name.
@@ -50,6 +51,7 @@ class Plan:
     overrides: Mapping[str, object] = field(default_factory=dict)
     n_large_seeds: int | None = None
     large: Sequence[str] = ()
+    precision: float | None = None
 
     def __post_init__(self) -> None:
         """Check that no two policies have one name."""

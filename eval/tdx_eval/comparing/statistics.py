@@ -27,7 +27,7 @@ _Z = 1.959964  # 97.5 % point of the normal distribution
 _WIDEST = math.log(1e9)  # a factor; an interval beyond it says nothing
 _ROUNDING = 1e-12  # an error that is smaller, as a share of the value, is rounding
 _SLACK = 1.5  # how much longer the tail of t may be than Student's
-_POWER = 1.43  # (z at 97.5 % + z at 80 %) / z at 97.5 %
+POWER = 1.43  # (z at 97.5 % + z at 80 %) / z at 97.5 %
 
 Values = NDArray[np.float64]
 
@@ -67,7 +67,7 @@ class Estimate:
     @property
     def smallest_visible(self) -> float:
         """The smallest difference from 0 that is found in four samples of five like this one."""
-        return _POWER * (self.high - self.low) / 2
+        return POWER * (self.high - self.low) / 2
 
 
 @functools.lru_cache(maxsize=8)

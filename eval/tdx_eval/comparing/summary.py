@@ -3,7 +3,7 @@
 Times are in cycles of the scenario's clock, means over episodes unless a name says otherwise.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from tdx_eval.comparing.statistics import Estimate
@@ -151,6 +151,51 @@ class Contest:
 
 
 @dataclass(frozen=True)
+class Turn:
+    """What one cost does to a difference; see `tdx_eval.comparing.turning`.
+
+    Attributes:
+        cost: Its name.
+        flag: measured, derived, stated, guessed or user.
+        low: Where its assumed range begins [cycles].
+        high: Where it ends [cycles].
+        at_low: The difference with the cost at its low end, as a share of the other's mean cost.
+        at_high: The same at its high end.
+        turns_at: Value at which there is no difference, if it is in the range [cycles].
+    """
+
+    cost: str
+    flag: str
+    low: int
+    high: int
+    at_low: float
+    at_high: float
+    turns_at: int | None
+
+    @property
+    def reach(self) -> float:
+        """How far the difference moves from one end to the other."""
+        return abs(self.at_high - self.at_low)
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """Which costs a policy's difference to another hangs on in a scenario.
+
+    Attributes:
+        policy: Its name.
+        other: The other one's.
+        n_pairs: Seeds on which both finished.
+        turns: Costs that move the difference beyond chance, most first; corrected for their number.
+    """
+
+    policy: str
+    other: str
+    n_pairs: int
+    turns: list[Turn]
+
+
+@dataclass(frozen=True)
 class ScenarioResult:
     """All policies in one scenario.
 
@@ -166,6 +211,8 @@ class ScenarioResult:
         contests: Of each contender, by name.
         answers: What other answers to every busy reply come to against RETRY, all under the default
             discipline; the yardsticks that were played.
+        expectation: What the scenario says that it should show, or "".
+        weighed: Which costs the first screen's differences hang on.
     """
 
     name: str
@@ -178,6 +225,8 @@ class ScenarioResult:
     reach: Reach | None
     contests: dict[str, Contest]
     answers: dict[str, Difference]
+    expectation: str = ""
+    weighed: list[Weighed] = field(default_factory=list)
 
     @property
     def n_episodes(self) -> int:

@@ -4,7 +4,7 @@ from html import escape
 
 from tdx_agents.tree import Node, Tree, depth_of, nodes_of
 from tdx_env.state.discipline import Action
-from tdx_eval.exporting.rules import test_text
+from tdx_eval.exporting.spoken import test_text
 
 _WIDTH, _HEIGHT = 190, 34  # of a box
 _GAP_X, _GAP_Y, _MARGIN = 14, 44, 16

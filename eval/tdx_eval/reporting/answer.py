@@ -5,10 +5,12 @@ is what it pays for: a rule that never pays for a kick or for time off the CPU r
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from statistics import median
 
 from markupsafe import Markup, escape
 
+from tdx_eval.comparing.precision import half_width, precision_text, smallest_seen
 from tdx_eval.comparing.summary import Difference, ScenarioResult, Summary
 from tdx_eval.comparing.yardsticks import KICK, RETRY, YIELD
 from tdx_eval.reporting.verdicts import (
@@ -29,7 +31,6 @@ YIELD_PARTS = ("yield",)
 _OFTEN = 0.5  # share of the scenarios in which a rule pays for an answer, to be called by it
 _NAMED = 4  # scenarios that a sentence names
 _REASONS = 2  # parts of the cost that a sentence names
-_LEAST_RATIO = 1e-9
 _WORDS = {KICK: "kick", YIELD: "yield", RETRY: "retry"}
 
 
@@ -213,18 +214,45 @@ def shares_of_gap(differences: Iterable[Difference]) -> dict[str, float]:
 
 
 def why_text(summary: Summary) -> Markup:
-    """Say what the dearer answer pays for, and what TRACK's own kick makes of it."""
+    """Say what the dearer answer pays for, and what TRACK's own kick makes of it.
+
+    Where the constant answers were not played, it is told of what Linux does.
+    """
+    if not any(name in one.answers for one in summary.contested for name in (KICK, YIELD)):
+        return _why_reference(summary)
     answer, differences = _dearer(summary)
     shares = shares_of_gap(differences)
     if not shares:
         return Markup("No answer costs more than another by more than chance.")
-    told = listing(
-        [f"{part_name(part)} ({100 * v:.0f}{PERCENT})" for part, v in [*shares.items()][:_REASONS]]
-    )
     text = Markup("What a {} pays beyond a {} is mostly {}").format(
-        word(answer), word("retry"), told
+        word(answer), word("retry"), _largest(shares)
     )
     return text + escape(_with_track(summary))
+
+
+def _why_reference(summary: Summary) -> Markup:
+    """Say what the reference pays for beyond the best policy."""
+    found = [
+        one.results[summary.best].to_reference
+        for one, verdict in zip(
+            summary.contested, verdicts_to_reference(summary, summary.best), strict=True
+        )
+        if verdict is Verdict.BETTER
+    ]
+    turned = [replace(one, parts={k: -v for k, v in one.parts.items()}) for one in found]
+    shares = shares_of_gap(turned)
+    if not shares:
+        return Markup("Nothing was played that costs more than another by more than chance.")
+    text = Markup("What {} pays beyond {} is mostly {}").format(
+        summary.reference, summary.best, _largest(shares)
+    )
+    return text + escape(_with_track(summary))
+
+
+def _largest(shares: dict[str, float]) -> str:
+    """Name the parts of the cost that are the largest shares."""
+    largest = [*shares.items()][:_REASONS]
+    return listing([f"{part_name(part)} ({100 * v:.0f}{PERCENT})" for part, v in largest])
 
 
 def _dearer(summary: Summary) -> tuple[str, list[Difference]]:
@@ -250,9 +278,9 @@ def _with_track(summary: Summary) -> str:
     if difference.with_track is None or difference.relative is None:
         return "."
     return (
-        f". TRACK’s own kick comes whatever is answered, and is counted beside: the widest gap to "
-        f"{summary.reference}, {factor(difference.relative.value)} in {one.short_name}, is "
-        f"{factor(difference.with_track.value)} with it."
+        ". TRACK’s own kick comes whatever is answered, and is counted beside: where no TD is "
+        f"lost, the widest gap to {summary.reference}, {factor(difference.relative.value)} in "
+        f"{one.short_name}, is {factor(difference.with_track.value)} with it."
     )
 
 
@@ -266,11 +294,17 @@ def how_sure(summary: Summary) -> Markup:
     return Markup(
         "{:,} episodes, n = {} seeds{}, the same for all policies. {} of {} costs are measured "
         "({}); each is drawn anew from its range in every episode. {}. A verdict counts if the "
-        "whole 95{} interval lies beyond ±{:.0f}{}, or within{}."
+        "whole 95{} interval lies beyond ±{:.0f}{}, or within{}.{}"
     ).format(
         n_played, alternatives(summary.n_episodes), varies, measured, footing.n_costs, rest,
-        _machine(summary), PERCENT, 100 * BAND, PERCENT, _width(summary),
+        _machine(summary), PERCENT, 100 * BAND, PERCENT, _width(summary), _precision(summary),
     )  # fmt: skip
+
+
+def _precision(summary: Summary) -> str:
+    """Say whether the precision that was asked for is reached, or nothing."""
+    told = precision_text(summary)
+    return f" {told}." if told else ""
 
 
 def _machine(summary: Summary) -> str:
@@ -285,7 +319,11 @@ def _machine(summary: Summary) -> str:
 def _width(summary: Summary) -> str:
     """Say how wide the intervals of the best policy against the reference are."""
     shares = [one.results[summary.best].to_reference.relative for one in summary.contested]
-    widths = [(1 + one.high) / max(1 + one.low, _LEAST_RATIO) for one in shares if one]
-    if not widths or summary.best == summary.reference:
+    found = [one for one in shares if one]
+    if not found or summary.best == summary.reference:
         return ""
-    return f"; half of the intervals are narrower than ±{50 * (median(widths) - 1):.0f}{PERCENT}"
+    half, seen = median(map(half_width, found)), median(map(smallest_seen, found))
+    return (
+        f"; half of the intervals are narrower than ±{100 * half:.0f}{PERCENT}, so that a "
+        f"difference of {100 * seen:.0f}{PERCENT} is found in four runs of five"
+    )

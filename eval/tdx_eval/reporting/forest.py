@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from tdx_eval.comparing.precision import smallest_seen
 from tdx_eval.comparing.summary import Difference, ScenarioResult, Summary
 from tdx_eval.comparing.yardsticks import KICK, RETRY
 from tdx_eval.reporting.charts import (
@@ -27,6 +28,7 @@ from tdx_eval.reporting.verdicts import (
     tally_text,
     verdict_on,
 )
+from tdx_eval.reporting.wording import factor
 
 _ROW, _NARROW_ROW = 15, 19  # height of a scenario [pixels]
 _WIDTHS = (560, 330)  # of the first panel and of the second [pixels]
@@ -115,6 +117,7 @@ def _row(panel: Panel, one: ScenarioResult) -> dict[str, Any] | None:
         "colour": _COLOURS[told],
         "cost": factor_text(found),
         "interval": interval_text(found),
+        "seen": factor(smallest_seen(found.relative)),
         "lost": lost_between(one, panel.policy, panel.other),
         "side": "left" if value <= 1 else "right",
     }
@@ -233,13 +236,14 @@ def _table(
     """Return heads and rows of what the forest shows."""
     heads = ["scenario", "n"]
     for panel in shown:
-        heads += [f"cost against {panel.other}: {panel.policy}", "95 % interval", "verdict", "lost"]
+        heads += [f"cost against {panel.other}: {panel.policy}", "95 % interval"]
+        heads += ["found in 4 of 5 runs from", "verdict", "lost"]
     rows = []
     for one in scenarios:
         row = [one.short_name, f"{one.n_episodes:,}"]
         for panel in shown:
             found = _row(panel, one)
-            keys = ("cost", "interval", "verdict", "lost")
+            keys = ("cost", "interval", "seen", "verdict", "lost")
             row += [found[key] for key in keys] if found else ["–"] * len(keys)
         rows.append(row)
     return heads, rows

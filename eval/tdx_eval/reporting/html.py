@@ -14,9 +14,12 @@ from tdx_eval.comparing.summary import Conflict, PolicyResult, ScenarioResult, S
 from tdx_eval.comparing.yardsticks import KICK, RETRY, YIELD
 from tdx_eval.reporting import answer, sentences, verdicts, wins, wording
 from tdx_eval.reporting.charts import Chart, as_json, library
+from tdx_eval.reporting.expected import all_judged, expected_title, judged
 from tdx_eval.reporting.forest import forest_chart
 from tdx_eval.reporting.matrix import busy_matrix, matrix_title, regret_rows
+from tdx_eval.reporting.probes import measuring_line, where_measured
 from tdx_eval.reporting.shares import charted_policies, shares_chart, track_cycles
+from tdx_eval.reporting.turning import best_cost, moved_text, places, range_text, turning_text
 from tdx_eval.reporting.verdicts import Verdict, tally
 
 NOTHING_MORE = Markup("")
@@ -255,6 +258,16 @@ _CALLED: tuple[Callable[..., object], ...] = (  # by the template
     regret_rows,
     library,
     short_policy,
+    judged,
+    all_judged,
+    expected_title,
+    best_cost,
+    turning_text,
+    places,
+    range_text,
+    moved_text,
+    measuring_line,
+    where_measured,
 )
 
 

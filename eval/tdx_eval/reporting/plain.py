@@ -6,6 +6,7 @@ from markupsafe import Markup
 
 from tdx_eval.comparing.summary import ScenarioResult, Summary
 from tdx_eval.reporting import answer
+from tdx_eval.reporting.turning import turning_text
 from tdx_eval.reporting.verdicts import (
     Verdict,
     factor_text,
@@ -62,6 +63,7 @@ def _findings(summary: Summary) -> list[str]:
         "When": answer.when_text(summary),
         "Why": answer.why_text(summary),
         "How sure": answer.how_sure(summary),
+        "What would turn it": turning_text(summary),
     }
     return [f"{head}: {Markup(text).striptags()}" for head, text in told.items()]
 

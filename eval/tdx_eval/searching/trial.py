@@ -39,7 +39,7 @@ Parts = Mapping[str, tuple[NDArray[np.float64], NDArray[np.int64]]]
 """By contender: parts of the cost, shape (n_scenarios, N_WEIGHED, n_seeds), and lost episodes."""
 
 
-def play_all(
+def play_contenders(
     arena: Arena, trees: Mapping[str, Node], policies: Mapping[str, Policy], seeds: range
 ) -> Parts:
     """Return what all contenders come to.

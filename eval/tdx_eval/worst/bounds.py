@@ -2,7 +2,9 @@
 
 An operation is the removal of one chunk of 4K pages, at most 512, from asking for mmu_lock to its
 last page. The guest may answer every try with a busy lock: nothing is assumed of it, nor of its
-interrupts, but that a vCPU in the guest leaves it when an IPI has arrived.
+interrupts, but that a vCPU in the guest leaves it when an IPI has arrived. All are 4K mappings, and
+no other removal is under way: a mapping to split, or a page that somebody else works on, would end
+a batch too. SEAMCALLs of faults and VP.ENTER are not counted; they are the vCPUs'.
 
 Source:
     docs/model.md, sections 4 (decisions, limits) and 6 (kicks); the costs are the scenario's.

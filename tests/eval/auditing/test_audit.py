@@ -182,6 +182,12 @@ def test_damaged_folders_are_one_error(copy, folder, command, file, damage, told
     assert told in str(result.exception)
 
 
+def test_diff_names_another_format_of_the_summary(copy, folder):
+    content = json.loads((copy / SUMMARY).read_text())
+    (copy / SUMMARY).write_text(json.dumps({"schema": 7, **content}))
+    assert "made otherwise: schema is" in run("diff", folder, copy).stdout
+
+
 def test_folder_that_is_none_is_one_error(tmp_path):
     result = run("replay", tmp_path / "nothing")
     assert isinstance(result.exception, ResultError)

@@ -14,7 +14,7 @@ from tdx_eval.exporting.drawing import tree_svg
 from tdx_eval.exporting.equality import check_equal, random_states
 from tdx_eval.exporting.header import function_lines, header_text
 from tdx_eval.exporting.proposal import proposal_text
-from tdx_eval.exporting.rules import rules_text
+from tdx_eval.exporting.spoken import rules_text
 from tdx_eval.exporting.terms import TERMS
 from tdx_eval.worst.bounds import bound_of
 

@@ -67,6 +67,19 @@ def test_why_names_what_a_kick_pays_for(compared):
     assert "TRACK’s own kick" in text
 
 
+def test_without_constant_answers_why_is_told_of_what_linux_does(compared):
+    summary = compared.summary
+    some = []
+    for one in summary.scenarios:
+        found = replace(difference(-0.8, -0.75, -0.7), parts={"gated": -3.0, "yield": 1.0})
+        best = replace(one.results[summary.best], to_reference=found)
+        results = {**one.results, summary.best: best}
+        some.append(replace(one, answers={}, results=results))
+    text = answer.why_text(replace(summary, scenarios=some))
+    told = f"What {summary.reference} pays beyond {summary.best} is mostly vCPUs kept out"
+    assert text.startswith(told)
+
+
 def test_how_sure_names_costs_module_and_kernel(compared):
     text, footing = answer.how_sure(compared.summary), compared.summary.footing
     assert f"{footing.costs['measured']} of {footing.n_costs} costs are measured" in text

@@ -12,7 +12,7 @@ from tdx_env.state.discipline import Action
 from tdx_eval.exporting.equality import random_states
 from tdx_eval.searching.arena import DECIDED, Arena, weights_vector
 from tdx_eval.searching.entrants import by_hand
-from tdx_eval.searching.trial import play_all, standings, standings_table
+from tdx_eval.searching.trial import play_contenders, standings, standings_table
 
 SCENARIO = "s25-conversion-in-place-calm/train"
 
@@ -53,7 +53,7 @@ def test_trial_holds_all_against_the_reference_on_one_seed_each(arena):
     hand = {name: by_hand()[name] for name in ("until-waits", "greedy")}
     others = {"P20": tdx_agents.load("P20")}
     weights = weights_vector("cpu")
-    played = play_all(arena, hand, others, range(2))
+    played = play_contenders(arena, hand, others, range(2))
     rows = standings(arena, played, "until-waits", weights)
     assert [one.contender for one in rows] == ["until-waits", "greedy", "P20"]
     assert rows[0].against.value == 0
