@@ -11,8 +11,8 @@ _DENSE = 1.0  # λK above which `until-waits` is not the best threshold
 _HEAD = """# The room above a simple rule
 
 What can a decision gain at all? Held against *flush when somebody waits for mmu_lock, and RETRY
-whatever is busy* (`{base}`), with flush points and busy replies both asked. Three measurements, by
-which nobody knows the future:
+whatever is busy* (`{base}`), with flush points and busy replies both asked. Three
+measurements, by which nobody knows the future:
 
 - **look ahead**: at some decisions of an episode, spread evenly, every allowed answer is played on
   to the end by the rule, in some futures: what was drawn before stays, what is drawn later has new
@@ -30,7 +30,8 @@ All are lower ends: a better learner may find more. A gain is what is saved of t
 cost, paired by seed, with a 95 % interval; the objectives are those of
 [objectives.md](objectives.md). λK says how many threads come to wait while as much is waited as a
 flush costs ([flush.md](flush.md)); with λK ≤ 1 the rule is the best threshold by theorem, as far as
-`cpu` counts. Where episodes are long, a third of them is played.
+`cpu` and waiters for mmu_lock count: faults on blocked pages wait too. Where episodes are long, a
+third of them is played. Scenarios of the core list that have no row were not measured.
 """
 
 
@@ -112,6 +113,8 @@ def why(row: Row, cell: Cell) -> str:
     points = []
     if row.n_flush < 1:
         points.append("there is no flush point")
+    elif any(lost + 2 * error < 0 for lost, error in cell.losses_us.values()):
+        points.append("a single other answer saves, but no tree was surely better with it")
     elif row.lambda_k is not None and row.lambda_k <= _DENSE:
         points.append(f"λK is {row.lambda_k:.2f}, where the rule is the best threshold")
     else:

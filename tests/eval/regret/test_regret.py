@@ -1,7 +1,5 @@
 """Regrets over the grid: from costs, and in words."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -11,7 +9,7 @@ from tdx_env.state.discipline import Action
 from tdx_env.state.features import N_FEATURES, Feature
 from tdx_eval.comparing.yardsticks import load_policy
 from tdx_eval.ranks.playing import is_bounded
-from tdx_eval.regret.page import JSON, PAGE, RegretStudy, answer, page, read_study, study_json
+from tdx_eval.regret.page import RegretStudy, answer, page, read_study, study_json
 from tdx_eval.regret.playing import PlayedCell, play_grid
 from tdx_eval.regret.reckoning import reckoned
 from tdx_eval.regret.rules import Rule, after_tries, fixed_rows, looking_rows
@@ -25,7 +23,6 @@ def named(name: str, is_fixed: bool = True) -> Rule:
     return Rule(policy, is_fixed)
 
 
-DOCS = Path(__file__).resolve().parents[3] / "docs"
 RULES = [named("one"), named("two")]
 LOST = np.nan
 
@@ -113,8 +110,3 @@ def test_study_is_read_back(tmp_path):
     path = tmp_path / "what-if.json"
     path.write_text(study_json(study(20)))
     assert read_study(path) == study(20)
-
-
-def test_page_that_ships_is_made_from_the_file_that_ships():
-    shipped = read_study(DOCS / JSON)
-    assert (DOCS / PAGE).read_text(encoding="utf-8") == page(shipped)
