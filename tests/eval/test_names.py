@@ -8,7 +8,7 @@ import tdx_eval
 
 FOLDER = Path(tdx_eval.__file__).parent
 # What every study has, by the same name in each.
-ROLES = {"file", "page", "terminal", "wording"}
+ROLES = {"file", "page", "playing", "study", "terminal", "wording"}
 
 
 def public_names(path: Path) -> set[str]:

@@ -10,21 +10,21 @@ from tdx_eval.commands.overwriting import OverwriteOption
 from tdx_eval.commands.search import FAMILIES
 
 if TYPE_CHECKING:
-    from tdx_eval.room.table import Advantages
+    from tdx_eval.room.advantage_table import AdvantageTable
 
 BASE = "greedy-tree"
 
 
 def _table(
     path: Path, families: list[str], seeds: int, decisions: int, futures: int
-) -> "Advantages":
+) -> "AdvantageTable":
     """Return the table of a file; if there is none, collect it and write it."""
     import tdx_agents
+    from tdx_eval.room.advantage_table import AdvantageTable
     from tdx_eval.room.advantages import advantages
-    from tdx_eval.room.table import Advantages
 
     if path.exists():
-        return Advantages.load(path)
+        return AdvantageTable.load(path)
     print(f"collecting {path}", flush=True)
     table = advantages(
         [f"{name}/train" for name in families],

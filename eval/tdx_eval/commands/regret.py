@@ -12,9 +12,9 @@ _MAX_SEEDS = 4096
 def _write_page(folder: Path) -> None:
     """Write the page from the study that is there."""
     from tdx_eval.comparing.output import write_text
-    from tdx_eval.regret.page import JSON, PAGE, page, read_study
+    from tdx_eval.regret.page import JSON, PAGE, read_regret, regret_page
 
-    write_text(folder / PAGE, page(read_study(folder / JSON)))
+    write_text(folder / PAGE, regret_page(read_regret(folder / JSON)))
     print(f"page: {folder / PAGE}")
 
 
@@ -47,26 +47,26 @@ def regret(
     from tdx_env.scenarios import expand
     from tdx_env.state.objectives import objective_name
     from tdx_eval.comparing.output import check_file, write_text
-    from tdx_eval.regret.page import JSON, PAGE, RegretStudy, shown, study_json
+    from tdx_eval.regret.fixed import all_rules
+    from tdx_eval.regret.page import JSON, PAGE, RegretStudy, regret_json, regret_text
     from tdx_eval.regret.page import answer as told
     from tdx_eval.regret.playing import play_grid
-    from tdx_eval.regret.reckoning import reckoned
-    from tdx_eval.regret.rules import rules
+    from tdx_eval.regret.regrets import reckon_regrets
 
     names, wanted = expand(cells), objective_name(objective)
     for file in (docs / JSON, docs / PAGE) if write else ():
         check_file(file)
     warm_up()
-    every = rules()
+    every = all_rules()
     played = list(play_grid(names, every, objective, seeds, choice))
-    bests, found = reckoned(played, every)
+    bests, found = reckon_regrets(played, every)
     command = f"tdx-eval regret --cells {cells} --objective {wanted} --seeds {seeds}"
     command += f" --choice {choice} --write"
     study = RegretStudy(command, wanted, seeds, choice, bests, found)
     for row in sorted(found, key=lambda one: one.worst):
         lost = f", {row.n_lost} TDs lost" if row.n_lost else ""
-        print(f"{row.rule:22} worst {shown(row.worst):>7} in {row.worst_cell}{lost}")
+        print(f"{row.rule:22} worst {regret_text(row.worst):>7} in {row.worst_cell}{lost}")
     print(told(study))
     if write:
-        write_text(docs / JSON, study_json(study))
+        write_text(docs / JSON, regret_json(study))
         _write_page(docs)

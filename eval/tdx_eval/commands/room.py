@@ -8,7 +8,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tdx_eval.room.study import Row, Study
+    from tdx_eval.room.study import RoomRow, RoomStudy
 
 _FOLDER = Path("docs")
 _MAX_SEEDS, _MAX_DECISIONS = 4096, 4096
@@ -17,42 +17,42 @@ _MAX_SEEDS, _MAX_DECISIONS = 4096, 4096
 def _write_page(folder: Path) -> None:
     """Write the page from the study that is there."""
     from tdx_eval.comparing.output import write_text
-    from tdx_eval.room.file import JSON, PAGE, read_study
-    from tdx_eval.room.page import page
+    from tdx_eval.room.file import JSON, PAGE, read_room
+    from tdx_eval.room.page import room_page
 
-    write_text(folder / PAGE, page(read_study(folder / JSON)))
+    write_text(folder / PAGE, room_page(read_room(folder / JSON)))
     print(f"page: {folder / PAGE}")
 
 
-def _kept(folder: Path, base: str) -> "Study":
+def _kept(folder: Path, base: str) -> "RoomStudy":
     """Return the study that is there, to which rows are added, or an empty one.
 
     Raises:
         ResultError: What is there is no study, or one above another policy.
     """
     from tdx_env.errors import ResultError
-    from tdx_eval.room.file import JSON, read_study
-    from tdx_eval.room.study import Study
+    from tdx_eval.room.file import JSON, read_room
+    from tdx_eval.room.study import RoomStudy
 
     path = folder / JSON
     if not path.exists():
-        return Study(base, [])
-    study = read_study(path)
+        return RoomStudy(base, [])
+    study = read_room(path)
     if study.base != base:
         raise ResultError(f"{path}: is above {study.base}, not {base}; choose another --docs")
     return study
 
 
-def _play(rows: "Iterable[Row]", base: str, folder: Path | None) -> None:
+def _play(rows: "Iterable[RoomRow]", base: str, folder: Path | None) -> None:
     """Say of each scenario what is to gain; keep it in a folder's file, if there is one."""
     from tdx_eval.comparing.output import write_text
-    from tdx_eval.room.file import JSON, study_json
-    from tdx_eval.room.page import line
+    from tdx_eval.room.file import JSON, room_json
+    from tdx_eval.room.page import room_line
 
     for row in rows:
-        print("\n".join(line(row, cell) for cell in row.cells), flush=True)
+        print("\n".join(room_line(row, cell) for cell in row.cells), flush=True)
         if folder is not None:
-            write_text(folder / JSON, study_json(_kept(folder, base).with_row(row)))
+            write_text(folder / JSON, room_json(_kept(folder, base).with_row(row)))
 
 
 def room(
@@ -110,7 +110,7 @@ def room(
     from tdx_eval.comparing.output import check_file
     from tdx_eval.comparing.yardsticks import load_policy
     from tdx_eval.room.file import JSON, PAGE
-    from tdx_eval.room.study import Effort, measured
+    from tdx_eval.room.study import Effort, measured_room
 
     names, policy, wanted = expand(scenarios), load_policy(base), objectives.split(",")
     for one in wanted:
@@ -127,7 +127,7 @@ def room(
     )
     command += " --clairvoyant --write" if clairvoyant else " --write"
     warm_up()
-    rows = measured(names, policy, wanted, effort, command)
+    rows = measured_room(names, policy, wanted, effort, command)
     _play(rows, policy.name, docs if write else None)
     if write:
         _write_page(docs)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from tdx_agents.tree import Node, Split
 from tdx_agents.tree_inputs import INPUTS, input_values
 from tdx_env.state.discipline import Action
-from tdx_eval.room.table import Advantages
+from tdx_eval.room.advantage_table import AdvantageTable
 
 _MOST_CUTS = 64  # thresholds of an input that are tried
 _DIGITS = 2  # significant digits of a threshold in its gap
@@ -29,7 +29,7 @@ class Lessons:
     costs: NDArray[np.float64]
 
 
-def lessons_of(table: Advantages, objective: str) -> Lessons:
+def lessons_of(table: AdvantageTable, objective: str) -> Lessons:
     """Return what a table of advantages teaches about an objective, that it must have.
 
     Args:

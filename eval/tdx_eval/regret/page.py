@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tdx_eval.comparing.read_back import SCHEMA_KEY, read_back
-from tdx_eval.regret.reckoning import LEAST_US, CellBest, RuleRegret
+from tdx_eval.regret.regrets import LEAST_US, CellBest, RuleRegret
 
 JSON, PAGE = "what-if.json", "what-if.md"
 GOOD = 30.0  # a fixed rule whose worst regret is below is worth its name [%]
@@ -36,7 +36,7 @@ class RegretStudy:
     rules: list[RuleRegret]
 
 
-def study_json(study: RegretStudy) -> str:
+def regret_json(study: RegretStudy) -> str:
     """Return the study as JSON, one cell and one rule a line."""
     content = {SCHEMA_KEY: _SCHEMA, **asdict(study)}
     lists = {name: content.pop(name) for name in ("cells", "rules")}
@@ -47,17 +47,17 @@ def study_json(study: RegretStudy) -> str:
     return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
-def read_study(path: Path) -> RegretStudy:
+def read_regret(path: Path) -> RegretStudy:
     """Read a study back.
 
     Raises:
-        ResultError: It can't be read, or isn't a study that `study_json` wrote.
+        ResultError: It can't be read, or isn't a study that `regret_json` wrote.
     """
     again = "tdx-eval regret --write"
     return read_back(path, RegretStudy, f"a {JSON} of tdx-eval regret", _SCHEMA, again)
 
 
-def shown(percent: float) -> str:
+def regret_text(percent: float) -> str:
     """Return a regret in words: percent, or a factor if it is large."""
     return f"{percent:.0f} %" if percent <= _FACTOR else f"× {1 + percent / 100:.1f}"
 
@@ -69,13 +69,13 @@ def answer(study: RegretStudy) -> str:
         return "Every fixed rule loses TDs somewhere."
     good = sorted((rule for rule in fixed if rule.worst < GOOD), key=lambda rule: rule.worst)
     if good:
-        names = ", ".join(f"`{rule.rule}` ({shown(rule.worst)})" for rule in good)
+        names = ", ".join(f"`{rule.rule}` ({regret_text(rule.worst)})" for rule in good)
         return f"Fixed rules that stay below {GOOD:.0f} % everywhere and lose no TD: {names}."
     best = min(fixed, key=lambda rule: rule.worst)
     return (
         f"No fixed rule that loses no TD stays below {GOOD:.0f} % everywhere: the best, "
-        f"`{best.rule}`, is off by {shown(best.worst)} ({shown(best.low)} to {shown(best.high)}) "
-        f"in {best.worst_cell}."
+        f"`{best.rule}`, is off by {regret_text(best.worst)} ({regret_text(best.low)} to "
+        f"{regret_text(best.high)}) in {best.worst_cell}."
     )
 
 
@@ -85,9 +85,9 @@ def _rows(study: RegretStudy, is_fixed: bool) -> Iterator[str]:
     for rule in sorted(some, key=lambda one: (one.n_lost > 0, one.worst)):
         lost = f"{rule.n_lost} in {rule.lost_cells} cells" if rule.n_lost else "none"
         yield (
-            f"| `{rule.rule}` | {rule.title} | {shown(rule.worst)} ({shown(rule.low)} to "
-            f"{shown(rule.high)}) | {rule.worst_cell} | {shown(rule.median)} | {rule.n_best} | "
-            f"{lost} |"
+            f"| `{rule.rule}` | {rule.title} | {regret_text(rule.worst)} ({regret_text(rule.low)} "
+            f"to {regret_text(rule.high)}) | {rule.worst_cell} | {regret_text(rule.median)} | "
+            f"{rule.n_best} | {lost} |"
         )
 
 
@@ -128,7 +128,7 @@ _COLUMNS = (
 )
 
 
-def page(study: RegretStudy) -> str:
+def regret_page(study: RegretStudy) -> str:
     """Return the page as Markdown."""
     head = _HEAD.format(
         n_choice=study.n_choice,

@@ -12,7 +12,7 @@ from tdx_env.scenarios import Scenario, load, setup_of
 from tdx_env.state.objectives import N_WEIGHED, ObjectiveSpec, weights_of
 from tdx_env.state.world import End
 from tdx_eval.comparing.seeds import FIRST_SEED
-from tdx_eval.regret.rules import Rule
+from tdx_eval.regret.fixed import Rule
 
 _PARTS = slice(int(Number.WASTE), int(Number.WASTE) + N_WEIGHED)
 

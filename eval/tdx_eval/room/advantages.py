@@ -1,4 +1,4 @@
-"""Advantages: what each answer to a decision costs against the others, for learners."""
+"""AdvantageTable: what each answer to a decision costs against the others, for learners."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ from tdx_env.spaces import observation_size, observe
 from tdx_env.state.actors import CallPath
 from tdx_env.state.features import Feature
 from tdx_env.state.objectives import ObjectiveSpec, objective_name, weights_of
+from tdx_eval.room.advantage_table import AdvantageTable
 from tdx_eval.room.lookahead import Lookahead
 from tdx_eval.room.stepping import Asked, batch_of, check_compiled, steps
-from tdx_eval.room.table import Advantages
 
 OBJECTIVES = ("cpu", "guest", "latency", "realtime")
 N_COPIES = 192  # worlds that are played on at a time
@@ -128,7 +128,7 @@ def advantages(  # noqa: PLR0913 (settings, each given by name)
     n_futures: int = 8,
     max_decisions: int = 16,
     discipline: Discipline | None = None,
-) -> Advantages:
+) -> AdvantageTable:
     """Return decisions of episodes under a policy, and what each answer costs from there on.
 
     At each decision that is looked at, every allowed answer is played on to the episode's end by
@@ -174,7 +174,7 @@ def advantages(  # noqa: PLR0913 (settings, each given by name)
             found.append(columns | labels)
     if not found:
         raise ValueError(f"advantages: nobody is asked in any episode of {', '.join(scenarios)}")
-    return Advantages(
+    return AdvantageTable(
         **{name: np.concatenate([one[name] for one in found]) for name in found[0]},
         scenarios=tuple(scenarios),
         objectives=tuple(objective_name(one) for one in objectives),

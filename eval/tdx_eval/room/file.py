@@ -5,13 +5,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 from tdx_eval.comparing.read_back import SCHEMA_KEY, read_back
-from tdx_eval.room.study import Study
+from tdx_eval.room.study import RoomStudy
 
 JSON, PAGE = "room.json", "room.md"
 _SCHEMA = 1
 
 
-def study_json(study: Study) -> str:
+def room_json(study: RoomStudy) -> str:
     """Return the study as JSON, one cell a line, so that a change is seen."""
     content = {SCHEMA_KEY: _SCHEMA, **asdict(study)}
     rows = []
@@ -23,10 +23,12 @@ def study_json(study: Study) -> str:
     return "{\n" + ",\n".join([*parts, f' "rows": [\n{joined}\n ]']) + "\n}\n"
 
 
-def read_study(path: Path) -> Study:
+def read_room(path: Path) -> RoomStudy:
     """Read a study back.
 
     Raises:
-        ResultError: It can't be read, or isn't a study that `study_json` wrote.
+        ResultError: It can't be read, or isn't a study that `room_json` wrote.
     """
-    return read_back(path, Study, f"a {JSON} of tdx-eval room", _SCHEMA, "tdx-eval room --write")
+    return read_back(
+        path, RoomStudy, f"a {JSON} of tdx-eval room", _SCHEMA, "tdx-eval room --write"
+    )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from tdx_eval.room.study import Cell, Effort, Gain, Row, Study
+from tdx_eval.room.study import Effort, Gain, RoomCell, RoomRow, RoomStudy
 
 _NOTHING, _MUCH = 2.0, 10.0  # [%]
 _NOT_PLAYED = "-"
@@ -39,29 +39,30 @@ _LEARNERS = """
 ## For learners
 
 `tdx_eval.room.advantages.advantages(scenarios, base, seeds=range(8), n_futures=8,
-max_decisions=16)` returns the table that trees are grown on (`tdx_eval.room.table.Advantages`):
-observations, features, masks, and for each allowed answer the mean cost from there on by each
-objective, with the standard error of its difference to the base's answer, paired by future. `save`
-and `load` keep it as .npz, arrays only."""
+max_decisions=16)` returns the table that trees are grown on
+(`tdx_eval.room.advantage_table.AdvantageTable`): observations, features, masks, and for each
+allowed answer the mean cost from there on by each objective, with the standard error of its
+difference to the base's answer, paired by future. `save` and `load` keep it as .npz, arrays
+only."""
 
 
-def shown(gain: Gain | None, without: str = "none") -> str:
+def gain_text(gain: Gain | None, without: str = "none") -> str:
     """Return a gain as the table has it."""
     if gain is None:
         return without
     return f"{gain.percent:+.1f} ({gain.low:+.1f} to {gain.high:+.1f})"
 
 
-def line(row: Row, cell: Cell) -> str:
+def room_line(row: RoomRow, cell: RoomCell) -> str:
     """Return a cell in one line, for a terminal."""
     rate = "" if row.lambda_k is None else f", λK {row.lambda_k:.2f}"
     return (
-        f"{row.scenario} {cell.objective}{rate}: tree {shown(cell.learned)} %, look ahead "
-        f"{shown(cell.ahead, _NOT_PLAYED)} %{'' if not cell.rule else f': {cell.rule}'}"
+        f"{row.scenario} {cell.objective}{rate}: tree {gain_text(cell.learned)} %, look ahead "
+        f"{gain_text(cell.ahead, _NOT_PLAYED)} %{'' if not cell.rule else f': {cell.rule}'}"
     )
 
 
-def verdict(cell: Cell) -> str:
+def room_verdict(cell: RoomCell) -> str:
     """Return what a cell's gains come to in a word."""
     if cell.best >= _MUCH:
         return f"**{cell.best:.0f} %**"
@@ -70,15 +71,17 @@ def verdict(cell: Cell) -> str:
     return "nothing"
 
 
-def _other(cell: Cell) -> str:
+def _other(cell: RoomCell) -> str:
     """Return the gain of the best other rule, with its name."""
     if not cell.rules:
         return _NOT_PLAYED
     name = cell.best_rule
-    return "none" if name is None else f"{shown(cell.rules[name])} {name.removeprefix(_DECIDED)}"
+    return (
+        "none" if name is None else f"{gain_text(cell.rules[name])} {name.removeprefix(_DECIDED)}"
+    )
 
 
-def _table(study: Study) -> Iterator[str]:
+def _table(study: RoomStudy) -> Iterator[str]:
     """Yield a row for each scenario and objective."""
     is_bounded = any(cell.clairvoyant for row in study.rows for cell in row.cells)
     bound = " clairvoyant look ahead, % (a bound: luck counts) |" if is_bounded else ""
@@ -90,17 +93,17 @@ def _table(study: Study) -> Iterator[str]:
     for row in study.rows:
         rate = "" if row.lambda_k is None else f"{row.lambda_k:.2f}"
         for cell in row.cells:
-            extra = f" {shown(cell.clairvoyant, _NOT_PLAYED)} |" if is_bounded else ""
+            extra = f" {gain_text(cell.clairvoyant, _NOT_PLAYED)} |" if is_bounded else ""
             yield (
                 f"| {row.scenario} | {rate} | {row.n_busy:,.0f}, {row.n_flush:,.0f} | "
-                f"{cell.objective} | {cell.base_ms:,.2f} | {shown(cell.learned)} | "
+                f"{cell.objective} | {cell.base_ms:,.2f} | {gain_text(cell.learned)} | "
                 f"{_other(cell)} | "
-                f"{shown(cell.ahead, _NOT_PLAYED)} | {100 * cell.looked_share:.1f} % |{extra} "
-                f"{verdict(cell)} |"
+                f"{gain_text(cell.ahead, _NOT_PLAYED)} | {100 * cell.looked_share:.1f} % |{extra} "
+                f"{room_verdict(cell)} |"
             )
 
 
-def _losses(cell: Cell) -> str:
+def _losses(cell: RoomCell) -> str:
     """Return what other answers cost, in words."""
     return ", ".join(
         f"{name} {lost:+,.0f} ± {2 * error:,.0f} µs"
@@ -108,7 +111,7 @@ def _losses(cell: Cell) -> str:
     )
 
 
-def why(row: Row, cell: Cell) -> str:
+def why_nothing(row: RoomRow, cell: RoomCell) -> str:
     """Say why nothing was found to gain in a cell."""
     points = []
     if row.n_flush < 1:
@@ -125,7 +128,7 @@ def why(row: Row, cell: Cell) -> str:
     return "; ".join(points)
 
 
-def _named(rows: Sequence[Row], objectives: Sequence[str], least: float) -> Iterator[str]:
+def _named(rows: Sequence[RoomRow], objectives: Sequence[str], least: float) -> Iterator[str]:
     """Yield scenario, objective and rule of each cell with so much room."""
     for row in rows:
         for cell in row.cells:
@@ -136,26 +139,27 @@ def _named(rows: Sequence[Row], objectives: Sequence[str], least: float) -> Iter
                 yield f"- {row.scenario}, {cell.objective}: {cell.best:.0f} %{rule}"
 
 
-def _controls(study: Study) -> Iterator[str]:
+def _controls(study: RoomStudy) -> Iterator[str]:
     """Yield the scenarios in which no objective has room, and why."""
     for row in study.rows:
         if all(cell.best < _NOTHING for cell in row.cells):
             yield (
                 f"- **{row.scenario}** (control): nothing can be learned here above the rule, by "
-                f"any of the objectives. By `{row.cells[0].objective}`: {why(row, row.cells[0])}."
+                f"any of the objectives. By `{row.cells[0].objective}`: "
+                f"{why_nothing(row, row.cells[0])}."
             )
 
 
-def _partial(study: Study) -> Iterator[str]:
+def _partial(study: RoomStudy) -> Iterator[str]:
     """Yield the cells without room of the scenarios that have some elsewhere."""
     for row in study.rows:
         empty = [cell for cell in row.cells if cell.best < _NOTHING]
         if 0 < len(empty) < len(row.cells):
             names = ", ".join(f"`{cell.objective}`" for cell in empty)
-            yield f"- {row.scenario}, by {names}: {why(row, empty[0])}."
+            yield f"- {row.scenario}, by {names}: {why_nothing(row, empty[0])}."
 
 
-def _played(study: Study) -> Iterator[str]:
+def _played(study: RoomStudy) -> Iterator[str]:
     """Yield what was played: each command, its effort and its scenarios."""
     groups: dict[tuple[str, Effort], list[str]] = {}
     for row in study.rows:
@@ -173,7 +177,7 @@ def _played(study: Study) -> Iterator[str]:
         )
 
 
-def page(study: Study) -> str:
+def room_page(study: RoomStudy) -> str:
     """Return the page as Markdown."""
     objectives = [cell.objective for cell in study.rows[0].cells] if study.rows else []
     much = list(_named(study.rows, objectives, _MUCH))

@@ -19,7 +19,7 @@ _ERRORS = 2  # an answer is taken if it saves more than so many standard errors
 
 
 @dataclass(frozen=True, eq=False)
-class Played:
+class PlayedRoom:
     """What episodes came to.
 
     Attributes:
@@ -60,17 +60,17 @@ class Ahead:
         n_changed: Of them those at which another answer than the base's was taken.
     """
 
-    played: Played
+    played: PlayedRoom
     n_looked: int
     n_changed: int
 
 
-def _played(batch: Batch) -> Played:
+def _played(batch: Batch) -> PlayedRoom:
     """Return what ended episodes came to."""
-    return Played(batch.numbers[_PARTS].T.copy(), batch.run["n_decisions"].astype(np.int64))
+    return PlayedRoom(batch.numbers[_PARTS].T.copy(), batch.run["n_decisions"].astype(np.int64))
 
 
-def play(scenario: Scenario, policy: Policy, seeds: range) -> Played:
+def play_base(scenario: Scenario, policy: Policy, seeds: range) -> PlayedRoom:
     """Play an episode of each seed with a compiled policy."""
     batch = batch_of(scenario, policy.discipline, len(seeds))
     batch.reset(np.arange(seeds.start, seeds.stop))
@@ -103,7 +103,7 @@ def play_ahead(
     scenario: Scenario,
     base: Policy,
     weights: NDArray[np.float64],
-    before: Played,
+    before: PlayedRoom,
     seeds: range,
     depth: Depth,
 ) -> Ahead:

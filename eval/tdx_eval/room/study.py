@@ -17,9 +17,9 @@ from tdx_eval.comparing.seeds import FIRST_SEED
 from tdx_eval.comparing.statistics import relative_difference
 from tdx_eval.comparing.yardsticks import load_policy
 from tdx_eval.flushing.measure import PROMPT, rate_of, run_rule
+from tdx_eval.room.advantage_table import AdvantageTable
 from tdx_eval.room.advantages import advantages
-from tdx_eval.room.playing import Depth, Played, play, play_ahead
-from tdx_eval.room.table import Advantages
+from tdx_eval.room.playing import Depth, PlayedRoom, play_ahead, play_base
 from tdx_eval.room.tree import grown, policy_of, told
 
 _CHOICE_SEED, _ROUND_SEEDS = 1 << 20, 1 << 16  # of the train split, beyond those it was grown on
@@ -83,7 +83,7 @@ class Gain:
 
 
 @dataclass(frozen=True)
-class Cell:
+class RoomCell:
     """One scenario under one objective.
 
     Attributes:
@@ -127,7 +127,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Row:
+class RoomRow:
     """One scenario.
 
     Attributes:
@@ -146,11 +146,11 @@ class Row:
     n_busy: float
     n_flush: float
     lambda_k: float | None
-    cells: list[Cell]
+    cells: list[RoomCell]
 
 
 @dataclass(frozen=True)
-class Study:
+class RoomStudy:
     """All that was measured.
 
     Attributes:
@@ -159,12 +159,12 @@ class Study:
     """
 
     base: str
-    rows: list[Row]
+    rows: list[RoomRow]
 
-    def with_row(self, row: Row) -> "Study":
+    def with_row(self, row: RoomRow) -> "RoomStudy":
         """Return the study with one scenario measured anew, or in addition, in order of names."""
         kept = [one for one in self.rows if one.scenario != row.scenario]
-        return Study(self.base, sorted([*kept, row], key=lambda one: one.scenario))
+        return RoomStudy(self.base, sorted([*kept, row], key=lambda one: one.scenario))
 
 
 def gain_of(costs: NDArray[np.float64], base: NDArray[np.float64]) -> Gain:
@@ -176,7 +176,7 @@ def gain_of(costs: NDArray[np.float64], base: NDArray[np.float64]) -> Gain:
 
 
 def gains_of_others(
-    scenario: Scenario, before: Played, seeds: range, objectives: Sequence[str]
+    scenario: Scenario, before: PlayedRoom, seeds: range, objectives: Sequence[str]
 ) -> list[dict[str, Gain]]:
     """Return what other rules of the catalogue save, one table for each objective.
 
@@ -188,14 +188,14 @@ def gains_of_others(
     """
     found: list[dict[str, Gain]] = [{} for _ in objectives]
     for name in OTHERS:
-        played = play(scenario, load_policy(name), seeds)
+        played = play_base(scenario, load_policy(name), seeds)
         for table, objective in zip(found, objectives, strict=True):
             weights = weights_of(objective)
             table[name] = gain_of(played.costs(weights), before.costs(weights))
     return found
 
 
-def losses(table: Advantages, objective: int, khz: int) -> dict[str, tuple[float, float]]:
+def losses(table: AdvantageTable, objective: int, khz: int) -> dict[str, tuple[float, float]]:
     """Return what other answers than the base's cost more in the mean, and its standard error [µs].
 
     Args:
@@ -235,9 +235,9 @@ class _Scenario:
         first = FIRST_SEED["validation"]
         self._seeds = range(first, first + effort.seeds)
         self._ahead_seeds = range(first, first + effort.ahead_seeds)
-        self._before = play(scenario, base, self._seeds)
+        self._before = play_base(scenario, base, self._seeds)
 
-    def _table(self, base: Policy, round_: int, objectives: Sequence[str]) -> Advantages:
+    def _table(self, base: Policy, round_: int, objectives: Sequence[str]) -> AdvantageTable:
         """Return decisions that a tree above some base is grown on."""
         first = round_ * _ROUND_SEEDS
         effort = self._effort
@@ -253,11 +253,11 @@ class _Scenario:
     def _is_better(self, tree: Policy, base: Policy, weights: NDArray[np.float64]) -> bool:
         """Say whether a tree is better on seeds that it was neither grown nor is measured on."""
         seeds = range(_CHOICE_SEED, _CHOICE_SEED + self._effort.seeds)
-        costs = [play(self._scenario, policy, seeds).costs(weights) for policy in (tree, base)]
+        costs = [play_base(self._scenario, policy, seeds).costs(weights) for policy in (tree, base)]
         return gain_of(costs[0], costs[1]).is_sure
 
     def _improved(
-        self, table: Advantages, place: int, objective: str
+        self, table: AdvantageTable, place: int, objective: str
     ) -> tuple[Policy | None, str, int]:
         """Return the last tree that is better than the one before, its rule, and how many are."""
         weights = weights_of(objective)
@@ -279,7 +279,7 @@ class _Scenario:
     ) -> tuple[Gain, float, float]:
         """Return what a look ahead saves, the decisions looked at, and their share."""
         n = len(self._ahead_seeds)
-        before = Played(self._before.parts[:n], self._before.n_decisions[:n])
+        before = PlayedRoom(self._before.parts[:n], self._before.n_decisions[:n])
         depth = Depth(self._effort.futures, self._effort.ahead_decisions, is_clairvoyant)
         seeds = self._ahead_seeds
         found = play_ahead(self._scenario, self._base, weights, before, seeds, depth)
@@ -287,21 +287,21 @@ class _Scenario:
         gain = gain_of(found.played.costs(weights), before.costs(weights))
         return gain, round(found.n_looked / n, 1), round(share, 3)
 
-    def _cell(self, table: Advantages, place: int, objective: str) -> Cell:
+    def _cell(self, table: AdvantageTable, place: int, objective: str) -> RoomCell:
         """Return what is to gain under one objective."""
         weights, effort = weights_of(objective), self._effort
         own = self._before.costs(weights)
         tree, rule, n_rounds = self._improved(table, place, objective)
         learned = None
         if tree is not None:
-            learned = gain_of(play(self._scenario, tree, self._seeds).costs(weights), own)
+            learned = gain_of(play_base(self._scenario, tree, self._seeds).costs(weights), own)
         ahead, looked, share, clairvoyant = None, 0.0, 0.0, None
         if effort.ahead_seeds > 1:
             ahead, looked, share = self._ahead(weights)
             if effort.clairvoyant:
                 clairvoyant = self._ahead(weights, is_clairvoyant=True)[0]
         khz = self._scenario.clock_khz
-        return Cell(
+        return RoomCell(
             objective,
             round(float(own.mean()) / khz, 3),
             learned,
@@ -314,7 +314,7 @@ class _Scenario:
             losses(table, place, khz),
         )
 
-    def row(self, command: str, flush_share: float) -> Row:
+    def row(self, command: str, flush_share: float) -> RoomRow:
         """Return what is to gain in the scenario.
 
         Args:
@@ -332,7 +332,7 @@ class _Scenario:
             waiting = run_rule(self._scenario, PROMPT, self._seeds)
             rate = round(rate_of(waiting, self._scenario.clock_khz).product, 2)
         n_decisions = float(self._before.n_decisions.mean())
-        return Row(
+        return RoomRow(
             self._scenario.name,
             command,
             self._effort,
@@ -356,13 +356,13 @@ def _probed(scenario: Scenario, base: Policy) -> tuple[float, float]:
     return float(batch.run["n_events"].mean()), share
 
 
-def measured(
+def measured_room(
     scenarios: Sequence[str],
     base: Policy,
     objectives: Sequence[str],
     effort: Effort,
     command: str,
-) -> Iterator[Row]:
+) -> Iterator[RoomRow]:
     """Yield what is to gain above a policy in each scenario.
 
     Args:

@@ -9,7 +9,7 @@ from tdx_env.state.calls import Leaf
 from tdx_env.state.discipline import Action
 from tdx_eval.distilling.choosing import best_of_size, candidates_of
 from tdx_eval.distilling.growing import Lessons, grown_tree, lessons_of
-from tdx_eval.room.table import Advantages
+from tdx_eval.room.advantage_table import AdvantageTable
 from tdx_eval.searching.breeding import n_lines_of
 from tdx_eval.searching.contest import Entry
 from tests.agents.conftest import features_of
@@ -52,7 +52,7 @@ def table():
     )
     cost = np.array([[10, 20, np.nan], [20, 10, np.nan]] * 2)[..., None]
     cost[2:] *= 100
-    return Advantages(
+    return AdvantageTable(
         observations=np.zeros((4, 1), np.float32),
         features=features,
         path=features[:, 0],

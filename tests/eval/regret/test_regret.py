@@ -9,10 +9,10 @@ from tdx_env.state.discipline import Action
 from tdx_env.state.features import N_FEATURES, Feature
 from tdx_eval.comparing.yardsticks import load_policy
 from tdx_eval.ranks.playing import is_bounded
-from tdx_eval.regret.page import RegretStudy, answer, page, read_study, study_json
+from tdx_eval.regret.fixed import Rule, after_tries, fixed_rows, looking_rows
+from tdx_eval.regret.page import RegretStudy, answer, read_regret, regret_json, regret_page
 from tdx_eval.regret.playing import PlayedCell, play_grid
-from tdx_eval.regret.reckoning import reckoned
-from tdx_eval.regret.rules import Rule, after_tries, fixed_rows, looking_rows
+from tdx_eval.regret.regrets import reckon_regrets
 
 
 def named(name: str, is_fixed: bool = True) -> Rule:
@@ -35,7 +35,7 @@ def cell(name: str, one: list[float], two: list[float]) -> PlayedCell:
 
 def test_regret_is_over_the_best_rule_of_each_cell():
     played = [cell("w-a", [100, 100], [150, 150]), cell("w-b", [300, 300], [200, 200])]
-    bests, found = reckoned(played, RULES)
+    bests, found = reckon_regrets(played, RULES)
     assert [one.best for one in bests] == ["one", "two"]
     assert [(one.worst, one.worst_cell) for one in found] == [(50, "w-b"), (50, "w-a")]
     assert [(one.low, one.high) for one in found] == [(50, 50), (50, 50)]  # no spread by seed
@@ -44,21 +44,21 @@ def test_regret_is_over_the_best_rule_of_each_cell():
 
 def test_rule_that_loses_the_td_is_no_best_and_its_losses_are_counted():
     played = [cell("w-a", [10, LOST], [200, 200])]
-    bests, found = reckoned(played, RULES)
+    bests, found = reckon_regrets(played, RULES)
     assert bests[0].best == "two"
     assert (found[0].n_lost, found[0].lost_cells) == (1, 1)
 
 
 def test_cell_that_costs_next_to_nothing_is_left_out():
     played = [cell("w-a", [1, 1], [9, 9]), cell("w-b", [100, 100], [110, 110])]
-    bests, found = reckoned(played, RULES)
+    bests, found = reckon_regrets(played, RULES)
     assert [one.is_counted for one in bests] == [False, True]
     assert found[1].worst == 10
 
 
 def test_interval_holds_the_spread_over_seeds():
     played = [cell("w-a", [100, 100, 100], [100, 110, 180])]
-    _, found = reckoned(played, RULES)
+    _, found = reckon_regrets(played, RULES)
     assert found[1].low < found[1].worst == 30 < found[1].high
 
 
@@ -94,7 +94,7 @@ def study(worst: float) -> RegretStudy:
         cell("w-both-a", [100, 100], [100 + worst] * 2),
         cell("w-both-b", [400, 400], [50, 50]),
     ]
-    return RegretStudy("tdx-eval regret", "cpu", 2, 2, *reckoned(played, RULES))
+    return RegretStudy("tdx-eval regret", "cpu", 2, 2, *reckon_regrets(played, RULES))
 
 
 @pytest.mark.parametrize(
@@ -103,10 +103,10 @@ def study(worst: float) -> RegretStudy:
 )
 def test_page_names_the_fixed_rule_that_is_never_far_off_or_the_nearest(worst, said):
     assert said in answer(study(worst))
-    assert said in page(study(worst))
+    assert said in regret_page(study(worst))
 
 
 def test_study_is_read_back(tmp_path):
     path = tmp_path / "what-if.json"
-    path.write_text(study_json(study(20)))
-    assert read_study(path) == study(20)
+    path.write_text(regret_json(study(20)))
+    assert read_regret(path) == study(20)

@@ -14,10 +14,10 @@ from tdx_env.state.actors import CallPath
 from tdx_env.state.discipline import N_ACTIONS, Action
 from tdx_env.state.objectives import N_WEIGHED, weights_of
 from tdx_eval.comparing.yardsticks import load_policy
+from tdx_eval.room.advantage_table import AdvantageTable
 from tdx_eval.room.advantages import advantages, chosen, weighed
 from tdx_eval.room.lookahead import Lookahead
 from tdx_eval.room.stepping import batch_of, steps
-from tdx_eval.room.table import Advantages
 
 BUSY = "s08-accept-2m/train"
 SMALL = {
@@ -52,7 +52,7 @@ def balloon():
 
 
 @pytest.fixture(scope="module")
-def table() -> Advantages:
+def table() -> AdvantageTable:
     """Decisions at busy replies."""
     policy = load_policy("always-retry")
     return advantages([BUSY], policy, seeds=range(1, 3), n_futures=2, max_decisions=2)
@@ -129,7 +129,7 @@ def test_columns_are_what_policies_see(table):
 
 def test_saved_table_is_read_back(table, tmp_path):
     table.save(tmp_path / "table.npz")
-    again = Advantages.load(tmp_path / "table.npz")
+    again = AdvantageTable.load(tmp_path / "table.npz")
     for name, value in vars(table).items():
         np.testing.assert_array_equal(getattr(again, name), value)
 
@@ -138,7 +138,7 @@ def test_file_that_is_no_table_is_refused(tmp_path):
     path = tmp_path / "other.npz"
     np.savez(path, costs=np.zeros(3))
     with pytest.raises(ResultError, match=r"other\.npz: is no table of advantages"):
-        Advantages.load(path)
+        AdvantageTable.load(path)
 
 
 def test_half_of_what_is_looked_at_is_flush_points_if_there_are_so_many():

@@ -11,10 +11,10 @@ from tdx_env.errors import ResultError
 from tdx_env.scenarios import load
 from tdx_env.state.discipline import N_ACTIONS, Action
 from tdx_env.state.objectives import N_WEIGHED, weights_of
-from tdx_eval.room.file import JSON, PAGE, read_study, study_json
-from tdx_eval.room.page import page
-from tdx_eval.room.playing import Depth, better, play, play_ahead
-from tdx_eval.room.study import Cell, Effort, Gain, Row, Study, gain_of
+from tdx_eval.room.file import JSON, PAGE, read_room, room_json
+from tdx_eval.room.page import room_page
+from tdx_eval.room.playing import Depth, better, play_ahead, play_base
+from tdx_eval.room.study import Effort, Gain, RoomCell, RoomRow, RoomStudy, gain_of
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 SMALL = {
@@ -52,7 +52,7 @@ def test_answer_is_taken_if_what_it_saves_is_beyond_its_error(retry, kick, best)
 def test_look_ahead_with_the_true_future_at_one_decision_never_loses():
     """All other answers are the base's, so that the episode is the one that was foreseen."""
     scenario, base = load("s13-balloon/train", SMALL), tdx_agents.load("decided-until-waits")
-    before = play(scenario, base, range(1, 5))
+    before = play_base(scenario, base, range(1, 5))
     depth = Depth(1, 1, is_clairvoyant=True)
     found = play_ahead(scenario, base, CPU, before, range(1, 5), depth)
     assert found.n_looked >= 4
@@ -60,12 +60,12 @@ def test_look_ahead_with_the_true_future_at_one_decision_never_loses():
         assert (found.played.costs(CPU) <= before.costs(CPU)).all()
 
 
-def study(gain: Gain | None) -> Study:
+def study(gain: Gain | None) -> RoomStudy:
     """Return a study of one scenario under one objective."""
     losses = {"flush KICK": (12.0, 1.0)}
-    cell = Cell("cpu", 10.0, gain, "", 0, Gain(0.1, -1.0, 1.2), 8.0, 0.02, None, losses)
-    row = Row("s13-balloon/train", "tdx-eval room", Effort(), 3.0, 500.0, 0.9, [cell])
-    return Study("decided-until-waits", [row])
+    cell = RoomCell("cpu", 10.0, gain, "", 0, Gain(0.1, -1.0, 1.2), 8.0, 0.02, None, losses)
+    row = RoomRow("s13-balloon/train", "tdx-eval room", Effort(), 3.0, 500.0, 0.9, [cell])
+    return RoomStudy("decided-until-waits", [row])
 
 
 def test_gain_is_what_is_saved_of_the_mean():
@@ -75,7 +75,7 @@ def test_gain_is_what_is_saved_of_the_mean():
 
 
 def test_scenario_with_much_room_is_named():
-    text = page(study(Gain(12.0, 5.0, 19.0)))
+    text = room_page(study(Gain(12.0, 5.0, 19.0)))
     assert "**12 %**" in text
     assert "- s13-balloon/train, cpu: 12 %" in text
     assert "(control)" not in text
@@ -83,7 +83,7 @@ def test_scenario_with_much_room_is_named():
 
 @pytest.mark.parametrize("gain", [None, Gain(5.0, -3.0, 13.0), Gain(1.5, 0.5, 2.5)])
 def test_scenario_without_room_is_a_control_and_says_why(gain):
-    text = page(study(gain))
+    text = room_page(study(gain))
     assert "(control): nothing can be learned here" in text
     assert "λK is 0.90, where the rule is the best threshold" in text
     assert "flush KICK +12 ± 2 µs" in text
@@ -95,7 +95,7 @@ def test_another_rule_counts_as_room_and_is_named():
         found.rows[0].cells[0],
         rules={"decided-greedy": Gain(40.0, 30.0, 50.0), "decided-root": Gain(50.0, -1.0, 80.0)},
     )
-    text = page(Study(found.base, [replace(found.rows[0], cells=[cell])]))
+    text = room_page(RoomStudy(found.base, [replace(found.rows[0], cells=[cell])]))
     assert cell.best == 40
     assert "+40.0 (+30.0 to +50.0) greedy" in text
     assert "- s13-balloon/train, cpu: 40 %: `decided-greedy`" in text
@@ -111,13 +111,13 @@ def test_scenario_that_is_measured_anew_takes_the_place_of_the_old_row():
 def test_study_is_read_back(tmp_path):
     kept = study(Gain(12.0, 5.0, 19.0))
     path = tmp_path / "room.json"
-    path.write_text(study_json(kept))
-    assert read_study(path) == kept
+    path.write_text(room_json(kept))
+    assert read_room(path) == kept
     path.write_text("{}")
     with pytest.raises(ResultError, match=r"room\.json"):
-        read_study(path)
+        read_room(path)
 
 
 def test_page_that_ships_is_made_from_the_file_that_ships():
-    shipped = read_study(DOCS / JSON)
-    assert (DOCS / PAGE).read_text(encoding="utf-8") == page(shipped)
+    shipped = read_room(DOCS / JSON)
+    assert (DOCS / PAGE).read_text(encoding="utf-8") == room_page(shipped)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tdx_eval.regret.fixed import Rule
 from tdx_eval.regret.playing import PlayedCell
-from tdx_eval.regret.rules import Rule
 
 LEAST_US = 10.0  # a cell whose best rule costs less is left out
 _N_RESAMPLES, _SEED = 500, 1
@@ -99,7 +99,7 @@ def regrets_of(costs: NDArray[np.float64], best: NDArray[np.int64]) -> NDArray[n
     return regrets
 
 
-def reckoned(
+def reckon_regrets(
     played: Sequence[PlayedCell], rules: Sequence[Rule]
 ) -> tuple[list[CellBest], list[RuleRegret]]:
     """Return each cell's best rule, and each rule's regret over the cells that count.

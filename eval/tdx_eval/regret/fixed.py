@@ -82,7 +82,7 @@ def looking_rows() -> list[Row]:
     ]
 
 
-def rules() -> list[Rule]:
+def all_rules() -> list[Rule]:
     """Return all rules, the fixed ones first, compiled."""
     return [
         *(Rule(row.compile(), True) for row in fixed_rows()),

@@ -10,7 +10,7 @@ from tdx_env.errors import ResultError
 
 
 @dataclass(frozen=True, eq=False)
-class Advantages:
+class AdvantageTable:
     """Decisions, a row each, and what each answer cost from there to the end.
 
     Attributes:
@@ -61,7 +61,7 @@ class Advantages:
         np.savez_compressed(path, **{one.name: getattr(self, one.name) for one in fields(self)})
 
     @classmethod
-    def load(cls, path: Path) -> "Advantages":
+    def load(cls, path: Path) -> "AdvantageTable":
         """Return the table that a file has.
 
         Raises:
