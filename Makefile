@@ -5,11 +5,12 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 OUT ?= out
 SEEDS ?= 40
-SEEDS_LARGE ?= 8
+SEEDS_LARGE ?= 40
 SCENARIOS ?= core/test
+OBJECTIVE ?= cpu
 # Of the hand-written policies those that differ where the demo plays; `make demo POLICIES=all SCENARIOS=test` takes all.
 POLICIES ?= P1,P1-any,P2,P2b,P3,P4,P5,P6,P7,P8,P9,P10,P11,P12,P13,P14,P15,P16,P17,P18,P19,P20,P27,P28-4,P28-64,P29,$(FLUSH)
-FLUSH := retry-batch-16,until-waits,greedy,root,break-even,operand,always-retry,always-kick,always-yield
+FLUSH := retry-batch-16,until-waits,greedy,root,tree-5-cpu,break-even,operand,always-retry,always-kick,always-yield
 
 # In other ways of running the same code not all of the suite is worth its time: the rules of the module, policies,
 # scenarios, the environment's inside; with them, random worlds in which the simulator is compared with its slow twin.
@@ -28,7 +29,7 @@ $(STAMP): constraints.txt pyproject.toml
 
 demo: $(STAMP)
 	$(BIN)/tdx-train --config demo --out $(OUT)/agent --overwrite
-	$(BIN)/tdx-eval compare --scenarios $(SCENARIOS) --policies $(POLICIES) --agent $(OUT)/agent --seeds $(SEEDS) --seeds-large $(SEEDS_LARGE) --out $(OUT)/report --overwrite
+	$(BIN)/tdx-eval compare --scenarios $(SCENARIOS) --policies $(POLICIES) --agent $(OUT)/agent --agent default --seeds $(SEEDS) --seeds-large $(SEEDS_LARGE) --objective $(OBJECTIVE) --out $(OUT)/report --overwrite
 
 test: $(STAMP)
 	$(PYTEST)

@@ -6,6 +6,7 @@ is what it pays for: a rule that never pays for a kick or for time off the CPU r
 
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import takewhile
 from statistics import median
 
 from markupsafe import Markup, escape
@@ -124,12 +125,35 @@ def which_text(summary: Summary) -> Markup:
     text += Markup(" Against what Linux 6.16 does ({}: {}): {}{}.").format(
         reference, summary.policies[reference].title, told, typical
     )
-    return text + Markup("").join(
-        Markup(" <b>{}</b> against {}: {}.").format(
-            name, best, tally_text(verdicts_to_best(summary, name))
+    text += Markup("").join(
+        Markup(" <b>{}</b>{} against {}: {}.").format(
+            name, _changes(summary, name), best, tally_text(verdicts_to_best(summary, name))
         )
         for name in summary.contenders
     )
+    return text + _with_a_change(summary)
+
+
+def _changes(summary: Summary, name: str) -> str:
+    """Say of a contender that it does what KVM can't do today, or nothing."""
+    return "" if summary.policies[name].is_mergeable else ", which needs a KVM change,"
+
+
+def _with_a_change(summary: Summary) -> Markup:
+    """Say which hand-written rule is the cheapest if KVM is changed, or nothing."""
+    kept = (*summary.contenders, summary.best, summary.reference)
+    cheaper = takewhile(lambda one: one != summary.best, summary.overall)
+    name = next((one for one in cheaper if one not in kept), None)
+    if name is None or summary.policies[name].is_mergeable:
+        return Markup("")
+    typical = _typical(one.results[name].to_reference for one in summary.contested)
+    return Markup(
+        " With a change of KVM <b>{}</b> ({}) is the cheapest by hand, in hindsight: against {} "
+        "{}{}."
+    ).format(
+        name, summary.policies[name].title, summary.reference,
+        tally_text(verdicts_to_reference(summary, name)), typical,
+    )  # fmt: skip
 
 
 def _typical(differences: Iterable[Difference]) -> str:

@@ -153,3 +153,31 @@ def test_shares_have_a_table_row_for_each_policy_shown(compared):
     assert chart is not None
     assert len(chart.rows) == 3 * len(compared.summary.contested)
     assert all(len(row) == len(chart.heads) for row in chart.rows)
+
+
+def test_which_says_what_needs_a_change_of_kvm(compared):
+    summary = compared.summary
+    name = summary.contenders[0]
+    for is_mergeable, said in ((False, f"<b>{name}</b>, which needs a KVM change,"), (True, "")):
+        info = replace(summary.policies[name], is_mergeable=is_mergeable)
+        text = answer.which_text(replace(summary, policies=summary.policies | {name: info}))
+        assert said in text
+        assert ("which needs a KVM change," in text) is not is_mergeable
+
+
+def test_which_names_the_cheapest_rule_by_hand_that_needs_a_change(compared):
+    summary = compared.summary
+    other = next(
+        one
+        for one in summary.overall
+        if one not in (summary.best, summary.reference, *summary.contenders)
+    )
+    changed = replace(summary.policies[other], is_mergeable=False)
+    first = {other: summary.overall[other]} | summary.overall
+    text = answer.which_text(
+        replace(summary, overall=first, policies=summary.policies | {other: changed})
+    )
+    assert f"With a change of KVM <b>{other}</b>" in text
+    last = {one: value for one, value in summary.overall.items() if one != other}
+    alone = replace(summary, overall=last, policies=summary.policies | {other: changed})
+    assert f"<b>{other}</b>" not in answer.which_text(alone)
