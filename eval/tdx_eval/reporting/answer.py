@@ -93,8 +93,8 @@ def headline(summary: Summary) -> str:
         counts = tally(verdicts_to_reference(summary, summary.best))
         answer = word_of(summary, summary.best).capitalize()
         text = (
-            f"{answer} ({summary.best}) beats what Linux 6.16 does in "
-            f"{counts.get(Verdict.BETTER, 0)} of {n} scenarios, loses in "
+            f"{answer} ({summary.best}) costs less than what Linux 6.16 does in "
+            f"{counts.get(Verdict.BETTER, 0)} of {n} simulated scenarios, more in "
             f"{counts.get(Verdict.WORSE, 0)}"
         )
     return text + "".join(_contender_head(summary, name) for name in summary.contenders[:1])
@@ -105,8 +105,8 @@ def _contender_head(summary: Summary, name: str) -> str:
     counts = tally(verdicts_to_best(summary, name))
     better, worse = counts.get(Verdict.BETTER, 0), counts.get(Verdict.WORSE, 0)
     if not better and not worse:
-        return f"; {name} adds nothing to it"
-    return f"; {name} does better than it in {better}, worse in {worse}"
+        return f"; {name} is not told apart from {summary.best}"
+    return f"; {name} costs less than {summary.best} in {better}, more in {worse}"
 
 
 def which_text(summary: Summary) -> Markup:
@@ -148,8 +148,8 @@ def _with_a_change(summary: Summary) -> Markup:
         return Markup("")
     typical = _typical(one.results[name].to_reference for one in summary.contested)
     return Markup(
-        " With a change of KVM <b>{}</b> ({}) is the cheapest by hand, in hindsight: against {} "
-        "{}{}."
+        " If KVM may be changed, <b>{}</b> ({}) is the cheapest hand-written rule on these very "
+        "scenarios: against {} {}{}."
     ).format(
         name, summary.policies[name].title, summary.reference,
         tally_text(verdicts_to_reference(summary, name)), typical,
@@ -203,10 +203,28 @@ def when_text(summary: Summary) -> Markup:
         )
     told = Markup("; ").join(_when_answer(summary, name) for name in played)
     lost = _lost_retry(summary)
-    text = Markup("Under one discipline, against {} at every busy reply: {}").format(
-        word("retry"), told
-    )
-    return text + Markup("{}.").format(lost)
+    text = Markup("All else equal, against {} at every busy reply: {}").format(word("retry"), told)
+    return text + Markup("{}.{}").format(lost, _when_not(summary))
+
+
+def _when_not(summary: Summary) -> str:
+    """Name the scenarios in which the best policy is worse than the reference, or loses TDs."""
+    best, reference = summary.best, summary.reference
+    worse = [
+        f"{one.short_name} ({factor_text(one.results[best].to_reference)})"
+        for one in summary.contested
+        if best != reference and verdict_among(summary, one, best) is Verdict.WORSE
+    ]
+    lost = [
+        f"{lost_text(one.results[name])} in {one.short_name}"
+        for one in summary.contested
+        for name in dict.fromkeys((best, reference))
+        if one.results[name].n_lost
+    ]
+    named = worse[:_NAMED] + ([f"{len(worse) - _NAMED} more"] if len(worse) > _NAMED else [])
+    told = [f"{best} costs more than {reference} in {listing(named)}"] if named else []
+    told += lost[:_NAMED] + ([f"{len(lost) - _NAMED} more lose TDs"] if len(lost) > _NAMED else [])
+    return f" {'; '.join(told)}." if told else ""
 
 
 def _lost_retry(summary: Summary) -> str:
@@ -301,6 +319,8 @@ def _with_track(summary: Summary) -> str:
     one, difference = min(found, key=lambda it: it[1].relative.value if it[1].relative else 0.0)
     if difference.with_track is None or difference.relative is None:
         return "."
+    if factor(difference.with_track.value) == factor(difference.relative.value):
+        return "."  # the objective counts it already
     return (
         ". TRACK’s own kick comes whatever is answered, and is counted beside: where no TD is "
         f"lost, the widest gap to {summary.reference}, {factor(difference.relative.value)} in "
@@ -348,6 +368,6 @@ def _width(summary: Summary) -> str:
         return ""
     half, seen = median(map(half_width, found)), median(map(smallest_seen, found))
     return (
-        f"; half of the intervals are narrower than ±{100 * half:.0f}{PERCENT}, so that a "
-        f"difference of {100 * seen:.0f}{PERCENT} is found in four runs of five"
+        f"; half of the intervals are narrower than ±{100 * half:.0f}{PERCENT}; at that width a "
+        f"true difference of {100 * seen:.0f}{PERCENT} is found in four runs of five"
     )

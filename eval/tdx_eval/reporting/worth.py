@@ -134,7 +134,8 @@ def turning_text(summary: Summary) -> Markup:
     told = listing([place_text(one) for one in turned[:_NAMED]])
     more = f" ({len(turned) - _NAMED} more below)" if len(turned) > _NAMED else ""
     return Markup(
-        "{} of {} verdicts hang on one cost’s value. Measure first <code>{}</code> ({}): {}{}."
+        "Of {1} verdicts of better or worse {0} turn within the assumed range of a single cost. "
+        "Measure first <code>{2}</code> ({3}): {4}{5}."
     ).format(n_turned, n, cost, cost_range_text(turned[0].turn), told, more)
 
 

@@ -36,7 +36,7 @@ def test_headline_counts_verdicts_against_linux(compared):
     found = answer.verdicts_to_reference(summary, summary.best)
     better, worse = found.count("better"), found.count("worse")
     text = answer.headline(summary)
-    assert f"in {better} of {len(found)} scenarios, loses in {worse}" in text
+    assert f"in {better} of {len(found)} simulated scenarios, more in {worse}" in text
     assert text.startswith(answer.word_of(summary, summary.best).capitalize())
 
 
@@ -177,7 +177,26 @@ def test_which_names_the_cheapest_rule_by_hand_that_needs_a_change(compared):
     text = answer.which_text(
         replace(summary, overall=first, policies=summary.policies | {other: changed})
     )
-    assert f"With a change of KVM <b>{other}</b>" in text
+    assert f"If KVM may be changed, <b>{other}</b>" in text
     last = {one: value for one, value in summary.overall.items() if one != other}
     alone = replace(summary, overall=last, policies=summary.policies | {other: changed})
     assert f"<b>{other}</b>" not in answer.which_text(alone)
+
+
+def test_when_names_where_the_best_policy_is_worse_and_who_loses_tds(compared):
+    summary = compared.summary
+    worse = [
+        one.short_name
+        for one in summary.contested
+        if answer.verdict_among(summary, one, summary.best) is answer.Verdict.WORSE
+    ]
+    lost = [
+        (name, one.short_name)
+        for one in summary.contested
+        for name in {summary.best, summary.reference}
+        if one.results[name].n_lost
+    ]
+    text = answer.when_text(summary)
+    assert ("costs more than" in text) is bool(worse)
+    assert all(name in text for name in worse[:1])
+    assert all(f"{name} loses the TD" in text and where in text for name, where in lost[:1])
