@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from tdx_env.errors import BackendError, one_of
 from tdx_eval.comparing.ray_cluster import check_address, ray_joined
-from tdx_eval.comparing.signals import interrupts_ignored
+from tdx_eval.comparing.signals import interrupts_ignored, termination_at_once
 from tdx_eval.comparing.workers import Leashed, deaths_told
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ def _in_groups(
 
     parallel = _parallel(name, n_jobs, "list")
     with ExitStack() as stack:
-        with interrupts_ignored():  # the processes start
+        with interrupts_ignored(), termination_at_once():  # the processes start
             stack.enter_context(parallel)
         size = _GROUP * n_jobs
         for first in range(0, len(items), size):

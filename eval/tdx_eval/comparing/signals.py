@@ -27,6 +27,19 @@ def interrupts_ignored() -> Iterator[None]:
 
 
 @contextmanager
+def termination_at_once() -> Iterator[None]:
+    """Give SIGTERM its own effect again; processes that are forked meanwhile keep it for good.
+
+    An exception in its place can be lost in a worker, which then waits for ever.
+    """
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
 def interrupts_delayed() -> Iterator[None]:
     """Let what is written be written: a signal that comes meanwhile is raised at the end.
 

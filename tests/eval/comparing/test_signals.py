@@ -4,7 +4,11 @@ import signal
 
 import pytest
 
-from tdx_eval.comparing.signals import interrupts_delayed, interrupts_ignored
+from tdx_eval.comparing.signals import (
+    interrupts_delayed,
+    interrupts_ignored,
+    termination_at_once,
+)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -23,3 +27,10 @@ def test_ignored_signal_never_comes():
     with interrupts_ignored():
         signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) == before
+
+
+def test_process_that_is_forked_meanwhile_dies_of_sigterm_at_once():
+    before = signal.getsignal(signal.SIGTERM)
+    with termination_at_once():
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert signal.getsignal(signal.SIGTERM) is before
