@@ -83,7 +83,8 @@ def test_command_of_the_readme_is_understood(line: str, monkeypatch: pytest.Monk
     command = typer.main.get_command(APPS[tool])
     child = getattr(command, "commands", {})[verb]
     monkeypatch.chdir(ROOT)
-    child.make_context(verb, words)
+    context = child.make_context(verb, words)
+    assert not context.args
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.relative_to(ROOT).as_posix())

@@ -122,9 +122,10 @@ def which_text(summary: Summary) -> Markup:
         return text + Markup(" It is what Linux 6.16 does.")
     told = tally_text(verdicts_to_reference(summary, best))
     typical = _typical(one.results[best].to_reference for one in summary.contested)
-    text += Markup(" Against what Linux 6.16 does ({}: {}): {}{}.").format(
-        reference, summary.policies[reference].title, told, typical
-    )
+    text += Markup(
+        " Against what Linux 6.16 does ({}: {}): {}{}. The two rows differ in discipline too: this "
+        "is no credit of an answer alone."
+    ).format(reference, summary.policies[reference].title, told, typical)
     text += Markup("").join(
         Markup(" <b>{}</b>{} against {}: {}.").format(
             name, _changes(summary, name), best, tally_text(verdicts_to_best(summary, name))
